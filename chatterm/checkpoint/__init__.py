@@ -1,0 +1,1 @@
+"""A file or folder on disk → configuration, tensors, tokenizer, chat template."""

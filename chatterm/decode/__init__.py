@@ -1,0 +1,1 @@
+"""Logits → the next token → text: samplers, stop strings, incremental detokenising, the loop."""

@@ -1,0 +1,1 @@
+"""The process boundary: typed messages, the worker process, the asynchronous client."""

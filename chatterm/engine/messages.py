@@ -1,0 +1,370 @@
+"""What the interface and the engine say to each other: typed, versioned messages.
+
+Every message is a tagged `msgspec.Struct`, sent as one MessagePack frame (`chatterm.engine.wire`). Requests
+carry a number that the client chose; every event that answers one carries the same number, and exactly one
+*closing* event (`Closing`) ends it. Nothing here imports torch.
+
+Units: probabilities are in [0, 1], log-probabilities and entropies in nats, times in seconds, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import msgspec
+
+from chatterm.sampling import SamplingParameters
+
+PROTOCOL_VERSION = 1
+
+Role = Literal["system", "user", "assistant"]
+Finish = Literal["end", "stop", "stopped", "length", "context"]
+"""Why a reply ended: the model's end token, a stop string, the user, `max_tokens`, or the context window."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Chat(msgspec.Struct, frozen=True, tag="chat"):
+    """A conversation for the checkpoint's own template.
+
+    With `continue_reply` the last message is a partial reply of the model, to be continued.
+    """
+
+    messages: tuple[Message, ...]
+    continue_reply: bool = False
+
+
+class Text(msgspec.Struct, frozen=True, tag="text"):
+    """Plain text to be continued; no template. The checkpoint's beginning token is added if it wants one."""
+
+    text: str
+
+
+class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
+    """Exactly these tokens, nothing added."""
+
+    ids: tuple[int, ...]
+
+
+Prompt = Chat | Text | Tokens
+
+
+# --- numbers about one step -----------------------------------------------------------------------------
+
+
+class Candidate(msgspec.Struct, frozen=True, array_like=True):
+    """One token that could come next."""
+
+    id: int
+    text: str  # the token alone, leading space kept; an incomplete UTF-8 piece reads like "<0xE4>"
+    logprob: float  # log of the model's own probability: softmax of the logits, nothing else
+    rank: int  # 1 = the model's most probable
+    sampled: float  # the probability with which the sampler would draw it; 0 if removed
+    removed_by: str | None  # the sampler step that removed it
+
+    @property
+    def p(self) -> float:
+        """The model's own probability."""
+        return math.exp(self.logprob)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the sampler could draw it."""
+        return self.removed_by is None
+
+
+class Removal(msgspec.Struct, frozen=True, array_like=True):
+    """What one sampler step cut away, measured under the model's own probabilities."""
+
+    step: str
+    tokens: int
+    mass: float
+
+
+class Distribution(msgspec.Struct, frozen=True):
+    """What could come at one position, under the model and under the sampler."""
+
+    position: int  # index of the token that comes here; the prompt starts at 0
+    entropy: float  # nats, of the model's own distribution
+    kept: int  # tokens that the sampler could draw
+    removed: tuple[Removal, ...]
+    candidates: tuple[Candidate, ...]  # by model probability, most probable first
+
+    @property
+    def removed_mass(self) -> float:
+        """Model probability that the sampler cut away, over all its steps."""
+        return math.fsum(removal.mass for removal in self.removed)
+
+
+class PromptToken(msgspec.Struct, frozen=True, array_like=True):
+    """One token of a text. `start` and `end` are character offsets into that text."""
+
+    id: int
+    text: str
+    start: int
+    end: int
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """What is loaded."""
+
+    name: str
+    path: str
+    format: Literal["gguf", "safetensors"]
+    family: str  # "llama", "qwen3" …
+    parameters: int
+    quantisation: str  # of the weights as stored: "Q4_1", "bfloat16"
+    computation: str  # how they are computed with: "float32", "int4 · bfloat16"
+    device: str  # "cpu", "cuda:0"
+    file_bytes: int
+    layers: int
+    heads: int
+    vocabulary: int
+    trained_context: int  # tokens the checkpoint was made for
+    context: int  # tokens this engine holds
+    is_chat: bool  # has a chat template of its own; False = base model, plain dialogue is used
+    sampling: SamplingParameters  # the checkpoint's own starting values, defaults where it has none
+    sampling_source: str  # where they come from: "generation_config.json", "chatterm defaults" …
+    exact: bool  # True: plain float32, every number exact to rounding
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """How long a reply took."""
+
+    prompt_tokens: int
+    reused_tokens: int  # of the prompt, already in the cache
+    generated_tokens: int
+    first_token: float  # from the request to the first token
+    prefill: float
+    decode: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Decode speed; 0 before the second token."""
+        return (self.generated_tokens - 1) / self.decode if self.generated_tokens > 1 and self.decode else 0.0
+
+
+# --- requests -------------------------------------------------------------------------------------------
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """Anything that the client asks for."""
+
+    request: int
+
+
+class LoadOptions(msgspec.Struct, frozen=True):
+    """How to load a checkpoint."""
+
+    device: str = "auto"
+    context: int | None = None  # tokens; None = what the checkpoint was made for, bounded by memory
+    exact: bool = False
+    threads: int | None = None
+
+
+class Load(Request, frozen=True, tag="load"):
+    """Load the checkpoint at `path` (a GGUF file or a folder). Answered by `Progress` …, `Loaded`."""
+
+    path: str
+    options: LoadOptions = LoadOptions()
+
+
+class Generate(Request, frozen=True, tag="generate"):
+    """Write a reply. Answered by `Started`, `Progress` …, `TokenEvent` …, `Finished`."""
+
+    prompt: Prompt
+    sampling: SamplingParameters
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    candidates: int = 10
+
+
+class SetSampling(Request, frozen=True, tag="set-sampling"):
+    """New parameters for the running reply `request`, from the very next token. Not answered."""
+
+    sampling: SamplingParameters
+
+
+class Stop(Request, frozen=True, tag="stop"):
+    """Stop what `request` is doing. That request's own closing event follows."""
+
+
+class Predict(Request, frozen=True, tag="predict"):
+    """The distribution after a prompt, without generating; also while a reply is being written.
+
+    Answered by `Predicted`. `also` are token ids that must be among the candidates whatever their rank.
+    """
+
+    prompt: Prompt
+    sampling: SamplingParameters
+    candidates: int = 10
+    also: tuple[int, ...] = ()
+
+
+class Tokenize(Request, frozen=True, tag="tokenize"):
+    """Cut a text into tokens, special tokens in it staying text. Answered by `Tokenized`."""
+
+    text: str
+
+
+class Render(Request, frozen=True, tag="render"):
+    """What exactly the model sees of a conversation. Answered by `Rendered`."""
+
+    chat: Chat
+
+
+class Discover(Request, frozen=True, tag="discover"):
+    """List the checkpoints on this machine. Needs no model. Answered by `Discovered`."""
+
+    folders: tuple[str, ...] = ()  # extra folders, from the settings
+
+
+class Fetch(Request, frozen=True, tag="fetch"):
+    """Find a catalog name or hub id, downloading it if need be. Answered by `Progress` …, `Fetched`."""
+
+    name: str
+
+
+class Shutdown(Request, frozen=True, tag="shutdown"):
+    """Leave. The engine also leaves when its pipe closes."""
+
+
+AnyRequest = Load | Generate | SetSampling | Stop | Predict | Tokenize | Render | Discover | Fetch | Shutdown
+
+
+# --- events ---------------------------------------------------------------------------------------------
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """The engine's first word."""
+
+    version: int
+    pid: int
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Anything that the engine says about a request."""
+
+    request: int
+
+
+class Progress(Event, frozen=True, tag="progress"):
+    """How far something is. `total` is None where nobody knows."""
+
+    what: str  # "reading the prompt", "downloading model.safetensors" …
+    done: int
+    total: int | None
+    unit: Literal["tokens", "bytes", "tensors"]
+    per_second: float | None = None
+    remaining: float | None = None  # seconds
+
+
+class Loaded(Event, frozen=True, tag="loaded"):
+    """Closes `Load`."""
+
+    info: ModelInfo
+
+
+class Started(Event, frozen=True, tag="started"):
+    """The prompt of a reply, as tokens. `notices` are sentences for the user (a folded system prompt …)."""
+
+    prompt: tuple[int, ...]
+    reused: int
+    notices: tuple[str, ...] = ()
+    thinking: bool = False  # the prompt ends inside a thinking block
+
+
+class TokenEvent(Event, frozen=True, tag="token"):
+    """One token of a reply and what it was chosen from.
+
+    `text` is the increment of the reply's text: the increments joined are the reply, and one increment may be
+    empty (half a character, a possible stop string) or hold several characters.
+    """
+
+    id: int
+    text: str
+    logprob: float
+    rank: int
+    sampled: float
+    distribution: Distribution
+    temperature: float  # in force for this token
+
+    @property
+    def entropy(self) -> float:
+        """Nats, of the model's own distribution at this position."""
+        return self.distribution.entropy
+
+
+class Finished(Event, frozen=True, tag="finished"):
+    """Closes `Generate`. `text` is the tail that was held back (see `TokenEvent.text`), often empty."""
+
+    reason: Finish
+    text: str
+    timing: Timing
+
+
+class Predicted(Event, frozen=True, tag="predicted"):
+    """Closes `Predict`."""
+
+    prompt: tuple[int, ...]
+    distribution: Distribution
+
+
+class Tokenized(Event, frozen=True, tag="tokenized"):
+    """Closes `Tokenize`."""
+
+    tokens: tuple[PromptToken, ...]
+
+
+class Rendered(Event, frozen=True, tag="rendered"):
+    """Closes `Render`."""
+
+    text: str
+    tokens: tuple[PromptToken, ...]
+    notices: tuple[str, ...] = ()
+
+
+class FoundCheckpoint(msgspec.Struct, frozen=True):
+    """A checkpoint on this machine, or something that looks like one and cannot be loaded."""
+
+    name: str
+    path: str
+    source: str  # "models/", "your models", "Hugging Face cache" …
+    format: Literal["gguf", "safetensors"]
+    file_bytes: int
+    family: str | None = None
+    parameters: int | None = None
+    quantisation: str | None = None
+    trained_context: int | None = None
+    is_chat: bool | None = None
+    memory_bytes: int | None = None  # estimate of what it takes to run
+    problem: str | None = None  # why it cannot be loaded, one sentence
+
+
+class Discovered(Event, frozen=True, tag="discovered"):
+    """Closes `Discover`. `available_bytes` is the memory free for a model now."""
+
+    checkpoints: tuple[FoundCheckpoint, ...]
+    available_bytes: int
+
+
+class Fetched(Event, frozen=True, tag="fetched"):
+    """Closes `Fetch`."""
+
+    path: str
+
+
+class Failed(Event, frozen=True, tag="failed"):
+    """Closes any request: one clear sentence (what, where, what to do)."""
+
+    sentence: str
+
+
+Closing = Loaded | Finished | Predicted | Tokenized | Rendered | Discovered | Fetched | Failed
+AnyEvent = Hello | Progress | Started | TokenEvent | Closing

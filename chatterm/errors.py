@@ -1,0 +1,16 @@
+"""The one exception that a user is meant to read."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """One clear sentence for the person at the keyboard: what is wrong, where, and what to do.
+
+    Anything under the command line or the interface may raise it; the command line prints it and exits with
+    status 2, the engine sends it as a `Failed` event, the interface shows it.
+    """
+
+    @property
+    def sentence(self) -> str:
+        """The sentence itself."""
+        return str(self)

@@ -1,0 +1,1 @@
+"""What happened inside: replay of one token with taps on."""

@@ -1,0 +1,1 @@
+"""Conversations as trees of messages and tokens, in SQLite."""

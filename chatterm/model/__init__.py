@@ -1,0 +1,1 @@
+"""Tokens → logits: embedding, blocks of attention and feed-forward, norms, rotary, cache."""

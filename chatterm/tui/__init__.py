@@ -1,0 +1,1 @@
+"""The interface: app, screens, widgets, themes."""
