@@ -1,0 +1,402 @@
+"""The interface's side of the process boundary: an engine to await.
+
+`Engine` is what the rest of the program depends on; `EngineProcess` is the one that runs on this machine.
+Nothing here imports torch, and nothing here blocks the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from types import TracebackType
+from typing import IO, Protocol, Self, TypeVar
+
+import msgspec
+
+from chatterm import paths
+from chatterm.engine import wire
+from chatterm.engine.messages import (
+    PROTOCOL_VERSION,
+    AnyEvent,
+    AnyRequest,
+    Chat,
+    Closing,
+    Discover,
+    Discovered,
+    Failed,
+    Fetch,
+    Fetched,
+    Finished,
+    Generate,
+    Hello,
+    Load,
+    Loaded,
+    LoadOptions,
+    ModelInfo,
+    Predict,
+    Predicted,
+    Progress,
+    Prompt,
+    Render,
+    Rendered,
+    SetSampling,
+    Shutdown,
+    Started,
+    Stop,
+    TokenEvent,
+    Tokenize,
+    Tokenized,
+)
+from chatterm.errors import UserError
+from chatterm.sampling import SamplingParameters
+
+OnProgress = Callable[[Progress], None]
+ReplyEvent = Started | Progress | TokenEvent | Finished
+
+DEFAULT_OPTIONS = LoadOptions()
+LOG_LIMIT_BYTES = 1 << 20
+TAIL_BYTES = 4096
+SHUTDOWN_SECONDS = 2.0
+
+_Answer = TypeVar("_Answer", bound=AnyEvent)
+
+
+class EngineError(UserError):
+    """The engine could not do what was asked; it goes on running."""
+
+
+class EngineDiedError(UserError):
+    """The engine process is gone; start another one."""
+
+
+class Reply(Protocol):
+    """A reply being written: iterate over its events, turn its knobs, stop it."""
+
+    def __aiter__(self) -> AsyncIterator[ReplyEvent]:
+        """`Started`, then `Progress` and `TokenEvent`, and `Finished` last.
+
+        Raises:
+            EngineError: the engine refused; the sentence says why.
+            EngineDiedError: the engine process ended in the middle.
+        """
+        ...
+
+    def steer(self, sampling: SamplingParameters) -> None:
+        """New parameters, from the very next token."""
+        ...
+
+    def stop(self) -> None:
+        """End within one token; `Finished("stopped")` follows."""
+        ...
+
+
+class Engine(Protocol):
+    """Anything that can say what comes next. All methods raise `EngineError` and `EngineDiedError`."""
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """What is loaded; None before `load`."""
+        ...
+
+    async def load(
+        self, path: str, options: LoadOptions = ..., on_progress: OnProgress | None = None
+    ) -> ModelInfo:
+        """Load a checkpoint."""
+        ...
+
+    def generate(
+        self,
+        prompt: Prompt,
+        sampling: SamplingParameters,
+        *,
+        max_tokens: int | None = None,
+        stop: tuple[str, ...] = (),
+        candidates: int = 10,
+    ) -> Reply:
+        """Begin a reply."""
+        ...
+
+    async def predict(
+        self,
+        prompt: Prompt,
+        sampling: SamplingParameters,
+        *,
+        candidates: int = 10,
+        also: tuple[int, ...] = (),
+    ) -> Predicted:
+        """What could come after `prompt`; also while a reply is being written."""
+        ...
+
+    async def tokenize(self, text: str) -> Tokenized:
+        """Cut a text into tokens."""
+        ...
+
+    async def render(self, chat: Chat) -> Rendered:
+        """What exactly the model sees of a conversation."""
+        ...
+
+    async def close(self) -> None:
+        """End it. Never raises."""
+        ...
+
+
+class EngineProcess:
+    """An engine in a process of its own, on this machine. Use `await EngineProcess.start()`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, stderr: IO[bytes]) -> None:
+        self._process = process
+        self._stderr = stderr
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Queue[AnyEvent | EngineDiedError]] = {}
+        self._died: EngineDiedError | None = None
+        self._closing = False
+        self._reader: asyncio.Task[None] | None = None
+        self.info: ModelInfo | None = None
+
+    @classmethod
+    async def start(cls) -> Self:
+        """Spawn the engine and wait for its first word.
+
+        Raises:
+            EngineDiedError: it could not be started or speaks another version.
+        """
+        stderr = tempfile.TemporaryFile()  # its standard error, kept only if it dies
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "chatterm.engine.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,  # the terminal's Ctrl+C is the client's business
+            limit=1 << 22,
+        )
+        engine = cls(process, stderr)
+        hello = await engine._read_event()
+        if not isinstance(hello, Hello) or hello.version != PROTOCOL_VERSION:
+            sentence = "The engine did not start" if hello is None else "The engine is of another version"
+            reason = _last_words(stderr)
+            await engine.close()
+            raise EngineDiedError(f"{sentence}{f': {reason}' if reason else ''}. Reinstall chatterm.")
+        engine._reader = asyncio.create_task(engine._read())
+        return engine
+
+    @property
+    def pid(self) -> int:
+        """The engine's process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be asked something."""
+        return self._died is None and not self._closing and self._process.returncode is None
+
+    async def load(
+        self, path: str, options: LoadOptions = DEFAULT_OPTIONS, on_progress: OnProgress | None = None
+    ) -> ModelInfo:
+        """Load a checkpoint."""
+        request = Load(request=next(self._numbers), path=path, options=options)
+        self.info = (await self._ask(request, Loaded, on_progress)).info
+        return self.info
+
+    def generate(
+        self,
+        prompt: Prompt,
+        sampling: SamplingParameters,
+        *,
+        max_tokens: int | None = None,
+        stop: tuple[str, ...] = (),
+        candidates: int = 10,
+    ) -> Reply:
+        """Begin a reply."""
+        request = Generate(
+            request=next(self._numbers),
+            prompt=prompt,
+            sampling=sampling,
+            max_tokens=max_tokens,
+            stop=stop,
+            candidates=candidates,
+        )
+        return _ProcessReply(self, request)
+
+    async def predict(
+        self,
+        prompt: Prompt,
+        sampling: SamplingParameters,
+        *,
+        candidates: int = 10,
+        also: tuple[int, ...] = (),
+    ) -> Predicted:
+        """What could come after `prompt`; also while a reply is being written."""
+        request = Predict(
+            request=next(self._numbers), prompt=prompt, sampling=sampling, candidates=candidates, also=also
+        )
+        return await self._ask(request, Predicted)
+
+    async def tokenize(self, text: str) -> Tokenized:
+        """Cut a text into tokens."""
+        return await self._ask(Tokenize(request=next(self._numbers), text=text), Tokenized)
+
+    async def render(self, chat: Chat) -> Rendered:
+        """What exactly the model sees of a conversation."""
+        return await self._ask(Render(request=next(self._numbers), chat=chat), Rendered)
+
+    async def discover(self, folders: tuple[str, ...] = ()) -> Discovered:
+        """The checkpoints on this machine. Needs no model."""
+        return await self._ask(Discover(request=next(self._numbers), folders=folders), Discovered)
+
+    async def fetch(self, name: str, on_progress: OnProgress | None = None) -> str:
+        """Find or download a checkpoint; its path. Cancelling the task stops the download."""
+        return (await self._ask(Fetch(request=next(self._numbers), name=name), Fetched, on_progress)).path
+
+    async def close(self) -> None:
+        """End it: politely, then by force. Never raises."""
+        if self._closing:
+            return
+        self._closing = True
+        try:
+            if self._process.returncode is None:
+                try:
+                    self._send(Shutdown(request=0))
+                    await asyncio.wait_for(self._process.wait(), SHUTDOWN_SECONDS)
+                except (TimeoutError, OSError, EngineDiedError):
+                    self._kill()
+                    await self._process.wait()
+        finally:
+            if self._reader is not None:
+                self._reader.cancel()
+            self._stderr.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    def _send(self, message: AnyRequest) -> None:
+        if self._died is not None:
+            raise self._died
+        assert self._process.stdin is not None
+        self._process.stdin.write(wire.frame(message))
+
+    async def _read_event(self) -> AnyEvent | None:
+        """The next event; None when the pipe is closed or broken."""
+        assert self._process.stdout is not None
+        try:
+            header = await self._process.stdout.readexactly(wire.HEADER_BYTES)
+            body = await self._process.stdout.readexactly(wire.body_length(header))
+            return wire.event_decoder.decode(body)
+        except (asyncio.IncompleteReadError, wire.BrokenFrameError, msgspec.DecodeError, OSError):
+            return None
+
+    async def _read(self) -> None:
+        while (event := await self._read_event()) is not None:
+            if isinstance(event, Hello):
+                continue
+            queue = self._waiting.get(event.request)
+            if queue is not None:
+                queue.put_nowait(event)
+        self._kill()
+        status = await self._process.wait()
+        self._died = EngineDiedError(_obituary(status, _last_words(self._stderr)))
+        for queue in self._waiting.values():
+            queue.put_nowait(self._died)
+
+    async def _events(self, request: AnyRequest) -> AsyncGenerator[AnyEvent, None]:
+        """Send a request and yield its events, the closing one included."""
+        queue: asyncio.Queue[AnyEvent | EngineDiedError] = asyncio.Queue()
+        self._waiting[request.request] = queue
+        closed = False
+        try:
+            self._send(request)
+            while not closed:
+                event = await queue.get()
+                if isinstance(event, EngineDiedError):
+                    closed = True
+                    raise event
+                closed = isinstance(event, Closing)
+                if isinstance(event, Failed):
+                    raise EngineError(event.sentence)
+                yield event
+        finally:
+            del self._waiting[request.request]
+            if not closed and self.alive:
+                self._send(Stop(request=request.request))
+
+    async def _ask(
+        self, request: AnyRequest, answer: type[_Answer], on_progress: OnProgress | None = None
+    ) -> _Answer:
+        events = self._events(request)
+        try:
+            async for event in events:
+                if isinstance(event, answer):
+                    return event
+                if isinstance(event, Progress) and on_progress is not None:
+                    on_progress(event)
+        finally:
+            await events.aclose()
+        raise EngineError("The engine gave no answer.")
+
+
+class _ProcessReply:
+    def __init__(self, engine: EngineProcess, request: Generate) -> None:
+        self._engine = engine
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[ReplyEvent]:
+        async for event in self._engine._events(self._request):
+            assert isinstance(event, ReplyEvent)
+            yield event
+
+    def steer(self, sampling: SamplingParameters) -> None:
+        if self._engine.alive:
+            self._engine._send(SetSampling(request=self._request.request, sampling=sampling))
+
+    def stop(self) -> None:
+        if self._engine.alive:
+            self._engine._send(Stop(request=self._request.request))
+
+
+def _last_words(stderr: IO[bytes]) -> str:
+    """The last line that the engine wrote before it died; the lines before it are kept in `engine.log`."""
+    try:
+        stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - TAIL_BYTES))
+        tail = stderr.read()
+    except (OSError, ValueError):
+        return ""
+    with contextlib.suppress(OSError):
+        folder = paths.log_folder()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = folder / "engine.log"
+        begin_anew = file.exists() and file.stat().st_size > LOG_LIMIT_BYTES
+        with file.open("wb" if begin_anew else "ab") as log:
+            log.write(tail)
+    lines = tail.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].strip()[:200] if lines else ""
+
+
+def _obituary(status: int, last_line: str) -> str:
+    if status == -signal.SIGKILL:
+        return "The engine was killed, most likely because memory ran out; a smaller model may fit."
+    if status < 0:
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = str(-status)
+        return f"The engine crashed ({name}); it has to be started again."
+    return f"The engine ended unexpectedly (status {status}{f': {last_line}' if last_line else ''})."
