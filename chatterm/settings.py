@@ -10,6 +10,7 @@ import contextlib
 import os
 import tempfile
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -107,7 +108,7 @@ def save_settings(settings: Settings) -> None:
         raise UserError(f"The settings cannot be saved to {file} ({error.strerror}).") from error
 
 
-def _check(values: dict[str, object], where: str) -> Settings:
+def _check(values: Mapping[str, object], where: str) -> Settings:
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:

@@ -166,7 +166,7 @@ class EngineProcess:
         Raises:
             EngineDiedError: it could not be started or speaks another version.
         """
-        stderr = tempfile.TemporaryFile()  # its standard error, kept only if it dies
+        stderr = tempfile.TemporaryFile()  # noqa: SIM115  kept open as long as the engine lives
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
