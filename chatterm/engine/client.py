@@ -26,7 +26,11 @@ from chatterm.engine.messages import (
     AnyEvent,
     AnyRequest,
     Chat,
+    Check,
+    Checked,
     Closing,
+    Describe,
+    Described,
     Discover,
     Discovered,
     Failed,
@@ -239,9 +243,9 @@ class EngineProcess:
         )
         return await self._ask(request, Predicted)
 
-    async def tokenize(self, text: str) -> Tokenized:
-        """Cut a text into tokens."""
-        return await self._ask(Tokenize(request=next(self._numbers), text=text), Tokenized)
+    async def tokenize(self, text: str, path: str | None = None) -> Tokenized:
+        """Cut a text into tokens, with the loaded model's tokenizer or that of the checkpoint at `path`."""
+        return await self._ask(Tokenize(request=next(self._numbers), text=text, path=path), Tokenized)
 
     async def render(self, chat: Chat) -> Rendered:
         """What exactly the model sees of a conversation."""
@@ -251,9 +255,18 @@ class EngineProcess:
         """The checkpoints on this machine. Needs no model."""
         return await self._ask(Discover(request=next(self._numbers), folders=folders), Discovered)
 
-    async def fetch(self, name: str, on_progress: OnProgress | None = None) -> str:
-        """Find or download a checkpoint; its path. Cancelling the task stops the download."""
-        return (await self._ask(Fetch(request=next(self._numbers), name=name), Fetched, on_progress)).path
+    async def fetch(self, name: str, on_progress: OnProgress | None = None, *, download: bool = True) -> str:
+        """Find a checkpoint, or download it; its path. Cancelling the task stops the download."""
+        request = Fetch(request=next(self._numbers), name=name, download=download)
+        return (await self._ask(request, Fetched, on_progress)).path
+
+    async def describe(self, path: str) -> Described:
+        """What the headers of a checkpoint say. Needs no model."""
+        return await self._ask(Describe(request=next(self._numbers), path=path), Described)
+
+    async def check(self, path: str, on_progress: OnProgress | None = None) -> Checked:
+        """Read a whole checkpoint, verify it and run it once."""
+        return await self._ask(Check(request=next(self._numbers), path=path), Checked, on_progress)
 
     async def close(self) -> None:
         """End it: politely, then by force. Never raises."""

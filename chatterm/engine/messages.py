@@ -208,9 +208,13 @@ class Predict(Request, frozen=True, tag="predict"):
 
 
 class Tokenize(Request, frozen=True, tag="tokenize"):
-    """Cut a text into tokens, special tokens in it staying text. Answered by `Tokenized`."""
+    """Cut a text into tokens, special tokens in it staying text. Answered by `Tokenized`.
+
+    With `path` the tokenizer of that checkpoint is used and no model is needed.
+    """
 
     text: str
+    path: str | None = None
 
 
 class Render(Request, frozen=True, tag="render"):
@@ -226,16 +230,45 @@ class Discover(Request, frozen=True, tag="discover"):
 
 
 class Fetch(Request, frozen=True, tag="fetch"):
-    """Find a catalog name or hub id, downloading it if need be. Answered by `Progress` …, `Fetched`."""
+    """Find a path, catalog name or hub id. Answered by `Progress` …, `Fetched`.
+
+    What is not on this machine is downloaded if `download` says so.
+    """
 
     name: str
+    download: bool = False
+
+
+class Describe(Request, frozen=True, tag="describe"):
+    """Read the headers of the checkpoint at `path`. Needs no model. Answered by `Described`."""
+
+    path: str
+
+
+class Check(Request, frozen=True, tag="check"):
+    """Read a whole checkpoint, verify it and run it once. Answered by `Progress` …, `Checked`."""
+
+    path: str
 
 
 class Shutdown(Request, frozen=True, tag="shutdown"):
     """Leave. The engine also leaves when its pipe closes."""
 
 
-AnyRequest = Load | Generate | SetSampling | Stop | Predict | Tokenize | Render | Discover | Fetch | Shutdown
+AnyRequest = (
+    Load
+    | Generate
+    | SetSampling
+    | Stop
+    | Predict
+    | Tokenize
+    | Render
+    | Discover
+    | Fetch
+    | Describe
+    | Check
+    | Shutdown
+)
 
 
 # --- events ---------------------------------------------------------------------------------------------
@@ -360,11 +393,28 @@ class Fetched(Event, frozen=True, tag="fetched"):
     path: str
 
 
+class Described(Event, frozen=True, tag="described"):
+    """Closes `Describe`. `details` are further facts, in the order in which to show them."""
+
+    checkpoint: FoundCheckpoint
+    details: dict[str, str | int | float | bool | None]
+
+
+class Checked(Event, frozen=True, tag="checked"):
+    """Closes `Check`. `problems` are sentences; none means that the checkpoint is whole."""
+
+    summary: str
+    problems: tuple[str, ...]
+    details: dict[str, str | int | float | bool | None]
+
+
 class Failed(Event, frozen=True, tag="failed"):
     """Closes any request: one clear sentence (what, where, what to do)."""
 
     sentence: str
 
 
-Closing = Loaded | Finished | Predicted | Tokenized | Rendered | Discovered | Fetched | Failed
+Closing = (
+    Loaded | Finished | Predicted | Tokenized | Rendered | Discovered | Fetched | Described | Checked | Failed
+)
 AnyEvent = Hello | Progress | Started | TokenEvent | Closing
