@@ -1,0 +1,140 @@
+"""The folders in which checkpoints are looked for, and whether what lies there is whole.
+
+Nothing here opens a weight file: a folder is judged by the names and sizes in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+from chatterm.paths import clone_models_folder, user_models_folder
+
+SINGLE_WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+PICKLED_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt")
+MAX_INDEX_BYTES = 64 << 20
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.(gguf|safetensors)$", re.IGNORECASE)
+_QUANTISATION = re.compile(r"[-._](ud-)?((i|t)?q\d[\w]*|b?f16|f32|fp16|fp32|mxfp4[\w]*)$", re.IGNORECASE)
+
+
+def model_folders(extra: tuple[Path, ...] = ()) -> list[tuple[str, Path]]:
+    """The folders that chatterm keeps checkpoints in, first wins, each with what to call it on screen."""
+    folders = [("your models", user_models_folder()), *(("extra folder", folder) for folder in extra)]
+    clone = clone_models_folder()
+    return folders if clone is None else [("models/", clone), *folders]
+
+
+def hub_cache_folder() -> Path:
+    """The Hugging Face cache, where `huggingface_hub` keeps it (same variables, same order)."""
+    if exact := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
+        return Path(exact).expanduser()
+    if home := os.environ.get("HF_HOME"):
+        return Path(home).expanduser() / "hub"
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "huggingface" / "hub"
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; a name that no file can have is not an error, it is not there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, by name; empty where it cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def shard_numbers(name: str) -> tuple[int, int] | None:
+    """(2, 5) for `model-00002-of-00005.gguf`; None for a file that is not part of a split one."""
+    found = _SHARD.search(name)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def without_shard(stem: str) -> str:
+    """`model` for `model-00002-of-00005`."""
+    return re.sub(r"-\d{5}-of-\d{5}$", "", stem)
+
+
+def shard_name(path: Path, number: int) -> str:
+    """The name of another part of the same split file."""
+    numbers = shard_numbers(path.name)
+    assert numbers is not None, f"{path.name} is not part of a split file"
+    return f"{without_shard(path.stem)}-{number:05d}-of-{numbers[1]:05d}{path.suffix}"
+
+
+def missing_shards(path: Path) -> list[str]:
+    """Names of the parts of a split file that are not beside the part at `path`; none for an unsplit one."""
+    numbers = shard_numbers(path.name)
+    if numbers is None:
+        return []
+    names = {sibling.name for sibling in entries(path.parent) if exists(sibling)}
+    wanted = (shard_name(path, number) for number in range(1, numbers[1] + 1))
+    return [name for name in wanted if name not in names]
+
+
+def without_quantisation(stem: str) -> str:
+    """`SmolLM2-135M-Instruct` for `SmolLM2-135M-Instruct.Q4_1`."""
+    return _QUANTISATION.sub("", stem)
+
+
+def quantisation_in(stem: str) -> str | None:
+    """`q4_1` for `SmolLM2-135M-Instruct.Q4_1`, in lower case."""
+    found = _QUANTISATION.search(stem)
+    return found[0][1:].lower() if found else None
+
+
+def folder_problem(folder: Path) -> str | None:
+    """Why a folder with a `config.json` is no whole checkpoint, or None when weights and tokenizer are there.
+
+    Broken links count as missing: that is how an interrupted download looks in the Hugging Face cache.
+    """
+    files = {path.name for path in entries(folder) if exists(path)}
+    return _weights_problem(folder, files) or _tokenizer_problem(files)
+
+
+def _tokenizer_problem(files: set[str]) -> str | None:
+    if files & {"tokenizer.json", "tokenizer.model"} or {"vocab.json", "merges.txt"} <= files:
+        return None
+    return "its tokenizer is missing"
+
+
+def _weights_problem(folder: Path, files: set[str]) -> str | None:
+    if SINGLE_WEIGHTS in files:
+        return None
+    if WEIGHTS_INDEX in files:
+        shards = _shards_in_index(folder / WEIGHTS_INDEX)
+        if shards is None:
+            return f"{WEIGHTS_INDEX} cannot be read"
+        missing = sorted(shards - files)
+        return f"{len(missing)} of its {len(shards)} weight files are missing" if missing else None
+    safetensors = [name for name in files if name.endswith(".safetensors") and shard_numbers(name) is None]
+    if safetensors:
+        return None
+    if any(name.endswith(PICKLED_WEIGHTS) for name in files):
+        return "its weights are PyTorch pickles, which can run code; get or convert to safetensors"
+    return "its weights are missing"
+
+
+def _shards_in_index(path: Path) -> set[str] | None:
+    try:
+        if path.stat().st_size > MAX_INDEX_BYTES:
+            return None
+        weight_map = json.loads(path.read_bytes())["weight_map"]
+        names = set(weight_map.values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def is_whole_checkpoint_folder(folder: Path) -> bool:
+    """Whether a folder holds a configuration, a tokenizer and all weights in safetensors."""
+    return exists(folder / "config.json") and folder_problem(folder) is None
