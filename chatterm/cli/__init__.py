@@ -1,0 +1,88 @@
+"""The command line. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from chatterm import __version__
+from chatterm.errors import UserError
+
+COMMANDS = {
+    "ask": "chatterm.cli.ask",
+    "next": "chatterm.cli.next",
+    "tokens": "chatterm.cli.tokens",
+    "models": "chatterm.cli.models",
+    "doctor": "chatterm.cli.doctor",
+    "completion": "chatterm.cli.completion",
+}
+"""Command name → the module whose `command` it is."""
+
+SUMMARIES = {
+    "ask": "Ask one question; the reply streams to standard output.",
+    "next": "Show which tokens could come next after a text.",
+    "tokens": "Cut a text into the model's tokens.",
+    "models": "List, fetch and look at checkpoints.",
+    "doctor": "Show versions, devices, folders, and what works.",
+    "completion": "Print the completion script for a shell.",
+}
+"""The first lines of the commands' help, so that `--help` need not import them; a test keeps them true."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, turning a `UserError` into one sentence and exit status 2."""
+        try:
+            return super().main(*args, **extra)
+        except UserError as error:
+            click.echo(f"chatterm: {error.sentence}", err=True)
+            sys.exit(2)
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="MODEL is a path (a GGUF file or a checkpoint folder), a catalog name or a hub id.",
+)
+@click.option("-m", "--model", metavar="MODEL", help="The checkpoint to talk with.")
+@click.option("-c", "--continue", "resume", is_flag=True, help="Go on with the last conversation.")
+@click.version_option(__version__, "--version", message="chatterm %(version)s")
+@click.pass_context
+def main(ctx: click.Context, model: str | None, resume: bool) -> None:
+    """Talk with a language model on your own machine and see it think.
+
+    Without a command the chat opens.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError(
+            "The chat needs a terminal; in a pipe use `chatterm ask`, which reads standard input."
+        )
+    from chatterm.settings import load_settings
+    from chatterm.tui.app import run_chat
+
+    sys.exit(run_chat(load_settings(model=model), resume=resume))

@@ -33,6 +33,8 @@ from chatterm.engine.messages import (
     Described,
     Discover,
     Discovered,
+    Examine,
+    Examined,
     Failed,
     Fetch,
     Fetched,
@@ -267,6 +269,10 @@ class EngineProcess:
     async def check(self, path: str, on_progress: OnProgress | None = None) -> Checked:
         """Read a whole checkpoint, verify it and run it once."""
         return await self._ask(Check(request=next(self._numbers), path=path), Checked, on_progress)
+
+    async def examine(self) -> Examined:
+        """What this machine offers an engine."""
+        return await self._ask(Examine(request=next(self._numbers)), Examined)
 
     async def close(self) -> None:
         """End it: politely, then by force. Never raises."""

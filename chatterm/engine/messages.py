@@ -251,6 +251,10 @@ class Check(Request, frozen=True, tag="check"):
     path: str
 
 
+class Examine(Request, frozen=True, tag="examine"):
+    """What this machine offers an engine. Answered by `Examined`."""
+
+
 class Shutdown(Request, frozen=True, tag="shutdown"):
     """Leave. The engine also leaves when its pipe closes."""
 
@@ -267,6 +271,7 @@ AnyRequest = (
     | Fetch
     | Describe
     | Check
+    | Examine
     | Shutdown
 )
 
@@ -408,6 +413,25 @@ class Checked(Event, frozen=True, tag="checked"):
     details: dict[str, str | int | float | bool | None]
 
 
+class Device(msgspec.Struct, frozen=True):
+    """Something that can compute."""
+
+    name: str  # "cpu", "cuda:0"
+    description: str
+    total_bytes: int | None = None  # of its own memory
+
+
+class Examined(Event, frozen=True, tag="examined"):
+    """Closes `Examine`."""
+
+    torch: str
+    threads: int
+    instructions: str  # the widest vector instructions that torch uses here
+    devices: tuple[Device, ...]
+    available_bytes: int
+    total_bytes: int
+
+
 class Failed(Event, frozen=True, tag="failed"):
     """Closes any request: one clear sentence (what, where, what to do)."""
 
@@ -415,6 +439,16 @@ class Failed(Event, frozen=True, tag="failed"):
 
 
 Closing = (
-    Loaded | Finished | Predicted | Tokenized | Rendered | Discovered | Fetched | Described | Checked | Failed
+    Loaded
+    | Finished
+    | Predicted
+    | Tokenized
+    | Rendered
+    | Discovered
+    | Fetched
+    | Described
+    | Checked
+    | Examined
+    | Failed
 )
 AnyEvent = Hello | Progress | Started | TokenEvent | Closing

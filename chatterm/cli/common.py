@@ -1,0 +1,148 @@
+"""What several commands share: the engine, its progress on standard error, the sampling options."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from chatterm.engine.client import EngineProcess, OnProgress
+from chatterm.engine.messages import LoadOptions, Progress
+from chatterm.errors import UserError
+from chatterm.sampling import SamplingParameters
+
+_Result = TypeVar("_Result")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+INTERRUPTED = 130
+"""Exit status after Ctrl+C, as shells expect it."""
+
+model_option = click.option("-m", "--model", metavar="MODEL", help="A path, a catalog name or a hub id.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def sampling_options(command: _Command) -> _Command:
+    """The knobs of the sampler as options; what is not given is the checkpoint's own starting value."""
+    options = [
+        click.option("-t", "--temperature", type=float, help="0 always takes the most probable token."),
+        click.option("--top-k", type=int, help="Keep the K most probable tokens; 0 keeps all."),
+        click.option("--top-p", type=float, help="Keep the most probable tokens that reach this mass."),
+        click.option("--min-p", type=float, help="Drop tokens below this share of the top probability."),
+        click.option("--repetition-penalty", type=float, help="Over 1: repeat less."),
+        click.option("--seed", type=int, help="The same seed makes the same choices."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def with_options(starting: SamplingParameters, options: dict[str, Any]) -> SamplingParameters:
+    """The starting values with the given options in their place.
+
+    Raises:
+        UserError: an option is out of its range.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return starting.replace(**given)
+    except msgspec.ValidationError as error:
+        raise UserError(f"A sampling option cannot be used: {error}.") from error
+
+
+def text_argument(text: str | None) -> str:
+    """The text given, or standard input for `-` and for none.
+
+    Raises:
+        UserError: there is no text, or standard input is not UTF-8.
+    """
+    if text is not None and text != "-":
+        return text
+    if sys.stdin.isatty() and text is None:
+        raise UserError("There is no text: give it as an argument, or pipe it in.")
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"Standard input is not UTF-8 text (byte {error.start}).") from error
+
+
+@contextlib.asynccontextmanager
+async def engine() -> AsyncIterator[EngineProcess]:
+    """An engine for one command, with nothing loaded."""
+    process = await EngineProcess.start()
+    try:
+        yield process
+    finally:
+        await process.close()
+
+
+async def find(process: EngineProcess, model: str | None) -> str:
+    """The path of MODEL. Only the default model is fetched without being asked for."""
+    from chatterm.settings import load_settings
+
+    name = model or load_settings().model
+    with progress_line() as show:
+        return await process.fetch(name, show, download=name == "default")
+
+
+async def load(process: EngineProcess, model: str | None) -> None:
+    """Find MODEL and load it."""
+    from chatterm.settings import load_settings
+
+    path = await find(process, model)
+    with progress_line() as show:
+        await process.load(path, LoadOptions(device=load_settings().device), show)
+
+
+def run(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a command's coroutine; Ctrl+C ends it with status 130."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=None))
+
+
+@contextlib.contextmanager
+def progress_line() -> Iterator[OnProgress]:
+    """Shows `Progress` events in one line of standard error, if that is a terminal."""
+    width = 0
+
+    def show(progress: Progress) -> None:
+        nonlocal width
+        line = describe_progress(progress)
+        click.echo("\r" + line.ljust(width), nl=False, err=True)
+        width = len(line)
+
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    try:
+        yield show
+    finally:
+        if width:
+            click.echo("\r" + " " * width + "\r", nl=False, err=True)
+
+
+def describe_progress(progress: Progress) -> str:
+    """Like "downloading model.safetensors  93 of 270 MB  12.1 MB/s  15 s left"."""
+    parts = [progress.what]
+    if progress.unit == "bytes":
+        total = f" of {progress.total / 1e6:.0f}" if progress.total else ""
+        parts.append(f"{progress.done / 1e6:.0f}{total} MB")
+        if progress.per_second:
+            parts.append(f"{progress.per_second / 1e6:.1f} MB/s")
+    else:
+        parts.append(f"{progress.done} of {progress.total} {progress.unit}")
+    if progress.remaining is not None:
+        parts.append(f"{progress.remaining:.0f} s left")
+    return "  ".join(parts)

@@ -1,0 +1,77 @@
+"""`chatterm next`: the table of what could come next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as RichText
+
+from chatterm.cli import common
+from chatterm.engine.messages import Predicted, Text
+from chatterm.visible import visible_token
+
+
+@click.command("next")
+@common.model_option
+@click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows.")
+@common.sampling_options
+@common.json_option
+@click.argument("text", required=False)
+def command(model: str | None, count: int, as_json: bool, text: str | None, **options: Any) -> None:
+    """Show which tokens could come next after a text.
+
+    TEXT is continued as it stands, without a chat template. `p` is the model's own probability (temperature
+    1), `sampled` what is left after the sampler.
+    """
+    common.run(_next(model, count, as_json, common.text_argument(text), options))
+
+
+async def _next(model: str | None, count: int, as_json: bool, text: str, options: dict[str, Any]) -> None:
+    async with common.engine() as engine:
+        await common.load(engine, model)
+        assert engine.info is not None
+        sampling = common.with_options(engine.info.sampling, options)
+        predicted = await engine.predict(Text(text), sampling, candidates=count)
+        if as_json:
+            common.print_json(_document(engine.info.name, predicted))
+        else:
+            _print_table(engine.info.name, predicted)
+
+
+def _document(model: str, predicted: Predicted) -> dict[str, Any]:
+    return {
+        "model": model,
+        "tokens": list(predicted.prompt),
+        "entropy": predicted.distribution.entropy,
+        "candidates": [
+            {
+                "id": candidate.id,
+                "text": candidate.text,
+                "logprob": candidate.logprob,
+                "p": candidate.p,
+                "sampled": candidate.sampled,
+                "kept": candidate.kept,
+            }
+            for candidate in predicted.distribution.candidates
+        ],
+    }
+
+
+def _print_table(model: str, predicted: Predicted) -> None:
+    distribution = predicted.distribution
+    table = Table(title=RichText(f"{model}, after {len(predicted.prompt)} tokens"), title_justify="left")
+    table.add_column("rank", justify="right")
+    table.add_column("token")
+    table.add_column("id", justify="right")
+    table.add_column("model", justify="right")
+    table.add_column("sampled", justify="right")
+    for row in distribution.candidates:
+        sampled = f"{row.sampled:.2%}" if row.kept else f"removed by {row.removed_by}"
+        table.add_row(str(row.rank), RichText(visible_token(row.text)), str(row.id), f"{row.p:.2%}", sampled)
+    console = Console()
+    console.print(table)
+    removed = f"{distribution.removed_mass:.1%} removed, " if distribution.removed else ""
+    console.print(f"{distribution.kept} tokens kept, {removed}entropy {distribution.entropy:.2f} nats")

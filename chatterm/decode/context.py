@@ -1,0 +1,137 @@
+"""The tokens that a decoder has read, and the logits after them.
+
+Token ids only; nothing here knows of text. A new prompt reuses the longest prefix that it shares with what
+was read before, so the next turn, an edit, a regenerated or forked reply read only what is new.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from chatterm.model.decoder import Decoder
+
+KEPT_LOGITS_BYTES = 64 << 20
+"""Logits kept for positions already passed, so that looking back costs nothing; older ones are replayed."""
+
+PREFILL_CHUNK = 256
+"""Prompt tokens read per call: small enough that Stop is heard within a fraction of a second."""
+
+
+class Context:
+    """What one decoder has read.
+
+    `tokens[i]` is the token at position i; `logits_after(n)` says what the decoder expects at position n, given
+    `tokens[:n]`.
+    """
+
+    def __init__(self, decoder: Decoder, capacity: int) -> None:
+        """Allocate a key/value cache for `capacity` tokens."""
+        self.decoder = decoder
+        self.cache = decoder.new_cache(capacity)
+        self.tokens: list[int] = []
+        self._kept: OrderedDict[int, Tensor] = OrderedDict()
+        self._kept_limit = 1
+
+    @property
+    def capacity(self) -> int:
+        """Tokens that fit."""
+        return self.cache.capacity
+
+    @property
+    def full(self) -> bool:
+        """Whether no further token can be read."""
+        return len(self.tokens) >= self.capacity
+
+    def shared_prefix(self, ids: Sequence[int]) -> int:
+        """How many leading tokens of `ids` are in the cache already."""
+        count = 0
+        for mine, theirs in zip(self.tokens, ids, strict=False):
+            if mine != theirs:
+                break
+            count += 1
+        return count
+
+    def holds(self, ids: Sequence[int]) -> bool:
+        """Whether `ids` is a non-empty prefix of what has been read."""
+        return 0 < len(ids) <= len(self.tokens) and self.shared_prefix(ids) == len(ids)
+
+    def begin(self, ids: Sequence[int]) -> int:
+        """Forget everything that is not a prefix of `ids`.
+
+        Returns:
+            The number of tokens of `ids` that need not be read again; below `len(ids)`, unless the logits after
+            the last one are still at hand.
+        """
+        reused = self.shared_prefix(ids)
+        if reused == len(ids) and reused not in self._kept:
+            reused -= 1
+        self._truncate(max(reused, 0))
+        return len(self.tokens)
+
+    def read(self, ids: Sequence[int]) -> Iterator[int]:
+        """Read the part of `ids` that `begin` left unread, chunk by chunk.
+
+        Yields:
+            The number of tokens read so far, after each chunk; stop iterating to interrupt.
+
+        Raises:
+            ValueError: `ids` does not fit or does not go on from what was read.
+        """
+        if len(ids) > self.capacity:
+            raise ValueError(f"{len(ids)} tokens do not fit into a context of {self.capacity}")
+        if self.shared_prefix(ids) != len(self.tokens):
+            raise ValueError("the prompt does not go on from what was read")
+        while len(self.tokens) < len(ids):
+            start = len(self.tokens)
+            self.append(ids[start : start + PREFILL_CHUNK])
+            yield len(self.tokens)
+
+    def append(self, ids: Sequence[int]) -> Tensor:
+        """Read further tokens.
+
+        Returns:
+            Float32 logits (V,) after the last of them.
+        """
+        tokens = torch.tensor(ids, dtype=torch.int64, device=self.decoder.device)
+        with torch.inference_mode():
+            logits = self.decoder(tokens, self.cache)
+        self.tokens.extend(ids)
+        self._keep(len(self.tokens), logits)
+        return logits
+
+    def logits_after(self, count: int) -> Tensor:
+        """Float32 logits (V,) of what comes after the first `count` tokens.
+
+        Kept ones are returned as they are; others are made again by one decode step against the cache, which is
+        left as it was.
+
+        Raises:
+            ValueError: `count` is not within 1 … len(tokens).
+        """
+        if not 0 < count <= len(self.tokens):
+            raise ValueError(f"{count} is not within 1 and {len(self.tokens)}")
+        logits = self._kept.get(count)
+        if logits is None:
+            token = torch.tensor(self.tokens[count - 1 : count], dtype=torch.int64, device=self.decoder.device)
+            with torch.inference_mode(), self.cache.replay(count - 1) as view:
+                logits = self.decoder(token, view)
+            self._keep(count, logits)
+        return logits
+
+    def _truncate(self, count: int) -> None:
+        self.cache.truncate(count)
+        del self.tokens[count:]
+        for position in [position for position in self._kept if position > count]:
+            del self._kept[position]
+
+    def _keep(self, position: int, logits: Tensor) -> None:
+        self._kept_limit = max(1, KEPT_LOGITS_BYTES // max(1, logits.numel() * logits.element_size()))
+        self._kept[position] = logits
+        self._kept.move_to_end(position)
+        while len(self._kept) > self._kept_limit:
+            self._kept.popitem(last=False)
+

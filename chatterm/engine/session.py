@@ -1,0 +1,172 @@
+"""One loaded checkpoint and what can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import torch
+
+from chatterm.checkpoint.open import open_checkpoint
+from chatterm.checkpoint.template import EncodedPrompt, encode_chat, load_template
+from chatterm.checkpoint.tokenizer import load_tokenizer
+from chatterm.decode.context import Context
+from chatterm.decode.sampling import Sampler, starting_parameters
+from chatterm.engine.messages import (
+    Chat,
+    LoadOptions,
+    ModelInfo,
+    Predict,
+    Predicted,
+    Prompt,
+    Text,
+    Tokens,
+)
+from chatterm.engine.numbers import to_distribution
+from chatterm.errors import UserError
+from chatterm.model.load import load_decoder
+
+CACHE_SHARE = 0.25
+"""Share of the free memory that the key/value cache may take when nobody asked for a size."""
+
+MINIMUM_CONTEXT = 512
+
+
+class Session:
+    """A checkpoint ready to talk: tokenizer, template, decoder and the tokens it has read."""
+
+    def __init__(self, path: Path, options: LoadOptions, on_progress: Callable[[int, int], None]) -> None:
+        """Load everything; `on_progress(tensors_done, tensors_total)`.
+
+        Raises:
+            UserError: the checkpoint cannot be loaded or the options cannot be met.
+        """
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
+        self.checkpoint = open_checkpoint(path)
+        self.tokenizer = load_tokenizer(self.checkpoint)
+        self.template = load_template(self.checkpoint, self.tokenizer)
+        device = _device(options.device)
+        decoder = load_decoder(self.checkpoint, device=device, dtype=torch.float32, progress=on_progress)
+        architecture = self.checkpoint.architecture
+        token_bytes = 2 * architecture.layers * architecture.kv_heads * architecture.head_size * 4
+        self.context = Context(decoder, _context_size(architecture.context, token_bytes, options.context))
+        starting, taken = starting_parameters(self.checkpoint.generation_defaults)
+        self.info = ModelInfo(
+            name=self.checkpoint.name,
+            path=str(path),
+            format=self.checkpoint.format,
+            family=self.checkpoint.family,
+            parameters=self.checkpoint.parameters,
+            quantisation=self.checkpoint.quantisation,
+            computation="float32",
+            device=str(device),
+            file_bytes=self.checkpoint.file_bytes,
+            layers=architecture.layers,
+            heads=architecture.heads,
+            vocabulary=architecture.vocabulary,
+            trained_context=architecture.context,
+            context=self.context.capacity,
+            is_chat=self.template.is_chat,
+            sampling=starting,
+            sampling_source="the checkpoint" if taken else "chatterm",
+            exact=True,
+        )
+
+    def new_sampler(self) -> Sampler:
+        """A sampler for one reply."""
+        return Sampler(self.info.vocabulary, end_ids=self.tokenizer.end_ids)
+
+    def encode(self, prompt: Prompt) -> EncodedPrompt:
+        """A prompt as token ids.
+
+        Raises:
+            UserError: it cannot be rendered, is empty or too long, or names tokens that do not exist.
+        """
+        match prompt:
+            case Chat():
+                encoded = encode_chat(
+                    self.tokenizer, self.template, prompt.messages, continue_reply=prompt.continue_reply
+                )
+            case Text():
+                ids = self.tokenizer.encode(prompt.text, add_bos=self.tokenizer.adds_bos)
+                encoded = EncodedPrompt(ids=ids, text=prompt.text)
+            case Tokens():
+                encoded = EncodedPrompt(ids=list(prompt.ids), text="")
+        self._check(encoded.ids)
+        return encoded
+
+    def can_predict_now(self, request: Predict) -> bool:
+        """Whether the cache holds the prompt, so that the answer disturbs no reply in progress."""
+        return isinstance(request.prompt, Tokens) and self.context.holds(request.prompt.ids)
+
+    def predict(self, request: Predict, stopped: Callable[[], bool]) -> Predicted:
+        """The distribution after a prompt. Nothing is read twice: what the cache holds is replayed.
+
+        Raises:
+            UserError: the prompt cannot be used, or the request was stopped while reading it.
+        """
+        ids = self.encode(request.prompt).ids
+        if not self.context.holds(ids):
+            self.context.begin(ids)
+            for _ in self.context.read(ids):
+                if stopped():
+                    raise UserError("Stopped before the text was read.")
+        step = self.new_sampler().distribution(self.context.logits_after(len(ids)), ids, request.sampling)
+        distribution = to_distribution(
+            step, self.tokenizer, position=len(ids), candidates=request.candidates, also=request.also
+        )
+        return Predicted(request=request.request, prompt=tuple(ids), distribution=distribution)
+
+    def _check(self, ids: list[int]) -> None:
+        name, vocabulary, room = self.info.name, self.info.vocabulary, self.context.capacity
+        if not ids:
+            raise UserError("The prompt is empty: give the model some text to go on from.")
+        if not all(0 <= token < vocabulary for token in ids):
+            wrong = next(token for token in ids if not 0 <= token < vocabulary)
+            raise UserError(f"Token {wrong} does not exist: {name} has tokens 0 to {vocabulary - 1}.")
+        if len(ids) > room:
+            raise UserError(
+                f"The conversation is {len(ids)} tokens long and {name} holds {room} here; "
+                "begin a new one or shorten it."
+            )
+
+
+def _device(name: str) -> torch.device:
+    """The device that `name` asks for.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UserError(
+            f"There is no device {name!r} here; use cpu, or auto for the fastest there is."
+        ) from error
+    return device
+
+
+def _context_size(trained: int, token_bytes: int, asked: int | None) -> int:
+    """Tokens to hold: what was asked for, else what the checkpoint was made for, as far as memory goes.
+
+    Raises:
+        UserError: more was asked for than the checkpoint or the memory allows.
+    """
+    affordable = int(psutil.virtual_memory().available * CACHE_SHARE) // token_bytes
+    if asked is None:
+        return max(min(trained, MINIMUM_CONTEXT), min(trained, affordable))
+    if not 1 <= asked <= trained:
+        raise UserError(
+            f"A context of {asked} tokens is not possible: this checkpoint was made for 1 to {trained}."
+        )
+    if asked * token_bytes > psutil.virtual_memory().available:
+        raise UserError(
+            f"A context of {asked} tokens takes {asked * token_bytes >> 20} MiB, more than is free; "
+            f"{affordable} tokens would fit well."
+        )
+    return asked

@@ -1,0 +1,44 @@
+"""Requests about text: what it looks like to the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chatterm.checkpoint.open import open_checkpoint
+from chatterm.checkpoint.template import ChatTemplate, encode_chat
+from chatterm.checkpoint.tokenizer import Tokenizer, load_tokenizer
+from chatterm.engine.messages import PromptToken, Render, Rendered, Tokenize, Tokenized
+
+
+def tokenizer_of(path: str) -> Tokenizer:
+    """The tokenizer of a checkpoint, without its weights.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    return load_tokenizer(open_checkpoint(Path(path)))
+
+
+def tokenized(request: Tokenize, tokenizer: Tokenizer) -> Tokenized:
+    """A text as tokens; special tokens in it stay text."""
+    return Tokenized(request=request.request, tokens=_tokens(tokenizer, tokenizer.encode_spans(request.text)))
+
+
+def rendered(request: Render, tokenizer: Tokenizer, template: ChatTemplate) -> Rendered:
+    """What the model sees of a conversation.
+
+    Raises:
+        UserError: the template refuses it.
+    """
+    chat = request.chat
+    encoded = encode_chat(tokenizer, template, chat.messages, continue_reply=chat.continue_reply)
+    return Rendered(
+        request=request.request,
+        text=encoded.text,
+        tokens=_tokens(tokenizer, encoded.spans),
+        notices=encoded.notices,
+    )
+
+
+def _tokens(tokenizer: Tokenizer, spans: list[tuple[int, int, int]]) -> tuple[PromptToken, ...]:
+    return tuple(PromptToken(token, tokenizer.piece(token), start, end) for token, start, end in spans)

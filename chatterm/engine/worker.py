@@ -1,0 +1,191 @@
+"""The engine process: reads requests from its standard input, writes events to its standard output.
+
+torch is imported when the first checkpoint is loaded, so looking for checkpoints and cutting text into tokens
+stay quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from chatterm.engine import wire
+from chatterm.engine.inbox import Inbox
+from chatterm.engine.messages import (
+    PROTOCOL_VERSION,
+    AnyEvent,
+    AnyRequest,
+    Check,
+    Describe,
+    Discover,
+    Examine,
+    Failed,
+    Fetch,
+    Generate,
+    Hello,
+    Load,
+    Loaded,
+    Predict,
+    Progress,
+    Render,
+    SetSampling,
+    Shutdown,
+    Stop,
+    Tokenize,
+)
+from chatterm.errors import UserError
+from chatterm.sampling import SamplingParameters
+
+if TYPE_CHECKING:
+    from chatterm.engine.session import Session
+
+PROGRESS_SECONDS = 0.05
+"""Progress is sent at most this often."""
+
+
+class Worker:
+    """Takes one request after another; between the tokens of a reply, those that can be answered at once."""
+
+    def __init__(self, inbox: Inbox, output: BinaryIO) -> None:
+        """Answer what comes into `inbox` on `output`."""
+        self._inbox = inbox
+        self._output = output
+        self._session: Session | None = None
+
+    def send(self, event: AnyEvent) -> None:
+        """Write one event."""
+        self._output.write(wire.frame(event))
+        self._output.flush()
+
+    def run(self) -> None:
+        """Answer requests until the client leaves."""
+        self.send(Hello(version=PROTOCOL_VERSION, pid=os.getpid()))
+        while True:
+            self._answer(self._inbox.next())
+
+    def _answer(self, request: AnyRequest) -> None:
+        try:
+            self._handle(request)
+        except UserError as error:
+            self.send(Failed(request=request.request, sentence=error.sentence))
+        except MemoryError:
+            self.send(Failed(request=request.request, sentence=_NO_MEMORY))
+        except Exception as error:
+            traceback.print_exc()
+            out_of_memory = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(
+                error
+            )
+            unexpected = f"Unexpected {type(error).__name__} in the engine: {error}"
+            self.send(Failed(request=request.request, sentence=_NO_MEMORY if out_of_memory else unexpected))
+        finally:
+            self._inbox.forget(request.request)
+
+    def _handle(self, request: AnyRequest) -> None:
+        match request:
+            case Load():
+                self._load(request)
+            case Generate():
+                self._generate(request)
+            case Predict():
+                stopped = lambda: self._inbox.stopped(request.request)  # noqa: E731
+                self.send(self._loaded().predict(request, stopped))
+            case Tokenize() | Render():
+                self._text(request)
+            case Discover() | Fetch() | Describe() | Check():
+                self._checkpoints(request)
+            case Examine():
+                from chatterm.engine.machine import examine
+
+                self.send(examine(request))
+            case Stop() | SetSampling() | Shutdown():
+                pass  # the inbox sees to them
+
+    def _loaded(self) -> Session:
+        if self._session is None:
+            raise UserError("No model is loaded; choose one first.")
+        return self._session
+
+    def _load(self, request: Load) -> None:
+        from chatterm.engine.session import Session
+
+        self._session = None  # never two models in memory
+        progress = _Throttle()
+
+        def on_progress(done: int, total: int) -> None:
+            if self._inbox.stopped(request.request):
+                raise UserError("Loading was stopped.")
+            if progress.due(done == total):
+                self.send(
+                    Progress(request=request.request, what="loading", done=done, total=total, unit="tensors")
+                )
+
+        self._session = Session(Path(request.path), request.options, on_progress)
+        self.send(Loaded(request=request.request, info=self._session.info))
+
+    def _generate(self, request: Generate) -> None:
+        from chatterm.engine.reply import ReplyWriter
+
+        session = self._loaded()
+
+        def answerable(waiting: AnyRequest) -> bool:
+            return isinstance(waiting, Tokenize | Render) or (
+                isinstance(waiting, Predict) and session.can_predict_now(waiting)
+            )
+
+        def stopped() -> bool:
+            while (waiting := self._inbox.take(answerable)) is not None:
+                self._answer(waiting)
+            return self._inbox.stopped(request.request)
+
+        def steering() -> SamplingParameters | None:
+            return self._inbox.steering(request.request)
+
+        ReplyWriter(session, request, self.send, stopped, steering).write()
+
+    def _text(self, request: Tokenize | Render) -> None:
+        from chatterm.engine import texts
+
+        if isinstance(request, Render):
+            self.send(texts.rendered(request, self._loaded().tokenizer, self._loaded().template))
+        elif request.path is not None:
+            self.send(texts.tokenized(request, texts.tokenizer_of(request.path)))
+        else:
+            self.send(texts.tokenized(request, self._loaded().tokenizer))
+
+    def _checkpoints(self, request: Discover | Fetch | Describe | Check) -> None:
+        from chatterm.engine import checkpoints
+
+        stopped = lambda: self._inbox.stopped(request.request)  # noqa: E731
+        checkpoints.answer(request, self.send, stopped)
+
+
+class _Throttle:
+    def __init__(self) -> None:
+        self._last = 0.0
+
+    def due(self, last: bool) -> bool:
+        now = time.monotonic()
+        if not last and now - self._last < PROGRESS_SECONDS:
+            return False
+        self._last = now
+        return True
+
+
+_NO_MEMORY = "There is not enough memory for this; a smaller model, quantisation or context may fit."
+
+
+def main() -> None:
+    """Run the engine on this process's standard input and output."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not end up between the frames
+    threading.current_thread().name = "model"
+    Worker(Inbox(sys.stdin.buffer), output).run()
+
+
+if __name__ == "__main__":
+    main()
