@@ -10,6 +10,7 @@ from pathlib import Path
 
 from chatterm.checkpoint import folders, sources
 from chatterm.checkpoint.catalog import CatalogEntry, catalog, find_entry
+from chatterm.checkpoint.names import printable
 from chatterm.errors import UserError
 
 HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(:(?P<choice>[^:]+))?", re.ASCII)
@@ -176,9 +177,3 @@ def _close_names(model: str, extra: tuple[Path, ...]) -> Iterator[str]:
     names |= {found.name.lower(): found.name for found in sources.candidates(extra) if found.problem is None}
     matches = difflib.get_close_matches(model.lower(), names, n=3, cutoff=0.6)
     yield from dict.fromkeys(printable(names[match]) for match in matches)
-
-
-def printable(name: str) -> str:
-    """A name that somebody else chose, as inert text on one line."""
-    shown = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in name)
-    return shown if len(shown) <= 200 else shown[:199] + "…"
