@@ -8,9 +8,9 @@ from typing import Any
 import click
 import msgspec
 
+from chatterm import inert
 from chatterm.cli import common
 from chatterm.engine.messages import Chat, Finished, Message, Started, TokenEvent
-from chatterm.visible import inert
 
 
 @click.command("ask")
@@ -59,7 +59,7 @@ async def _ask(
                 case TokenEvent():
                     tokens.append(event)
                     if not as_json:
-                        click.echo(inert(event.text) if terminal else event.text, nl=False)
+                        click.echo(inert.block(event.text) if terminal else event.text, nl=False)
                 case Finished():
                     if as_json:
                         common.print_json(_reply(tokens, event))

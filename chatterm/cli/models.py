@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from chatterm import inert
 from chatterm.checkpoint.catalog import CatalogEntry, catalog
 from chatterm.cli import common
 from chatterm.engine.messages import Checked, Described, Discovered, FoundCheckpoint
 from chatterm.settings import load_settings
-from chatterm.visible import inert_line
 
 
 @click.group("models")
@@ -94,10 +94,10 @@ def check(model: str, as_json: bool) -> None:
     if as_json:
         common.print_json({"summary": checked.summary, "problems": list(checked.problems)} | checked.details)
     else:
-        click.echo(inert_line(checked.summary))
+        click.echo(inert.line(checked.summary))
         _print_facts(checked.details)
         for problem in checked.problems:
-            click.echo(f"problem: {inert_line(problem)}")
+            click.echo(f"problem: {inert.line(problem)}")
     if checked.problems:
         raise SystemExit(2)
 
@@ -126,13 +126,13 @@ def _print_found(console: Console, discovered: Discovered) -> None:
             fits,
             found.source,
         )
-        table.add_row(*(Text(inert_line(cell)) for cell in row), style="dim" if found.problem else None)
+        table.add_row(*(Text(inert.line(cell)) for cell in row), style="dim" if found.problem else None)
     if not discovered.checkpoints:
         console.print("No checkpoint was found on this machine.")
         return
     console.print(table)
     for found in _unusable(discovered):
-        console.print(Text(f"{inert_line(found.name)}: {inert_line(found.problem or '')}"), style="dim")
+        console.print(Text(f"{inert.line(found.name)}: {inert.line(found.problem or '')}"), style="dim")
     console.print(f"{free / 1e9:.1f} GB of memory are free.")
 
 
@@ -167,4 +167,4 @@ def _print_facts(facts: dict[str, Any]) -> None:
     width = max((len(name) for name in facts), default=0)
     for name, value in facts.items():
         if value is not None:
-            click.echo(f"{name.replace('_', ' '):<{width}}  {inert_line(str(value))}")
+            click.echo(f"{name.replace('_', ' '):<{width}}  {inert.line(str(value))}")

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as RichText
 
+from chatterm import inert
 from chatterm.cli import common
 from chatterm.engine.messages import Predicted, Text
-from chatterm.visible import visible_token
 
 
 @click.command("next")
@@ -70,7 +70,7 @@ def _print_table(model: str, predicted: Predicted) -> None:
     table.add_column("sampled", justify="right")
     for row in distribution.candidates:
         sampled = f"{row.sampled:.2%}" if row.kept else f"removed by {row.removed_by}"
-        table.add_row(str(row.rank), RichText(visible_token(row.text)), str(row.id), f"{row.p:.2%}", sampled)
+        table.add_row(str(row.rank), RichText(inert.token(row.text)), str(row.id), f"{row.p:.2%}", sampled)
     console = Console()
     console.print(table)
     removed = f"{distribution.removed_mass:.1%} removed, " if distribution.removed else ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from chatterm import inert
 from chatterm.cli import common
 from chatterm.engine.messages import PromptToken
-from chatterm.visible import visible_token
 
 
 @click.command("tokens")
@@ -28,7 +28,7 @@ def command(model: str | None, as_json: bool, text: str | None) -> None:
         )
     else:
         for token in for_model:
-            click.echo(f"{token.id:>8}  {visible_token(token.text)}")
+            click.echo(f"{token.id:>8}  {inert.token(token.text)}")
         click.echo(f"{len(for_model)} tokens", err=True)
 
 

@@ -304,8 +304,10 @@ class EngineProcess:
         await self.close()
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        """By its id: `Process.kill` would reap it, and the event loop then misses its exit status."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     def _send(self, message: AnyRequest) -> None:
         if self._died is not None:

@@ -41,7 +41,7 @@ class Inbox:
             return self._requests.popleft()
 
     def take(self, answerable: Callable[[AnyRequest], bool]) -> AnyRequest | None:
-        """The first request in line that can be answered now, without waiting; the others keep their order."""
+        """The first request that can be answered now, without waiting; the others keep their order."""
         if not self._requests:
             return None
         with self._arrived:
