@@ -1,0 +1,212 @@
+"""A damaged library: telling it, moving it aside, and carrying over what can be read.
+
+Nothing is deleted. Opening looks only at what every opening reads anyway; damage that is met later leaves a
+mark beside the file, and the next opening looks through all of it.
+"""
+
+# ruff: noqa: S608 - what is put into SQL here are the names of our own tables and columns
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from chatterm.errors import UserError
+from chatterm.library import index
+from chatterm.library.owners import try_lock
+
+_SUFFIXES = ("", "-wal", "-shm")
+_TABLES = ("conversation", "message", "chunk")
+_GIVE_UP_AFTER = 4_096  # ranges of one table that could not be read
+
+
+class DamagedError(Exception):
+    """The file is not a database any more, or not a whole one."""
+
+
+def primary_code(error: sqlite3.Error) -> int:
+    """SQLite's result code without its extension; -1 for an error of the Python module itself."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return -1 if code is None else code & 0xFF
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error says that the file is damaged."""
+    return primary_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def refuse_emptied(path: Path) -> None:
+    """Refuse a file cut to nothing while its log still holds data: SQLite would throw that log away.
+
+    Raises:
+        DamagedError: it is so.
+    """
+    log = path.with_name(path.name + "-wal")
+    if path.stat().st_size == 0 and log.exists() and log.stat().st_size > 0:
+        raise DamagedError
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Look through the whole file.
+
+    Raises:
+        DamagedError: something in it is wrong.
+    """
+    for table in _TABLES:  # not the search index, which can be made anew
+        if connection.execute(f"PRAGMA quick_check({table})").fetchone()[0] != "ok":
+            raise DamagedError
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(path.name + ".damaged")
+
+
+def remember(path: Path) -> None:
+    """Leave word that damage was met."""
+    with suppress(OSError):
+        _mark(path).touch(mode=0o600)
+
+
+def was_met(path: Path) -> bool:
+    """Whether damage was met since the file was last looked through."""
+    return _mark(path).exists()
+
+
+def forget(path: Path) -> None:
+    """Take the word back."""
+    with suppress(OSError):
+        _mark(path).unlink()
+
+
+@contextmanager
+def moving(path: Path, seconds: float) -> Iterator[None]:
+    """Keep other programs from moving the same file aside meanwhile.
+
+    Raises:
+        UserError: another one has been at it for more than `seconds`.
+    """
+    file = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + seconds
+        while not try_lock(file):
+            if time.monotonic() > deadline:
+                raise UserError(f"Another chatterm is setting the damaged {path} aside: try again.")
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(file)
+
+
+def move_aside(path: Path) -> Path:
+    """Rename the file, with its log, to a name that says so and is not taken; the new name."""
+    stem = f"{path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+    aside = path.with_name(stem + path.suffix)
+    number = 2
+    while aside.exists():
+        aside = path.with_name(f"{stem}-{number}{path.suffix}")
+        number += 1
+    for suffix in _SUFFIXES:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    forget(path)
+    return aside
+
+
+def salvage(aside: Path, connection: sqlite3.Connection) -> str:
+    """Carry over all rows that can still be read; a sentence that says what became of the library."""
+    carried = 0
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)) as old,
+    ):
+        old.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        carried = _carry_over(old, connection)
+    what = f"{carried} of its messages were carried over" if carried else "none of it could be read"
+    return f"The conversation library was damaged; {what}. The damaged file is kept as {aside}."
+
+
+def _carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
+    new.execute("PRAGMA foreign_keys = OFF")  # rows refer to rows that come later, or never
+    try:
+        with _all_or_nothing(new):
+            for table in _TABLES:
+                for names, row in _rows(old, table):
+                    # A row that no constraint lets in is one of those that cannot be read.
+                    with suppress(sqlite3.IntegrityError):
+                        new.execute(
+                            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(row))})",
+                            row,
+                        )
+            _mend(new)
+            index.rebuild(new)
+            return int(new.execute("SELECT count(*) FROM message").fetchone()[0])
+    finally:
+        new.execute("PRAGMA foreign_keys = ON")
+
+
+@contextmanager
+def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _rows(old: sqlite3.Connection, table: str) -> Iterator[tuple[list[str], tuple[Any, ...]]]:
+    """The readable rows of a table with the names of their columns, halving around what cannot be read."""
+    unreadable = 0
+    ranges = [(-(2**62), 2**62)]
+    while ranges and unreadable < _GIVE_UP_AFTER:
+        low, high = ranges.pop()
+        try:
+            cursor = old.execute(f"SELECT * FROM {table} WHERE rowid BETWEEN ? AND ?", (low, high))
+            rows = cursor.fetchall()
+        except sqlite3.Error:
+            unreadable += 1
+            if low < high:
+                middle = (low + high) // 2
+                ranges += [(middle + 1, high), (low, middle)]
+            continue
+        names = [column[0] for column in cursor.description]
+        yield from ((names, row) for row in rows)
+
+
+def _mend(new: sqlite3.Connection) -> None:
+    """Make a whole tree of the rows that were carried over."""
+    new.execute(
+        """
+        INSERT INTO conversation
+            (id, title, title_is_users, created, updated, recency, pinned, system_prompt)
+        SELECT conversation, '', 0, min(created), max(created), min(conversation), 0, ''
+        FROM message WHERE conversation NOT IN (SELECT id FROM conversation) GROUP BY conversation
+        """
+    )
+    new.execute("UPDATE message SET status = 'interrupted', owner = NULL WHERE status = 'writing'")
+    new.execute("UPDATE message SET parent = NULL WHERE parent NOT IN (SELECT id FROM message)")
+    new.execute("DELETE FROM chunk WHERE message NOT IN (SELECT id FROM message)")
+    # Whoever has children has a chosen one: the newest where the choice was lost.
+    new.execute(
+        """
+        UPDATE message SET chosen = (SELECT max(child.id) FROM message child WHERE child.parent = message.id)
+        WHERE chosen IS NULL OR NOT EXISTS
+            (SELECT 1 FROM message child WHERE child.id = message.chosen AND child.parent = message.id)
+        """
+    )
+    new.execute(
+        """
+        UPDATE conversation SET chosen =
+            (SELECT max(id) FROM message WHERE conversation = conversation.id AND parent IS NULL)
+        WHERE chosen IS NULL OR NOT EXISTS
+            (SELECT 1 FROM message first WHERE first.id = conversation.chosen
+                AND first.conversation = conversation.id AND first.parent IS NULL)
+        """
+    )

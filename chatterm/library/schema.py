@@ -1,0 +1,104 @@
+"""The tables, and how a library of an older version becomes one of this version.
+
+`PRAGMA user_version` counts the migrations that a file has been through. A migration is a function that takes
+the connection inside a transaction; those that were ever released are never changed, only followed by others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+APPLICATION_ID = 0x63687474  # "chtt", in the file's header
+
+Migration = Callable[[sqlite3.Connection], None]
+
+
+def _version_1(connection: sqlite3.Connection) -> None:
+    """Conversations, messages, tokens, and the search index."""
+    # Ids are never used twice, so that a window that still shows a purged message cannot hit another. A
+    # message's parent is older and its chosen child is younger than itself: no row can make a cycle.
+    for statement in (
+        """
+        CREATE TABLE conversation (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            title TEXT NOT NULL,
+            title_is_users INTEGER NOT NULL CHECK (title_is_users IN (0, 1)),
+            created REAL NOT NULL,
+            updated REAL NOT NULL,
+            recency INTEGER NOT NULL,   -- the order of the list: unlike `updated`, no clock can disturb it
+            pinned INTEGER NOT NULL CHECK (pinned IN (0, 1)),
+            deleted REAL,
+            chosen INTEGER,             -- the first message of the active path
+            model TEXT,
+            system_prompt TEXT NOT NULL,
+            sampling BLOB               -- MessagePack
+        ) STRICT
+        """,
+        "CREATE INDEX conversation_recency ON conversation (recency)",
+        """
+        CREATE TABLE message (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            conversation INTEGER NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
+            parent INTEGER REFERENCES message (id) ON DELETE CASCADE CHECK (parent < id),
+            chosen INTEGER CHECK (chosen > id),   -- the child on the active path
+            role TEXT NOT NULL CHECK (role IN ('system', 'user', 'assistant')),
+            content TEXT NOT NULL,
+            created REAL NOT NULL,
+            status TEXT NOT NULL CHECK
+                (status IN ('done', 'writing', 'stopped', 'length', 'context', 'failed', 'interrupted')),
+            owner TEXT CHECK ((owner IS NULL) = (status <> 'writing')),   -- the program that writes it
+            model TEXT,
+            sampling BLOB,              -- MessagePack
+            finish TEXT,
+            notices TEXT NOT NULL,      -- JSON
+            timing TEXT,                -- JSON
+            edited_from INTEGER,
+            forked_from INTEGER,
+            forked_at INTEGER
+        ) STRICT
+        """,
+        "CREATE INDEX message_children ON message (conversation, parent)",
+        "CREATE INDEX message_parent ON message (parent)",
+        "CREATE INDEX message_writing ON message (owner) WHERE status = 'writing'",
+        """
+        CREATE TABLE chunk (
+            message INTEGER NOT NULL REFERENCES message (id) ON DELETE CASCADE,
+            first INTEGER NOT NULL,     -- index of its first token in the message
+            count INTEGER NOT NULL,
+            start INTEGER NOT NULL,     -- where that token begins in the content, in characters
+            data BLOB NOT NULL,         -- chatterm.library.chunks
+            PRIMARY KEY (message, first)
+        ) STRICT
+        """,
+        # Trigrams find any part of any word in any script, Chinese too. The text is stored already folded
+        # (chatterm.library.text): the index has no case to fold, and instr() finds what is under three
+        # characters.
+        "CREATE VIRTUAL TABLE search USING fts5 (text, tokenize = 'trigram case_sensitive 1')",
+    ):
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_version_1,)
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """How many migrations the file has been through."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to this version, one migration a transaction; a file of this version is not touched."""
+    while version(connection) < len(MIGRATIONS):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            done = version(connection)  # another window may have been quicker
+            if done < len(MIGRATIONS):
+                MIGRATIONS[done](connection)
+                connection.execute(f"PRAGMA user_version = {done + 1}")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise

@@ -1,0 +1,362 @@
+"""The messages of a conversation as a tree: adding, walking, choosing branches.
+
+Nothing that was said is ever changed: to edit or to ask again is to add a sibling. A message remembers which
+of its children was looked at last, so the active path is a walk from the first message along the chosen ones.
+"""
+
+# ruff: noqa: S608 - what is put into SQL here are constants of this module
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from chatterm.errors import UserError
+from chatterm.library import chunks, index
+from chatterm.library.conversations import Conversations, new_id, optional, read_sampling, stored_sampling
+from chatterm.library.records import Message, Node, OpenConversation, Role, Siblings, Status, Timing, Token
+from chatterm.library.text import one_line, shortened, storable
+from chatterm.library.titles import title_of
+from chatterm.sampling import SamplingParameters
+
+Value = TypeVar("Value")
+
+PREVIEW_CELLS = 80
+TOKENS_IN_A_CHUNK = 512
+
+_MESSAGE = """
+    SELECT m.id, m.conversation, m.parent, m.role, m.content, m.created, m.status, m.model, m.sampling,
+        m.finish, m.notices, m.timing, m.edited_from, m.forked_from, m.forked_at,
+        coalesce((SELECT first + count FROM chunk WHERE message = m.id ORDER BY first DESC LIMIT 1), 0),
+        (SELECT count(*) FROM message s
+            WHERE s.conversation = m.conversation AND s.parent IS m.parent AND s.id <= m.id),
+        (SELECT count(*) FROM message s WHERE s.conversation = m.conversation AND s.parent IS m.parent)
+    FROM message m
+"""
+_ACTIVE = """
+    WITH RECURSIVE active (id, depth) AS (
+        SELECT chosen, 0 FROM conversation WHERE id = ? AND chosen IS NOT NULL
+        UNION ALL
+        SELECT m.chosen, depth + 1 FROM active JOIN message m ON m.id = active.id WHERE m.chosen IS NOT NULL
+    )
+"""
+_notices = msgspec.json.Decoder(tuple[str, ...])
+_timing = msgspec.json.Decoder(Timing)
+
+
+class Tree(Conversations):
+    """The part of the library that knows messages."""
+
+    def open(self, conversation: int) -> OpenConversation:
+        """A conversation and its active path.
+
+        Raises:
+            UserError: there is no such conversation.
+        """
+        with self._reading() as connection:
+            record = self._conversation(conversation)
+            rows = connection.execute(
+                f"{_ACTIVE} {_MESSAGE} JOIN active ON active.id = m.id ORDER BY active.depth", (conversation,)
+            )
+            return OpenConversation(record, tuple(_record(row) for row in rows))
+
+    def message(self, message: int) -> Message:
+        """One message.
+
+        Raises:
+            UserError: there is none of this number.
+        """
+        with self._reading():
+            return self._message(message)
+
+    def add_message(
+        self,
+        conversation: int,
+        parent: int | None,
+        role: Role,
+        content: str,
+        *,
+        edited_from: int | None = None,
+    ) -> Message:
+        """Save a message below `parent` (None: at the beginning) and make it the end of the active path.
+
+        When this returns, the message survives a power cut. The first user message gives the conversation its
+        title, unless the user has given one.
+
+        Raises:
+            UserError: there is no such conversation or parent, or it cannot be saved.
+        """
+        content = storable(content)
+        with self._writing() as connection:
+            record = self._conversation(conversation)
+            message = self._insert(
+                conversation, parent, role, content, status="done", model=None, edited_from=edited_from
+            )
+            index.add(connection, message, content)
+            if role == "user" and not record.title:
+                connection.execute(
+                    "UPDATE conversation SET title = ? WHERE id = ?", (title_of(content), conversation)
+                )
+            return self._message(message)
+
+    def edit(self, message: int, content: str) -> Message:
+        """Save other words for a message as a new sibling of it, at the end of the active path.
+
+        What a changed reply still begins with keeps its tokens.
+
+        Raises:
+            UserError: there is no such message, or it cannot be saved.
+        """
+        content = storable(content)
+        with self._writing() as connection:
+            old = self._message(message)
+            new = self._insert(
+                old.conversation,
+                old.parent,
+                old.role,
+                content,
+                status="done",
+                model=old.model,
+                sampling=old.sampling,
+                edited_from=old.id,
+            )
+            self._copy_tokens(new, unchanged(self._tokens(old.id), old.content, content))
+            index.add(connection, new, content)
+            return self._message(new)
+
+    def siblings(self, message: int) -> Siblings:
+        """The messages with the same parent as this one.
+
+        Raises:
+            UserError: there is no such message.
+        """
+        with self._reading() as connection:
+            record = self._message(message)
+            rows = connection.execute(
+                "SELECT id FROM message WHERE conversation = ? AND parent IS ? ORDER BY id",
+                (record.conversation, record.parent),
+            )
+            ids = tuple(row[0] for row in rows)
+            return Siblings(ids, ids.index(message))
+
+    def select(self, message: int) -> OpenConversation:
+        """Lead the active path through this message, and below it along what was active there before.
+
+        Raises:
+            UserError: there is no such message, or it cannot be saved.
+        """
+        with self._writing():
+            record = self._message(message)
+            self._choose(record.id)
+        return self.open(record.conversation)
+
+    def tree(self, conversation: int) -> tuple[Node, ...]:
+        """All messages of a conversation, parents before children, siblings oldest first, depth first.
+
+        Raises:
+            UserError: there is no such conversation.
+        """
+        with self._reading() as connection:
+            self._conversation(conversation)
+            active = {
+                row[0] for row in connection.execute(f"{_ACTIVE} SELECT id FROM active", (conversation,))
+            }
+            rows = connection.execute(
+                "SELECT id, parent, role, status, created, model, substr(content, 1, 400) FROM message "
+                "WHERE conversation = ? ORDER BY id DESC",
+                (conversation,),
+            ).fetchall()
+        children: dict[int | None, list[tuple[Any, ...]]] = {}
+        for row in rows:
+            children.setdefault(row[1], []).append(row)
+        nodes = []
+        waiting = [(row, 0) for row in children.get(None, ())]
+        while waiting:
+            (id_, parent, role, status, created, model, beginning), depth = waiting.pop()
+            below = children.get(id_, [])
+            preview = shortened(" ".join(one_line(beginning).split()), PREVIEW_CELLS)
+            nodes.append(
+                Node(id_, parent, depth, role, status, created, model, preview, len(below), id_ in active)
+            )
+            waiting += [(row, depth + 1) for row in below]
+        return tuple(nodes)
+
+    def tokens(self, message: int) -> tuple[Token, ...]:
+        """The tokens of a reply, as they were when it was written; () for a message without any.
+
+        Raises:
+            UserError: there is no such message, or its tokens are damaged.
+        """
+        with self._reading():
+            self._message(message)
+            return self._tokens(message)
+
+    # --- inside a transaction ---------------------------------------------------------------------------
+
+    def _message(self, message: int) -> Message:
+        row = self._row(f"{_MESSAGE} WHERE m.id = ?", message)
+        if row is None:
+            raise UserError(f"There is no message {message}; it may have been purged in another window.")
+        return _record(row)
+
+    def _insert(
+        self,
+        conversation: int,
+        parent: int | None,
+        role: Role,
+        content: str,
+        *,
+        status: Status,
+        model: str | None,
+        owner: str | None = None,
+        sampling: SamplingParameters | None = None,
+        edited_from: int | None = None,
+        forked_from: int | None = None,
+        forked_at: int | None = None,
+        notices: tuple[str, ...] = (),
+    ) -> int:
+        self._conversation(conversation)
+        if parent is not None:
+            above = self._row("SELECT conversation FROM message WHERE id = ?", parent)
+            if above is None or above[0] != conversation:
+                raise UserError(f"There is no message {parent} in conversation {conversation} to answer to.")
+        cursor = self._connection.execute(
+            "INSERT INTO message (conversation, parent, role, content, created, status, owner, model, "
+            "sampling, edited_from, forked_from, forked_at, notices) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                conversation,
+                parent,
+                role,
+                content,
+                time.time(),
+                status,
+                owner,
+                optional(model),
+                stored_sampling(sampling),
+                edited_from,
+                forked_from,
+                forked_at,
+                stored_notices(notices),
+            ),
+        )
+        message = new_id(cursor)
+        self._choose(message)
+        self._touch(conversation)
+        return message
+
+    def _choose(self, message: int) -> None:
+        """Lead the active path through a message: every message above it chooses the one that leads to it."""
+        self._connection.execute(
+            """
+            WITH RECURSIVE up (id, parent) AS (
+                SELECT id, parent FROM message WHERE id = ?
+                UNION ALL
+                SELECT m.id, m.parent FROM up JOIN message m ON m.id = up.parent
+            )
+            UPDATE message SET chosen = up.id FROM up
+            WHERE message.id = up.parent AND message.chosen IS NOT up.id
+            """,
+            (message,),
+        )
+        self._connection.execute(
+            """
+            WITH RECURSIVE up (id, parent, conversation) AS (
+                SELECT id, parent, conversation FROM message WHERE id = ?
+                UNION ALL
+                SELECT m.id, m.parent, m.conversation FROM up JOIN message m ON m.id = up.parent
+            )
+            UPDATE conversation SET chosen = up.id FROM up
+            WHERE up.parent IS NULL AND conversation.id = up.conversation AND conversation.chosen IS NOT up.id
+            """,
+            (message,),
+        )
+
+    def _tokens(self, message: int) -> tuple[Token, ...]:
+        rows = self._connection.execute(
+            "SELECT data, start FROM chunk WHERE message = ? ORDER BY first", (message,)
+        )
+        return tuple(token for data, start in rows for token in chunks.decode(data, start))
+
+    def _append_tokens(self, message: int, tokens: Sequence[Token], start: int) -> None:
+        """Store tokens after those that a message has; the text of the first begins at character `start`."""
+        row = self._row(
+            "SELECT first + count FROM chunk WHERE message = ? ORDER BY first DESC LIMIT 1", message
+        )
+        first = row[0] if row else 0
+        for offset in range(0, len(tokens), TOKENS_IN_A_CHUNK):
+            part = tokens[offset : offset + TOKENS_IN_A_CHUNK]
+            self._connection.execute(
+                "INSERT INTO chunk (message, first, count, start, data) VALUES (?, ?, ?, ?, ?)",
+                (message, first + offset, len(part), start, chunks.encode(part)),
+            )
+            start += sum(len(token.text) for token in part)
+
+    def _copy_tokens(self, message: int, tokens: Sequence[Token]) -> None:
+        """Give a new message tokens of another one, at the same places in its text."""
+        run: list[Token] = []
+        for token in tokens:
+            if run and token.start != run[-1].start + len(run[-1].text):  # words without tokens between them
+                self._append_tokens(message, run, run[0].start)
+                run = []
+            run.append(token)
+        if run:
+            self._append_tokens(message, run, run[0].start)
+
+
+def unchanged(tokens: Sequence[Token], old: str, new: str) -> Sequence[Token]:
+    """The leading tokens of a reply `old` that still stand where they stood in `new`."""
+    if old == new:
+        return tokens
+    differences = (place for place, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
+    end = next(differences, min(len(old), len(new)))
+    kept = 0
+    for number, token in enumerate(tokens, 1):
+        if token.start + len(token.text) > end:
+            break
+        if token.text:  # one without text may belong to a character that was changed
+            kept = number
+    return tokens[:kept]
+
+
+def stored_notices(notices: tuple[str, ...]) -> str:
+    """Notices as they are stored: JSON."""
+    return msgspec.json.encode([storable(notice) for notice in notices]).decode()
+
+
+def _record(row: tuple[Any, ...]) -> Message:
+    (
+        id_, conversation, parent, role, content, created, status, model, sampling, finish, notices, timing,
+        edited_from, forked_from, forked_at, tokens, sibling, siblings,
+    ) = row  # fmt: skip
+    return Message(
+        id=id_,
+        conversation=conversation,
+        parent=parent,
+        role=role,
+        content=content,
+        created=created,
+        status=status,
+        model=model,
+        sampling=read_sampling(sampling),
+        finish=finish,
+        notices=_read(_notices, notices) or (),
+        timing=_read(_timing, timing),
+        edited_from=edited_from,
+        forked_from=forked_from,
+        forked_at=forked_at,
+        tokens=tokens,
+        sibling=sibling,
+        siblings=siblings,
+    )
+
+
+def _read(decoder: msgspec.json.Decoder[Value], stored: str | None) -> Value | None:
+    """A stored JSON value, or None where it is not there or makes no sense to this version."""
+    try:
+        return None if stored is None else decoder.decode(stored)
+    except msgspec.MsgspecError:
+        return None
