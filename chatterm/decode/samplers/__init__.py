@@ -1,0 +1,1 @@
+"""The steps of the sampler chain. Plain numpy, no torch: each step works on `candidates.Candidates`."""
