@@ -92,6 +92,12 @@ def quantisation_in(stem: str) -> str | None:
     return found[0][1:].lower() if found else None
 
 
+def answers_to(name: str, choice: str) -> bool:
+    """Whether a GGUF file is meant by its name, by its name without the ending, or by its quantisation."""
+    stem = without_shard(name[: -len(".gguf")])
+    return choice.lower() in (name.lower(), stem.lower(), quantisation_in(stem))
+
+
 def folder_problem(folder: Path) -> str | None:
     """Why a folder with a `config.json` is no whole checkpoint, or None when weights and tokenizer are there.
 

@@ -13,7 +13,7 @@ from chatterm.checkpoint.catalog import CatalogEntry, catalog, find_entry
 from chatterm.checkpoint.names import printable
 from chatterm.errors import UserError
 
-HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(:(?P<choice>[^:]+))?", re.ASCII)
+HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(:(?P<choice>[^:]+))?", re.ASCII)
 """`organisation/name`, perhaps with `:file.gguf` or `:Q4_K_M` to choose one file of it."""
 
 
@@ -78,7 +78,8 @@ def _as_path(model: str) -> Path | None:
     path = Path(model).expanduser() if model.startswith("~") else Path(model)
     explicit = model.startswith(("/", ".", "~")) or "\\" in model or path.suffix.lower() == ".gguf"
     if not folders.exists(path):
-        if explicit and os.sep in model:
+        hub_id = HUB_ID.fullmatch(model)
+        if explicit and os.sep in model and (hub_id is None or hub_id["choice"] is None):
             raise NotFoundError(f"There is no file or folder {printable(model)}.")
         return None
     path = path.absolute()
@@ -129,12 +130,7 @@ def _in_folder(folder: Path, choice: str | None) -> Path | None:
         return folder
     files = [path for path in _first_parts(folder) if not folders.missing_shards(path)]
     if choice is not None:
-        wanted = choice.lower()
-        files = [
-            path
-            for path in files
-            if wanted in (path.name.lower(), path.stem.lower(), folders.quantisation_in(path.stem))
-        ]
+        files = [path for path in files if folders.answers_to(path.name, choice)]
     return files[0] if files else None
 
 

@@ -217,12 +217,10 @@ def _checkpoint(siblings: dict[str, _Sibling], repository: str) -> list[str]:
 
 
 def _gguf_choice(siblings: dict[str, _Sibling], choice: str, repository: str) -> list[str]:
-    wanted = choice.lower()
     ggufs = sorted(path for path in siblings if path.lower().endswith(".gguf"))
     for path in ggufs:
         name = path.rsplit("/", 1)[-1]
-        stem = folders.without_shard(name[: -len(".gguf")])
-        if wanted in (name.lower(), path.lower(), stem.lower(), folders.quantisation_in(stem)):
+        if path == choice or folders.answers_to(name, choice):
             numbers = folders.shard_numbers(name)
             if numbers is None:
                 return [path]
