@@ -153,10 +153,13 @@ class SampledDistribution:
     @cached_property
     def _removed_by(self) -> npt.NDArray[np.int8]:
         steps = np.full(self.vocabulary, KEPT, dtype=np.int8)
-        for cut in self._cuts:
+        for number, cut in enumerate(self._cuts):
             if cut.removed is not None:
                 steps[cut.removed] = cut.step
+                continue
+            if number == 0:
+                steps.fill(cut.step)
             else:
                 steps[steps == KEPT] = cut.step
-                steps[cut.kept] = KEPT
+            steps[cut.kept] = KEPT
         return steps

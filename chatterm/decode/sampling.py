@@ -17,8 +17,11 @@ from chatterm.decode.samplers import repetition, truncation
 from chatterm.decode.samplers.candidates import Candidates, Doubles, Ids, ModelProbabilities
 from chatterm.decode.samplers.randomness import Purpose, uniform, uniforms
 from chatterm.decode.samplers.repetition import Breakers, History
+from chatterm.decode.samplers.starting import starting_parameters, starting_values
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters, Step
+
+__all__ = ["SampledDistribution", "Sampler", "starting_parameters", "starting_values"]
 
 MOST_STEPS = 64
 RACE_CHUNK = 16384

@@ -177,6 +177,14 @@ class Candidates:
         ids = np.flatnonzero(self._whole > -np.inf)
         return ids, self._whole[ids]
 
+    def leading_logits(self) -> Iterator[Floats]:
+        """The logits in canonical order, as growing prefixes, the last one whole."""
+        if self._ids is not None:
+            yield self._logits
+            return
+        for ids in leading(self._whole):
+            yield self._whole[ids]
+
     def softmax(self) -> Softmax:
         """The softmax over the candidates."""
         if self._softmax is None:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from chatterm.decode.samplers.candidates import Candidates, Floats, leading
+from chatterm.decode.samplers.candidates import Candidates, leading
 
 
 def top_k(candidates: Candidates, k: int) -> None:
@@ -21,9 +21,12 @@ def top_k(candidates: Candidates, k: int) -> None:
 def top_p(candidates: Candidates, p: float) -> None:
     """Keep the smallest leading set whose probability reaches p (nucleus sampling, Holtzman et al., 2020)."""
     normaliser = candidates.softmax().log_normaliser
-    ids, logits = candidates.alive()
-    enough = _prefix(logits, np.exp(logits - normaliser), p, strictly=False)
-    candidates.keep(ids[enough])
+    for logits in candidates.leading_logits():
+        mass = np.cumsum(np.exp(logits - normaliser), dtype=np.float64)
+        count = int(np.searchsorted(mass, p)) + 1
+        if count <= logits.size:
+            candidates.keep_leading(count)
+            return
 
 
 def typical(candidates: Candidates, p: float) -> None:
@@ -34,18 +37,12 @@ def typical(candidates: Candidates, p: float) -> None:
     softmax = candidates.softmax()
     ids, logits = candidates.alive()
     surprise = softmax.log_normaliser - logits
-    enough = _prefix(-np.abs(surprise - softmax.entropy), np.exp(-surprise), p, strictly=True)
-    candidates.keep(ids[enough])
-
-
-def _prefix(preference: Floats, probabilities: Floats, p: float, *, strictly: bool) -> slice | np.ndarray:
-    """Indices of the leading tokens, by preference, whose mass reaches (strictly: exceeds) p."""
-    for order in leading(preference):
-        mass = np.cumsum(probabilities[order], dtype=np.float64)
-        count = int(np.searchsorted(mass, p, side="right" if strictly else "left")) + 1
+    for order in leading(-np.abs(surprise - softmax.entropy)):
+        mass = np.cumsum(np.exp(-surprise[order]), dtype=np.float64)
+        count = int(np.searchsorted(mass, p, side="right")) + 1
         if count <= order.size:
-            return order[:count]
-    return slice(None)
+            candidates.keep(ids[order[:count]])
+            return
 
 
 def min_p(candidates: Candidates, p: float) -> None:
