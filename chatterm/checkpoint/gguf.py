@@ -1,0 +1,316 @@
+"""GGUF files: the header walked by hand, the tensor data left on disk as memory maps.
+
+The format is described in ggml's `docs/gguf.md`. A file is somebody else's data: every count is checked
+against the bytes that are there before anything is read or allocated. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+from numpy.typing import NDArray
+
+from chatterm.errors import UserError
+
+Bytes = NDArray[np.uint8]
+
+MAGIC = b"GGUF"
+MAX_DIMENSIONS = 4
+MAX_ARRAY_DEPTH = 4
+MIN_KEY_VALUE_BYTES = 8 + 4 + 1  # key length, type, a one-byte value
+MIN_TENSOR_INFO_BYTES = 8 + 4 + 4 + 8  # name length, dimension count, type, offset
+DEFAULT_ALIGNMENT = 32
+
+_STRING, _ARRAY = 8, 9
+_SCALARS: dict[int, struct.Struct] = {
+    0: struct.Struct("<B"),
+    1: struct.Struct("<b"),
+    2: struct.Struct("<H"),
+    3: struct.Struct("<h"),
+    4: struct.Struct("<I"),
+    5: struct.Struct("<i"),
+    6: struct.Struct("<f"),
+    7: struct.Struct("<?"),
+    10: struct.Struct("<Q"),
+    11: struct.Struct("<q"),
+    12: struct.Struct("<d"),
+}
+_SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class GGUFTensor:
+    """One tensor of a GGUF file. Rows are blocks of a quantised type, stored one after the other."""
+
+    name: str
+    type: GGMLQuantizationType
+    shape: tuple[int, ...]  # row-major, outermost first
+    offset: int  # bytes from the start of its file
+    nbytes: int
+    _map: Bytes
+
+    @property
+    def data(self) -> Bytes:
+        """The stored bytes, `(rows, bytes per row)` uint8, a view of the memory-mapped file."""
+        rows = int(np.prod(self.shape[:-1], dtype=np.int64))
+        return self._map[self.offset : self.offset + self.nbytes].reshape(rows, -1)
+
+
+@dataclass(frozen=True)
+class GGUFFile:
+    """The header of a GGUF file (or of all parts of a split one), with its tensors mapped."""
+
+    path: Path  # of the first part
+    parts: tuple[Path, ...]
+    version: int
+    metadata: dict[str, Any]  # plain Python values; arrays are lists
+    tensors: dict[str, GGUFTensor]
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes on disk, all parts together."""
+        return sum(part.stat().st_size for part in self.parts)
+
+
+def read_gguf(path: Path | str, *, arrays: bool = True) -> GGUFFile:
+    """Read the header of the GGUF file at `path`; any part of a split file stands for the whole.
+
+    Args:
+        path: a `.gguf` file.
+        arrays: with False, metadata arrays (vocabulary, merges, scores) are skipped, which is faster.
+
+    Raises:
+        UserError: the file is not a GGUF file that this program reads, is damaged, or a part is missing.
+    """
+    path = Path(path)
+    match = _SPLIT_NAME.fullmatch(path.name)
+    if match is None or int(match["parts"]) == 1:
+        single = _read_file(path, arrays=arrays)
+        if (count := single.metadata.get("split.count", 0)) not in (0, 1):
+            raise UserError(
+                f"{path} is one of {count} parts of a split GGUF file but is not named "
+                f"“…-0000N-of-{count:05}.gguf”, so the other parts cannot be found; give it its name back."
+            )
+        return single
+    return _read_split(path, match["stem"], int(match["parts"]), arrays=arrays)
+
+
+def split_parts(path: Path) -> tuple[Path, ...]:
+    """The paths of all parts of the split GGUF file that `path` belongs to; `(path,)` if it is not split."""
+    match = _SPLIT_NAME.fullmatch(path.name)
+    if match is None:
+        return (path,)
+    count = int(match["parts"])
+    return tuple(
+        path.with_name(f"{match['stem']}-{number:05}-of-{count:05}.gguf") for number in range(1, count + 1)
+    )
+
+
+def _read_split(path: Path, stem: str, count: int, *, arrays: bool) -> GGUFFile:
+    if count > 1000:
+        raise UserError(f"{path.name} claims to be one of {count} parts, which no real split file has.")
+    paths = split_parts(path)
+    missing = [part.name for part in paths if not part.is_file()]
+    if missing:
+        raise UserError(
+            f"{stem} is split into {count} GGUF files, of which {', '.join(missing[:3])}"
+            f"{' and others' if len(missing) > 3 else ''} cannot be found in {path.parent}; put all parts "
+            "there."
+        )
+    first = _read_file(paths[0], arrays=arrays)
+    tensors = dict(first.tensors)
+    for part in paths[1:]:
+        for name, tensor in _read_file(part, arrays=False).tensors.items():
+            if name in tensors:
+                raise UserError(
+                    f"{part} repeats the tensor “{name[:80]}” of an earlier part; the split is damaged."
+                )
+            tensors[name] = tensor
+    expected = first.metadata.get("split.tensors.count", len(tensors))
+    if expected != len(tensors):
+        raise UserError(
+            f"{stem} should hold {expected} tensors but its parts hold {len(tensors)}; fetch it again."
+        )
+    return replace(first, parts=paths, tensors=tensors)
+
+
+def _read_file(path: Path, *, arrays: bool) -> GGUFFile:
+    data = _map_file(path)
+    try:
+        return _Header(path, data, keep_arrays=arrays).read()
+    except (struct.error, IndexError) as error:
+        raise UserError(
+            f"{path} ends in the middle of its header; it is cut off or damaged, fetch it again."
+        ) from error
+
+
+def _map_file(path: Path) -> mmap.mmap:
+    """A private (copy-on-write) map, so that tensors over it need no copy to be writable objects."""
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    except ValueError as error:  # mmap of an empty file
+        raise UserError(f"{path} is empty; fetch it again.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+class _Header:
+    """Walks one header. `at` is the offset of the next byte."""
+
+    def __init__(self, path: Path, data: mmap.mmap, *, keep_arrays: bool) -> None:
+        self.path = path
+        self.data = data
+        self.size = len(data)
+        self.keep_arrays = keep_arrays
+        self.at = 0
+
+    def read(self) -> GGUFFile:
+        if self.data[:4] != MAGIC:
+            raise UserError(f"{self.path} is not a GGUF file: it does not begin with “GGUF”.")
+        self.at = 4
+        version = self.scalar(4)
+        if version not in (2, 3):
+            big_endian = version & 0xFFFF == 0
+            reason = "is written for big-endian machines" if big_endian else f"is GGUF version {version}"
+            raise UserError(
+                f"{self.path} {reason}; versions 2 and 3, little-endian, are read. Convert it anew."
+            )
+        tensor_count = self.count(self.scalar(10), MIN_TENSOR_INFO_BYTES, "tensors")
+        pair_count = self.count(self.scalar(10), MIN_KEY_VALUE_BYTES, "metadata entries")
+        metadata = {}
+        for _ in range(pair_count):
+            key = self.string()
+            value = self.value(self.scalar(4))
+            if value is not _SKIPPED:
+                metadata[key] = value
+        return GGUFFile(self.path, (self.path,), version, metadata, self.tensors(tensor_count, metadata))
+
+    def scalar(self, kind: int) -> Any:
+        form = _SCALARS[kind]
+        (value,) = form.unpack_from(self.data, self.at)
+        self.at += form.size
+        return value
+
+    def count(self, claimed: int, least_bytes: int, what: str) -> int:
+        """`claimed`, if that many things of at least that size fit into the rest of the file."""
+        if claimed * least_bytes > self.size - self.at:
+            raise UserError(f"{self.path} claims {claimed} {what}, more than fit into it; it is damaged.")
+        return claimed
+
+    def string(self) -> str:
+        length = self.count(self.scalar(10), 1, "characters in a name")
+        text = self.data[self.at : self.at + length].decode("utf-8", errors="surrogateescape")
+        self.at += length
+        return text
+
+    def value(self, kind: int, depth: int = 0) -> Any:
+        if kind in _SCALARS:
+            return self.scalar(kind)
+        if kind == _STRING:
+            return self.string()
+        if kind != _ARRAY or depth >= MAX_ARRAY_DEPTH:
+            raise UserError(
+                f"{self.path} has a metadata entry of unknown type {kind}; it is damaged or too new."
+            )
+        item = self.scalar(4)
+        return self.array(item, self.scalar(10), depth + 1)
+
+    def array(self, item: int, claimed: int, depth: int) -> Any:
+        if item in _SCALARS:
+            return self.scalar_array(_SCALARS[item], claimed)
+        if item == _STRING:
+            return self.string_array(self.count(claimed, 8, "strings in a list"))
+        length = self.count(claimed, 12, "lists in a list")
+        values = [self.value(item, depth) for _ in range(length)]
+        return values if self.keep_arrays else _SKIPPED
+
+    def scalar_array(self, form: struct.Struct, claimed: int) -> Any:
+        length = self.count(claimed, form.size, "numbers in a list")
+        start, self.at = self.at, self.at + length * form.size
+        if not self.keep_arrays:
+            return _SKIPPED
+        return np.frombuffer(self.data, np.dtype(form.format), length, start).tolist()
+
+    def string_array(self, length: int) -> Any:
+        """The hot loop: a vocabulary has up to a few hundred thousand entries."""
+        data, size, at = self.data, self.size, self.at
+        unpack: Callable[[mmap.mmap, int], tuple[int]] = struct.Struct("<Q").unpack_from
+        values: list[str] = []
+        decode = partial(str, encoding="utf-8", errors="surrogateescape")
+        for _ in range(length):
+            (count,) = unpack(data, at)
+            at += 8
+            if count > size - at:
+                raise UserError(f"{self.path} has a string longer than the file; it is damaged.")
+            if self.keep_arrays:
+                values.append(decode(data[at : at + count]))
+            at += count
+        self.at = at
+        return values if self.keep_arrays else _SKIPPED
+
+    def tensors(self, count: int, metadata: dict[str, Any]) -> dict[str, GGUFTensor]:
+        alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
+        if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
+            raise UserError(
+                f"{self.path} has the alignment {alignment!r:.40}, which is not one; it is damaged."
+            )
+        infos = [self.tensor_info() for _ in range(count)]
+        start = -(-self.at // alignment) * alignment
+        flat = np.frombuffer(self.data, np.uint8)
+        tensors: dict[str, GGUFTensor] = {}
+        for name, kind, shape, offset in infos:
+            nbytes = self.tensor_bytes(name, kind, shape)
+            if start + offset + nbytes > self.size:
+                raise UserError(
+                    f"{self.path} is cut off: the tensor “{name[:80]}” reaches past its end. Fetch it again."
+                )
+            if name in tensors:
+                raise UserError(f"{self.path} holds the tensor “{name[:80]}” twice; it is damaged.")
+            tensors[name] = GGUFTensor(name, kind, shape, start + offset, nbytes, flat)
+        return tensors
+
+    def tensor_info(self) -> tuple[str, GGMLQuantizationType, tuple[int, ...], int]:
+        name = self.string()
+        dimensions = self.scalar(4)
+        if not 1 <= dimensions <= MAX_DIMENSIONS:
+            raise UserError(
+                f"{self.path}: the tensor “{name[:80]}” has {dimensions} dimensions; it is damaged."
+            )
+        shape = tuple(self.scalar(10) for _ in range(dimensions))[::-1]
+        kind = self.scalar(4)
+        try:
+            return name, GGMLQuantizationType(kind), shape, self.scalar(10)
+        except ValueError as error:
+            raise UserError(
+                f"{self.path}: the tensor “{name[:80]}” has the block type {kind}, which the installed "
+                "gguf package "
+                "does not know; update it with “pip install -U gguf”."
+            ) from error
+
+    def tensor_bytes(self, name: str, kind: GGMLQuantizationType, shape: tuple[int, ...]) -> int:
+        block, block_bytes = GGML_QUANT_SIZES[kind]
+        if shape[-1] % block:
+            raise UserError(
+                f"{self.path}: rows of {shape[-1]} values of “{name[:80]}” are no whole number of "
+                f"{kind.name} "
+                "blocks; it is damaged."
+            )
+        elements = 1
+        for dimension in shape:
+            elements *= dimension
+        if elements == 0:
+            raise UserError(f"{self.path}: the tensor “{name[:80]}” is empty; it is damaged.")
+        return elements // block * block_bytes
+
+
+_SKIPPED = object()

@@ -1,0 +1,202 @@
+"""Opening a checkpoint: from a path to a description, by reading headers only.
+
+Neither weights nor torch are touched; see `chatterm.checkpoint.tensors` for the weights.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from chatterm.checkpoint.architecture import Architecture
+from chatterm.checkpoint.config import Config
+from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE, BY_MODEL_TYPE
+from chatterm.checkpoint.families.family import Family, Names
+from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
+from chatterm.checkpoint.gguf import GGUFFile, GGUFTensor, read_gguf
+from chatterm.checkpoint.gguf_config import gguf_config
+from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
+from chatterm.checkpoint.safetensors_folder import (
+    SafeTensor,
+    SafetensorsFolder,
+    inside,
+    read_json,
+    read_safetensors_folder,
+)
+from chatterm.errors import UserError
+
+_SAFETENSORS_TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_SAMPLING_PREFIX = "general.sampling."
+NOTABLE_SHARE = 0.05
+"""A block type that holds less than this share of the bytes is not named in `Checkpoint.quantisation`."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint on disk, understood but not loaded."""
+
+    path: Path  # as given: a GGUF file or a folder
+    name: str
+    format: Literal["gguf", "safetensors"]
+    family: str
+    architecture: Architecture
+    config: Mapping[str, Any]  # config.json, or the GGUF metadata, as they are
+    folder: Path | None  # None for GGUF
+    gguf: GGUFFile | None
+    stored: Mapping[str, GGUFTensor | SafeTensor]
+    names: Names
+    file_bytes: int
+    generation_defaults: Mapping[str, Any]  # generation_config.json as it is, or GGUF's general.sampling.*
+
+    @cached_property
+    def layout(self) -> Plan:
+        """Where every parameter is. Checked when the checkpoint is opened."""
+        return plan_layout(self.architecture, self.names, self.stored, str(self.path))
+
+    @cached_property
+    def parameters(self) -> int:
+        """Number of parameters, tied matrices counted once."""
+        return count_parameters(self.layout)
+
+    @cached_property
+    def quantisation(self) -> str:
+        """How the weights are stored: "Q4_1", "Q5_0/Q4_K/Q6_K" (by bytes), "bfloat16"."""
+        used = {tensor for part in self.layout.values() for tensor in part.tensors}
+        sizes: Counter[str] = Counter()
+        for name in used:
+            tensor = self.stored[name]
+            kind = tensor.type.name if isinstance(tensor, GGUFTensor) else _SAFETENSORS_TYPES[tensor.type]
+            sizes[kind] += tensor.nbytes
+        total = sizes.total()
+        notable = [kind for kind, size in sizes.most_common() if size >= NOTABLE_SHARE * total]
+        return _file_type(self.gguf, notable) or "/".join(notable)
+
+
+def open_checkpoint(path: Path | str) -> Checkpoint:
+    """Understand the checkpoint at `path`: a GGUF file (any part of a split one) or a Hugging Face folder.
+
+    Raises:
+        UserError: it is not there, damaged, or of a kind that does not load; the sentence says which.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        checkpoint = _open_folder(path)
+    elif path.suffix.lower() in (".bin", ".pt", ".pth", ".pkl", ".ckpt"):
+        raise UserError(
+            f"{path} is a pickle, which can run any code when it is opened and is therefore refused; take "
+            "the "
+            "safetensors or GGUF version of the model."
+        )
+    elif path.suffix.lower() == ".safetensors":
+        raise UserError(
+            f"{path} holds weights only; pass its folder, {path.parent}, with config.json beside it."
+        )
+    elif path.is_file():
+        checkpoint = _open_gguf(path)
+    else:
+        raise UserError(
+            f"{path} does not exist; pass a GGUF file or a folder with config.json and safetensors."
+        )
+    _ = checkpoint.layout  # so that a checkpoint which opens also fits its family
+    return checkpoint
+
+
+def _open_gguf(path: Path) -> Checkpoint:
+    file = read_gguf(path)
+    refuse_gguf(file.metadata, str(path))
+    kind = str(file.metadata["general.architecture"])
+    family = BY_GGUF_ARCHITECTURE[kind]
+    defaults = {**family.defaults, **family.gguf_defaults}
+    architecture = family.options(Config(gguf_config(file, kind), str(path), defaults))
+    return Checkpoint(
+        path=path,
+        name=_gguf_name(path),
+        format="gguf",
+        family=family.name,
+        architecture=architecture,
+        config=file.metadata,
+        folder=None,
+        gguf=file,
+        stored=file.tensors,
+        names=family.gguf,
+        file_bytes=file.file_bytes,
+        generation_defaults={
+            key.removeprefix(_SAMPLING_PREFIX): value
+            for key, value in file.metadata.items()
+            if key.startswith(_SAMPLING_PREFIX)
+        },
+    )
+
+
+def _open_folder(path: Path) -> Checkpoint:
+    if not (path / "config.json").is_file():
+        raise UserError(_no_config(path))
+    config = read_json(inside(path, "config.json"))
+    refuse_config(config, str(path))
+    files = read_safetensors_folder(path)
+    family = BY_MODEL_TYPE[model_type(config)]
+    architecture = family.options(_folder_config(config, family, files))
+    generation = path / "generation_config.json"
+    return Checkpoint(
+        path=path,
+        name=folder_name(path),
+        format="safetensors",
+        family=family.name,
+        architecture=architecture,
+        config=config,
+        folder=path,
+        gguf=None,
+        stored=files.tensors,
+        names=family.safetensors,
+        file_bytes=files.file_bytes,
+        generation_defaults=read_json(inside(path, generation.name)) if generation.is_file() else {},
+    )
+
+
+def _folder_config(config: Mapping[str, Any], family: Family, files: SafetensorsFolder) -> Config:
+    """The configuration; a checkpoint without an output matrix that says nothing about tying is tied."""
+    output = f"{family.safetensors.slots['unembedding']}.weight"
+    values = dict(config)
+    if output not in files.tensors and values.get("tie_word_embeddings") is None:
+        values["tie_word_embeddings"] = True
+    return Config(values, str(files.folder / "config.json"), {**family.defaults, **family.json_defaults})
+
+
+def _no_config(path: Path) -> str:
+    ggufs = sorted(file.name for file in path.glob("*.gguf"))
+    if ggufs:
+        return f"{path} holds GGUF files; pass one of them, such as {path / ggufs[0]}."
+    return f"{path} has no config.json; a checkpoint folder needs config.json and safetensors files."
+
+
+def _gguf_name(path: Path) -> str:
+    stem = path.stem
+    return stem.rsplit("-", 3)[0] if "-of-" in stem else stem
+
+
+def folder_name(path: Path) -> str:
+    """A name for a checkpoint folder: `organisation/model` in a Hugging Face cache, else the folder's own."""
+    full = path.absolute()
+    if full.parent.name == "snapshots" and full.parent.parent.name.startswith("models--"):
+        return full.parent.parent.name.removeprefix("models--").replace("--", "/")
+    return full.name
+
+
+def _file_type(file: GGUFFile | None, notable: list[str]) -> str | None:
+    """The one type that `general.file_type` names, if most bytes really are of it."""
+    from gguf.constants import LlamaFileType
+
+    stated = file.metadata.get("general.file_type") if file else None
+    try:
+        name = (
+            LlamaFileType(stated).name.removeprefix("MOSTLY_").removeprefix("ALL_")
+            if stated is not None
+            else None
+        )
+    except ValueError:
+        return None
+    return name if name == notable[0] else None

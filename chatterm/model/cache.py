@@ -1,0 +1,163 @@
+"""Keys and values of the text so far.
+
+The cache knows where it stands: it hands attention the keys that the new tokens may look at, and the mask, so
+that nothing else computes with positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from chatterm.checkpoint.architecture import Architecture
+
+
+@dataclass(frozen=True)
+class Span:
+    """What the new tokens see: cached positions `start` … `stop - 1`, through a mask where one is needed."""
+
+    start: int
+    stop: int
+    mask: Tensor | None  # (T, stop - start) bool, True = seen; None = all, or `causal`
+    causal: bool  # the plain triangle, start = 0 and as many queries as keys
+
+
+class Cache:
+    """Keys and values of up to `capacity` tokens, of which `length` are there."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        capacity: int,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        shape = (architecture.layers, architecture.kv_heads, capacity, architecture.head_size)
+        # uninitialised: the operating system provides the memory only as it is written
+        self.keys = torch.empty(shape, device=device, dtype=dtype)
+        self.values = torch.empty(shape, device=device, dtype=dtype)
+        self.tokens = torch.empty(capacity, device=device, dtype=torch.int64)
+        self.capacity = capacity
+        self.length = 0
+        self.regime: tuple[int, ...] | None = None
+        """Which rotary frequencies the keys have (`chatterm.model.rotary.regime`, per layer kind)."""
+        self.rotated_at: list[int] = []
+        """Per position, the length of the text when its key was rotated; dynamic scaling depends on it."""
+        self.replayed_at: int | None = None
+        """While replaying: the length of the text when the replayed tokens' keys were rotated."""
+        self._incoming = 0
+        self._spans: dict[int | None, Span] = {}
+
+    @property
+    def free(self) -> int:
+        """Tokens that still fit."""
+        return self.capacity - self.length
+
+    def begin(self, tokens: Tensor, rotated_at: int) -> None:
+        """Announce a forward pass over `tokens` `(T,)`, the next of the text.
+
+        Raises:
+            ValueError: they do not fit.
+        """
+        count = tokens.shape[0]
+        if count > self.free:
+            raise ValueError(f"{count} tokens do not fit: {self.length} of {self.capacity} are taken")
+        self.tokens[self.length : self.length + count] = tokens
+        self.rotated_at[self.length :] = [rotated_at] * count
+        self._incoming = count
+        self._spans.clear()
+
+    def append(
+        self, layer: int, keys: Tensor, values: Tensor, window: int | None, *, whole: bool = False
+    ) -> tuple[Tensor, Tensor, Span]:
+        """Store the new tokens' keys and values `(T, kv_heads, head_size)` of one layer.
+
+        Args:
+            layer: index of the block.
+            keys: of the new tokens, already rotated.
+            values: of the new tokens.
+            window: of the layer.
+            whole: hand out all positions even where a window makes the first ones invisible.
+
+        Returns:
+            Keys and values `(kv_heads, S, head_size)` of the span that the new tokens see, and the span.
+        """
+        span = self._span(None if whole and window is None else window, whole=whole)
+        self.keys[layer, :, self.length : span.stop] = keys.transpose(0, 1)
+        self.values[layer, :, self.length : span.stop] = values.transpose(0, 1)
+        return (
+            self.keys[layer, :, span.start : span.stop],
+            self.values[layer, :, span.start : span.stop],
+            span,
+        )
+
+    def finish(self) -> None:
+        """The forward pass is over; the new tokens count."""
+        self.length += self._incoming
+        self._incoming = 0
+
+    def truncate(self, length: int) -> None:
+        """Forget all but the first `length` tokens.
+
+        Raises:
+            ValueError: there are fewer.
+        """
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot cut {self.length} cached tokens to {length}")
+        self.length = length
+        del self.rotated_at[length:]
+
+    @contextmanager
+    def replay(self, position: int, count: int = 1) -> Iterator[Cache]:
+        """This cache as it was before the token at `position`, for decoding `count` tokens from there again.
+
+        Within the block the cache has length `position`; afterwards it is as if nothing had happened,
+        whatever the replayed tokens were and however they were edited.
+
+        Raises:
+            ValueError: those positions are not in the cache.
+        """
+        if not 0 <= position < position + count <= self.length:
+            raise ValueError(
+                f"positions {position} … {position + count - 1} are not among {self.length} cached tokens"
+            )
+        place = slice(position, position + count)
+        before = self.length, self.regime, list(self.rotated_at)
+        kept = [
+            part.clone() for part in (self.keys[:, :, place], self.values[:, :, place], self.tokens[place])
+        ]
+        capacity, self.capacity, self.length = self.capacity, position + count, position
+        self.replayed_at = self.rotated_at[position + count - 1]
+        try:
+            yield self
+        finally:
+            self.capacity, self.replayed_at = capacity, None
+            self.length, self.regime, self.rotated_at = before
+            self.keys[:, :, place], self.values[:, :, place], self.tokens[place] = kept
+
+    def _span(self, window: int | None, *, whole: bool) -> Span:
+        key = window if not whole else -1 if window is None else -1 - window
+        if key not in self._spans:
+            self._spans[key] = self._make_span(window, whole=whole)
+        return self._spans[key]
+
+    def _make_span(self, window: int | None, *, whole: bool) -> Span:
+        count, stop = self._incoming, self.length + self._incoming
+        start = 0 if window is None or whole else max(0, self.length - window + 1)
+        if window is not None and window >= stop:
+            window = None
+        if count == 1 and (window is None or not whole):
+            return Span(start, stop, None, causal=False)
+        if self.length == 0 and window is None:
+            return Span(start, stop, None, causal=True)
+        queries = torch.arange(self.length, stop, device=self.keys.device)[:, None]
+        keys = torch.arange(start, stop, device=self.keys.device)
+        mask = keys <= queries
+        if window is not None:
+            mask &= keys > queries - window
+        return Span(start, stop, mask, causal=False)

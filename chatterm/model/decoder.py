@@ -1,0 +1,140 @@
+"""The decoder: tokens → embedding → blocks → final norm → unembedding → logits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from chatterm.checkpoint.architecture import Architecture
+from chatterm.errors import UserError
+from chatterm.model.block import Block
+from chatterm.model.cache import Cache
+from chatterm.model.linear import Linear
+from chatterm.model.norm import Norm
+from chatterm.model.rotary import RotaryTable, regime
+from chatterm.model.taps import Taps
+
+
+class Decoder(nn.Module):
+    """One decoder-only transformer of any family. Works on one text at a time; nothing is batched."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        *,
+        embedding: nn.Parameter,
+        positions: nn.Parameter | None,
+        blocks: list[Block],
+        final_norm: Norm,
+        unembedding: Linear,
+        context: int,
+    ) -> None:
+        """`context` is how many tokens a cache holds unless told otherwise."""
+        super().__init__()
+        self.architecture = architecture
+        self.context = context
+        self.embedding, self.positions = embedding, positions
+        self.blocks = nn.ModuleList(blocks)
+        self.final_norm, self.unembedding = final_norm, unembedding
+        self._rotaries = list(dict.fromkeys(layer.rotary for layer in architecture.layer_options))
+        self._tables = [
+            None if rotary is None else RotaryTable(rotary, self.device) for rotary in self._rotaries
+        ]
+        self._kinds = [self._rotaries.index(layer.rotary) for layer in architecture.layer_options]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.embedding.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the residual stream; norms, rotary and logits are float32 throughout."""
+        return self.embedding.dtype
+
+    def new_cache(self, context: int | None = None) -> Cache:
+        """An empty cache for `context` tokens (default: the decoder's own).
+
+        Raises:
+            UserError: the model has learned positions and not that many.
+        """
+        capacity = self.context if context is None else context
+        if self.architecture.learned_positions and capacity > self.architecture.context:
+            raise UserError(
+                f"this {self.architecture.family} model has {self.architecture.context} learned positions, "
+                "so its "
+                f"context cannot be {capacity} tokens; ask for at most {self.architecture.context}."
+            )
+        return Cache(self.architecture, capacity, device=self.device, dtype=self.dtype)
+
+    @torch.no_grad()
+    def forward(
+        self, tokens: Tensor, cache: Cache, *, last_only: bool = True, taps: Taps | None = None
+    ) -> Tensor:
+        """Read `tokens` `(T,)` int64 as the next of the text in `cache`, which they are appended to.
+
+        Args:
+            tokens: ids; T ≥ 1.
+            cache: the text before them.
+            last_only: logits after the last token only.
+            taps: what to read and change on the way.
+
+        Returns:
+            Float32 logits: `(vocabulary,)` if `last_only`, else `(T, vocabulary)`.
+
+        Raises:
+            ValueError: the tokens do not fit into the cache.
+        """
+        tokens = tokens.to(self.device)
+        length = cache.length + tokens.shape[0] if cache.replayed_at is None else cache.replayed_at
+        self._keep_rotation(cache, length, taps)
+        x = self._blocks(tokens, cache, length, taps)
+        logits = self.unembed(x[-1:] if last_only else x)
+        if taps is not None:
+            logits = taps("logits", None, logits)
+        return logits[0] if last_only else logits
+
+    def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
+        """What enters the first block, `(T, width)`, for tokens at positions `start` …"""
+        x = functional.embedding(tokens, self.embedding)
+        if self.architecture.embedding_scale != 1.0:
+            x = x * self.architecture.embedding_scale
+        if self.positions is not None:
+            x = x + self.positions[start : start + tokens.shape[0]]
+        return x
+
+    def unembed(self, x: Tensor) -> Tensor:
+        """Final norm and unembedding: residual stream `(T, width)` → float32 logits `(T, vocabulary)`.
+
+        After the last block these are the model's logits; after an earlier one, its lens.
+        """
+        logits: Tensor = self.unembedding(self.final_norm(x)).float()
+        if self.architecture.logit_scale != 1.0:
+            logits = logits * self.architecture.logit_scale
+        if (cap := self.architecture.logit_soft_cap) is not None:
+            logits = cap * torch.tanh(logits / cap)
+        return logits
+
+    def _blocks(self, tokens: Tensor, cache: Cache, length: int, taps: Taps | None) -> Tensor:
+        start = cache.length
+        cache.begin(tokens, length)
+        turns = [
+            None if table is None else table.turn(start, tokens.shape[0], length) for table in self._tables
+        ]
+        x = self.embed(tokens, start)
+        if taps is not None:
+            x = taps("embedding", None, x)
+        for block, kind in zip(self.blocks, self._kinds, strict=True):
+            x = block(x, cache, turns[kind], taps)
+        cache.finish()
+        return x
+
+    def _keep_rotation(self, cache: Cache, length: int, taps: Taps | None) -> None:
+        """Read the cached tokens anew where the longer (or cut) text has other rotary frequencies."""
+        wanted = tuple(regime(rotary, length) for rotary in self._rotaries)
+        if cache.regime != wanted and cache.length:
+            tokens = cache.tokens[: cache.length].clone()
+            cache.truncate(0)
+            self._blocks(tokens, cache, length, None if taps is None else taps.edits_only())
+        cache.regime = wanted

@@ -1,0 +1,136 @@
+"""Checkpoint → decoder: every parameter into its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from chatterm.checkpoint.open import Checkpoint
+from chatterm.checkpoint.tensors import read_dense, read_weight
+from chatterm.model.attention import Attention
+from chatterm.model.block import Block
+from chatterm.model.decoder import Decoder
+from chatterm.model.feed_forward import FeedForward
+from chatterm.model.linear import DenseLinear, Linear, make_linear
+from chatterm.model.norm import Norm
+
+
+def load_decoder(
+    checkpoint: Checkpoint,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    context: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Decoder:
+    """Load all weights.
+
+    Args:
+        checkpoint: from `open_checkpoint`.
+        device: where to compute.
+        dtype: of weights and residual stream; float32 is exact.
+        context: tokens a cache holds by default; None = what the checkpoint was made for.
+        progress: called with (parameters read, parameters in all) after each.
+
+    Raises:
+        UserError: a weight cannot be decoded.
+    """
+    return _Loader(checkpoint, torch.device(device), dtype, progress or (lambda done, total: None)).load(
+        context
+    )
+
+
+class _Loader:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        dtype: torch.dtype,
+        progress: Callable[[int, int], None],
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.architecture = checkpoint.architecture
+        self.device, self.dtype = device, dtype
+        self.progress = progress
+        self.done = 0
+
+    def load(self, context: int | None) -> Decoder:
+        a = self.architecture
+        embedding = self.plain("embedding.weight")
+        positions = self.plain("positions.weight") if a.learned_positions else None
+        blocks = [self.block(layer) for layer in range(a.layers)]
+        return Decoder(
+            a,
+            embedding=embedding,
+            positions=positions,
+            blocks=blocks,
+            final_norm=self.norm("final_norm"),
+            unembedding=DenseLinear(embedding) if a.tied else self.linear("unembedding"),
+            context=a.context if context is None else context,
+        ).eval()
+
+    def block(self, layer: int) -> Block:
+        a = self.architecture
+
+        def norm(slot: str) -> Norm | None:
+            return (
+                self.norm(f"{layer}.{slot}") if f"{layer}.{slot}.weight" in self.checkpoint.layout else None
+            )
+
+        attention = Attention(
+            a,
+            layer,
+            qkv=self.linear(*(f"{layer}.{slot}" for slot in ("queries", "keys", "values"))),
+            output=self.linear(f"{layer}.attention_output"),
+            query_norm=norm("query_norm"),
+            key_norm=norm("key_norm"),
+        )
+        into = ("gate", "up") if a.gated else ("up",)
+        feed_forward = FeedForward(
+            a, layer, up=self.linear(*(f"{layer}.{slot}" for slot in into)), down=self.linear(f"{layer}.down")
+        )
+        return Block(
+            a,
+            layer,
+            attention=attention,
+            feed_forward=feed_forward,
+            attention_norm=norm("attention_norm"),
+            ffn_norm=norm("ffn_norm"),
+            attention_output_norm=norm("attention_output_norm"),
+            ffn_output_norm=norm("ffn_output_norm"),
+        )
+
+    def linear(self, *names: str) -> Linear:
+        weights = [read_weight(self.checkpoint, f"{name}.weight") for name in names]
+        layout = self.checkpoint.layout
+        biases: list[Tensor] = []
+        if any(f"{name}.bias" in layout for name in names):
+            biases = [
+                read_dense(self.checkpoint, f"{name}.bias")
+                if f"{name}.bias" in layout
+                else torch.zeros(layout[f"{name}.weight"].shape[0])
+                for name in names
+            ]
+        layer = make_linear(weights, biases, dtype=self.dtype, device=self.device)
+        self.count(sum(f"{name}.{kind}" in layout for name in names for kind in ("weight", "bias")))
+        return layer
+
+    def norm(self, name: str) -> Norm:
+        a = self.architecture
+        weight = read_dense(self.checkpoint, f"{name}.weight", torch.float32) + a.norm_offset
+        bias_name = f"{name}.bias"
+        has_bias = bias_name in self.checkpoint.layout
+        bias = read_dense(self.checkpoint, bias_name, torch.float32).to(self.device) if has_bias else None
+        self.count(1 + has_bias)
+        return Norm(a.norm, weight.to(self.device), bias, a.norm_eps)
+
+    def plain(self, name: str) -> nn.Parameter:
+        weight = read_dense(self.checkpoint, name, self.dtype).to(self.device)
+        self.count(1)
+        return nn.Parameter(weight, requires_grad=False)
+
+    def count(self, parameters: int) -> None:
+        self.done += parameters
+        self.progress(self.done, len(self.checkpoint.layout))
