@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from chatterm import inert
 from chatterm.checkpoint import folders, sources
 from chatterm.checkpoint.catalog import CatalogEntry, catalog, find_entry
-from chatterm.checkpoint.names import printable
 from chatterm.errors import UserError
 
 HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(:(?P<choice>[^:]+))?", re.ASCII)
@@ -80,7 +80,7 @@ def _as_path(model: str) -> Path | None:
     if not folders.exists(path):
         hub_id = HUB_ID.fullmatch(model)
         if explicit and os.sep in model and (hub_id is None or hub_id["choice"] is None):
-            raise NotFoundError(f"There is no file or folder {printable(model)}.")
+            raise NotFoundError(f"There is no file or folder {_shown(model)}.")
         return None
     path = path.absolute()
     if path.is_file():
@@ -92,13 +92,13 @@ def _as_path(model: str) -> Path | None:
     if len(ggufs) == 1:
         return ggufs[0]
     if len(ggufs) > 1:
-        names = ", ".join(printable(file.name) for file in ggufs[:5])
+        names = ", ".join(_shown(file.name) for file in ggufs[:5])
         raise NotFoundError(
-            f"The folder {printable(model)} holds {len(ggufs)} models; name one of them: {names}."
+            f"The folder {_shown(model)} holds {len(ggufs)} models; name one of them: {names}."
         )
     if explicit:
         raise NotFoundError(
-            f"The folder {printable(model)} holds no checkpoint: neither a config.json nor a GGUF file."
+            f"The folder {_shown(model)} holds no checkpoint: neither a config.json nor a GGUF file."
         )
     return None
 
@@ -154,7 +154,7 @@ def _by_name(model: str, extra: tuple[Path, ...]) -> Path | None:
 
 
 def _nowhere(model: str, entry: CatalogEntry | None, extra: tuple[Path, ...]) -> str:
-    shown = printable(model)
+    shown = _shown(model)
     if entry is not None:
         return f"{entry.name} is not on this machine yet; get it with `chatterm models get {entry.name}`."
     broken = next((found for found in sources.candidates(extra) if found.name.lower() == model.lower()), None)
@@ -172,4 +172,10 @@ def _close_names(model: str, extra: tuple[Path, ...]) -> Iterator[str]:
     names = {name.lower(): entry.name for entry in catalog() for name in (entry.name, *entry.aliases)}
     names |= {found.name.lower(): found.name for found in sources.candidates(extra) if found.problem is None}
     matches = difflib.get_close_matches(model.lower(), names, n=3, cutoff=0.6)
-    yield from dict.fromkeys(printable(names[match]) for match in matches)
+    yield from dict.fromkeys(_shown(names[match]) for match in matches)
+
+
+def _shown(name: str) -> str:
+    """A name that somebody else chose, fit for a sentence."""
+    line = inert.line(name)
+    return line if len(line) <= 200 else f"{line[:199]}…"

@@ -15,13 +15,13 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from chatterm import inert
 from chatterm.checkpoint import folders
 from chatterm.checkpoint.catalog import HubSource
 from chatterm.checkpoint.fetch.progress import Meter
 from chatterm.checkpoint.fetch.storage import make_room, settle, workplace
 from chatterm.checkpoint.fetch.transfer import Checksum, RemoteFile, download
 from chatterm.checkpoint.fetch.web import Client, RefusedError, Timeouts, UnreachableError
-from chatterm.checkpoint.names import printable
 from chatterm.errors import UserError
 
 MAX_LISTING_BYTES = 32 << 20
@@ -38,7 +38,7 @@ class HubError(UserError):
     """The hub did not give it: one sentence, with what to do. `reason` is the cause alone."""
 
     def __init__(self, sentence: str, reason: str) -> None:
-        super().__init__(printable(sentence, limit=1000))
+        super().__init__(inert.line(sentence))
         self.reason = reason
 
 

@@ -16,6 +16,7 @@ from chatterm.checkpoint.fetch.web import Client, RefusedError, UnreachableError
 from chatterm.errors import UserError
 
 CHUNK = 1 << 18
+_TRIES_UNHEARD = 2
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -106,18 +107,20 @@ def _transfer(file: RemoteFile, part: Path, client: Client, meter: Meter, start:
     """Make the part as large as the file, in as many requests as that takes."""
     timeouts = client.timeouts
     failures = 0
+    heard = False  # a server that has never answered gets less patience than one that did
     with part.open("ab") as sink:
         while (have := sink.tell()) < file.size:
             try:
-                _receive(file, sink, client, meter, start)
+                _receive(file, sink, client, meter, start, timeouts.stall if heard else timeouts.connect)
             except (UnreachableError, RefusedError) as error:
                 if isinstance(error, RefusedError) and error.status == 416 and have:
                     sink.truncate(0)  # it does not send the rest of a file: the whole again
                     sink.seek(0)
                 elif isinstance(error, RefusedError) and error.status != 429 and error.status < 500:
                     raise
+                heard = heard or sink.tell() > have or isinstance(error, RefusedError)
                 failures = 1 if sink.tell() > have else failures + 1
-                if failures >= timeouts.tries:
+                if failures >= (timeouts.tries if heard else min(timeouts.tries, _TRIES_UNHEARD)):
                     raise
                 _wait(timeouts.pause * 2 ** (failures - 1), client)
         if sink.tell() > file.size:
@@ -126,11 +129,15 @@ def _transfer(file: RemoteFile, part: Path, client: Client, meter: Meter, start:
         os.fsync(sink.fileno())
 
 
-def _receive(file: RemoteFile, sink: IO[bytes], client: Client, meter: Meter, start: int) -> None:
+def _receive(
+    file: RemoteFile, sink: IO[bytes], client: Client, meter: Meter, start: int, seconds: float
+) -> None:
     """One request: whatever comes of it is written at the end of the part."""
     have = sink.tell()
     meter.advance(start + have)
-    with client.open(file.url, headers={"Range": f"bytes={have}-"} if have else {}) as response:
+    with client.open(
+        file.url, headers={"Range": f"bytes={have}-"} if have else {}, seconds=seconds
+    ) as response:
         if have and not _continues(response, have):
             sink.seek(0)
             sink.truncate()

@@ -32,7 +32,7 @@ _SCHEMES = ("http", "https")
 class Timeouts:
     """How patient a download is. All in seconds but the number of tries."""
 
-    connect: float = 4.0  # until the hub has answered for the first time
+    connect: float = 4.0  # until a server has answered for the first time
     stall: float = 15.0  # without a single byte
     tries: int = 5  # in a row that bring nothing new
     pause: float = 1.0  # before the second try, doubled before each further one

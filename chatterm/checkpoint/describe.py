@@ -1,0 +1,70 @@
+"""What one checkpoint is, from its headers: for `chatterm models show`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from chatterm.checkpoint.architecture import Architecture, LayerOptions, Rotary
+from chatterm.checkpoint.discover import Found, found_of
+from chatterm.checkpoint.open import open_checkpoint
+
+Details = dict[str, str | int | float | bool | None]
+
+
+def describe(path: Path, bytes_per_weight: float = 4) -> tuple[Found, Details]:
+    """A checkpoint, and further facts about it in the order in which to show them.
+
+    Raises:
+        UserError: it cannot be loaded; the sentence says why.
+    """
+    checkpoint = open_checkpoint(path)
+    found = found_of(checkpoint, checkpoint.name, "path", bytes_per_weight)
+    return found, _details(checkpoint.architecture)
+
+
+def _details(shape: Architecture) -> Details:
+    return {
+        "layers": shape.layers,
+        "width": shape.width,
+        "heads": shape.heads,
+        "kv_heads": shape.kv_heads,
+        "head_size": shape.head_size,
+        "ffn_width": shape.ffn_width,
+        "vocabulary": shape.vocabulary,
+        "norm": shape.norm,
+        "activation": shape.activation + (", gated" if shape.gated else ""),
+        "positions": "learned" if shape.learned_positions else _positions(shape.layer_options),
+        "window": _windows(shape.layer_options),
+        "tied": shape.tied,
+        "cache_bytes_per_token": shape.cache_bytes(1),
+    }
+
+
+def _positions(layers: Iterable[LayerOptions]) -> str:
+    return _counted(_rotary(layer.rotary) for layer in layers)
+
+
+def _rotary(rotary: Rotary | None) -> str:
+    if rotary is None:
+        return "none"
+    scaling = (
+        "" if rotary.scaling is None else f", {type(rotary.scaling).__name__.removesuffix('Scaling')} scaling"
+    )
+    return f"rotary over {rotary.dimensions}, base {rotary.base:g}{scaling}"
+
+
+def _windows(layers: Iterable[LayerOptions]) -> str | None:
+    layers = tuple(layers)
+    if all(layer.window is None for layer in layers):
+        return None
+    return _counted("all" if layer.window is None else f"{layer.window} tokens" for layer in layers)
+
+
+def _counted(values: Iterable[str]) -> str:
+    """One value if all blocks share it, else each with the number of blocks that have it."""
+    counts = Counter(values)
+    if len(counts) == 1:
+        return next(iter(counts))
+    return "; ".join(f"{value} ({count} layers)" for value, count in counts.most_common())

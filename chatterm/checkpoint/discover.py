@@ -1,0 +1,116 @@
+"""Everything on this machine that could be loaded, and why not where it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from chatterm import inert
+from chatterm.checkpoint.folders import entries
+from chatterm.checkpoint.memory import available_memory, memory_needed
+from chatterm.checkpoint.open import Checkpoint, open_checkpoint
+from chatterm.checkpoint.safetensors_folder import read_json
+from chatterm.checkpoint.sources import Candidate, candidates
+from chatterm.errors import UserError
+
+__all__ = [
+    "Found",
+    "available_memory",
+    "describe_candidate",
+    "discover",
+    "has_chat_template",
+    "memory_needed",
+]
+
+_TEMPLATE_KEY = "tokenizer.chat_template"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint on this machine, or something that looks like one and cannot be loaded (`problem`)."""
+
+    name: str
+    path: str
+    source: str  # "models/", "your models", "Hugging Face cache" …
+    format: Literal["gguf", "safetensors"]
+    file_bytes: int
+    family: str | None = None
+    parameters: int | None = None
+    quantisation: str | None = None
+    trained_context: int | None = None
+    is_chat: bool | None = None
+    memory_bytes: int | None = None  # estimate of what it takes to run
+    problem: str | None = None  # one sentence
+
+
+def discover(extra_folders: Iterable[Path] = (), bytes_per_weight: float = 4) -> list[Found]:
+    """Every checkpoint in chatterm's folders, the extra ones, the Hugging Face cache, Ollama and LM Studio.
+
+    Reads headers only. `bytes_per_weight` is what a weight will take in memory (see `memory_needed`).
+    """
+    extra = tuple(Path(folder).expanduser() for folder in extra_folders)
+    return [describe_candidate(candidate, bytes_per_weight) for candidate in candidates(extra)]
+
+
+def describe_candidate(candidate: Candidate, bytes_per_weight: float = 4) -> Found:
+    """Open one candidate's headers; what is wrong with it becomes its `problem`."""
+    found = Found(
+        name=inert.line(candidate.name),
+        path=str(candidate.path),
+        source=candidate.source,
+        format=candidate.format,
+        file_bytes=_size(candidate.path),
+    )
+    if candidate.problem is not None:
+        return replace(found, problem=f"{candidate.problem[0].upper()}{candidate.problem[1:]}.")
+    try:
+        checkpoint = open_checkpoint(candidate.path)
+        return found_of(checkpoint, found.name, found.source, bytes_per_weight)
+    except UserError as error:
+        return replace(found, problem=inert.line(error.sentence))
+    except Exception as error:  # a file that nobody foresaw must not hide all the others
+        return replace(found, problem=f"It cannot be read ({type(error).__name__}).")
+
+
+def found_of(checkpoint: Checkpoint, name: str, source: str, bytes_per_weight: float) -> Found:
+    """An opened checkpoint in a list of found ones."""
+    return Found(
+        name=name,
+        path=str(checkpoint.path),
+        source=source,
+        format=checkpoint.format,
+        file_bytes=checkpoint.file_bytes,
+        family=checkpoint.family,
+        parameters=checkpoint.parameters,
+        quantisation=checkpoint.quantisation,
+        trained_context=checkpoint.architecture.context,
+        is_chat=has_chat_template(checkpoint),
+        memory_bytes=memory_needed(checkpoint, bytes_per_weight),
+    )
+
+
+def has_chat_template(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint brings a chat template of its own; a base model does not."""
+    if checkpoint.folder is None:
+        return any(key == _TEMPLATE_KEY or key.startswith(f"{_TEMPLATE_KEY}.") for key in checkpoint.config)
+    folder = checkpoint.folder
+    if (folder / "chat_template.jinja").is_file() or entries(folder / "additional_chat_templates"):
+        return True
+    settings: Mapping[str, object] = {}
+    for name in ("chat_template.json", "tokenizer_config.json"):
+        if not settings.get("chat_template") and (folder / name).is_file():
+            settings = read_json(folder / name)
+    return bool(settings.get("chat_template"))
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, or of the files of a folder."""
+    sizes = 0
+    for file in entries(path) or [path]:
+        try:
+            sizes += file.stat().st_size if file.is_file() else 0
+        except OSError:
+            continue
+    return sizes

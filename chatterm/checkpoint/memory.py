@@ -1,0 +1,70 @@
+"""How much memory a checkpoint takes to run, and how much there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from chatterm.checkpoint.architecture import Architecture
+
+CACHE_TOKENS = 4096
+PREFILL_TOKENS = 512
+RUNTIME_BYTES = 300 << 20
+"""What the engine process takes before any model is loaded: interpreter, torch, tokenizer."""
+
+_FLOAT = 4
+
+
+class Sized(Protocol):
+    """What the estimate needs to know of a checkpoint."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """Its shapes."""
+
+    @property
+    def parameters(self) -> int:
+        """Its weights."""
+
+
+def memory_needed(checkpoint: Sized, bytes_per_weight: float = _FLOAT) -> int:
+    """Estimated bytes to run a checkpoint: weights, key/value cache for 4096 tokens, working space, runtime.
+
+    `bytes_per_weight` is 4 for float32, 2 for bfloat16, about 0.6 for four-bit blocks. The working space is
+    that of one block reading 512 tokens of a prompt in float32: hidden states, queries, keys, values,
+    feed-forward activations, attention scores over the whole cache; and one row of logits.
+    """
+    shape = checkpoint.architecture
+    tokens = min(CACHE_TOKENS, shape.context)
+    rows = min(PREFILL_TOKENS, tokens)
+    per_row = 4 * shape.width + 2 * shape.query_width + 2 * shape.key_width + 3 * shape.ffn_width
+    working = rows * (per_row + shape.heads * tokens) + shape.vocabulary
+    weights = int(checkpoint.parameters * bytes_per_weight)
+    return weights + shape.cache_bytes(tokens, _FLOAT) + working * _FLOAT + RUNTIME_BYTES
+
+
+def available_memory(control_group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that a new process can take without swapping, within the limits of a container."""
+    import psutil
+
+    free = int(psutil.virtual_memory().available)
+    limit, used = _number(control_group / "memory.max"), _number(control_group / "memory.current")
+    if limit is None or used is None:
+        return free
+    return max(0, min(free, limit - used + _reclaimable(control_group)))
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None  # no control groups of version 2 here, or "max": no limit
+
+
+def _reclaimable(control_group: Path) -> int:
+    """File pages of the group that the kernel gives back when memory is asked for."""
+    try:
+        lines = (control_group / "memory.stat").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("inactive_file ", "active_file ")))
