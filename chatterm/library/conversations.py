@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from chatterm.errors import UserError
+from chatterm.library import index
 from chatterm.library.records import Conversation
 from chatterm.library.store import Store
 from chatterm.library.text import folded, one_line, storable
@@ -198,10 +199,9 @@ class Conversations(Store):
 
 def _remove(connection: sqlite3.Connection, conversations: list[int]) -> None:
     for conversation in conversations:
-        connection.execute(
-            "DELETE FROM search WHERE rowid IN (SELECT id FROM message WHERE conversation = ?)",
-            (conversation,),
-        )
+        rows = connection.execute("SELECT id FROM message WHERE conversation = ?", (conversation,)).fetchall()
+        for (message,) in rows:
+            index.remove(connection, message)
         connection.execute("DELETE FROM conversation WHERE id = ?", (conversation,))
 
 

@@ -9,7 +9,9 @@ mark beside the file, and the next opening looks through all of it.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -21,6 +23,7 @@ from chatterm.library import index
 from chatterm.library.owners import try_lock
 
 _SUFFIXES = ("", "-wal", "-shm")
+_PAGE_BYTES = 4_096
 _TABLES = ("conversation", "message", "chunk")
 _GIVE_UP_AFTER = 4_096  # ranges of one table that could not be read
 
@@ -36,8 +39,11 @@ def primary_code(error: sqlite3.Error) -> int:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether an error says that the file is damaged."""
-    return primary_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    """Whether an error says that the file, or the search index in it, is damaged."""
+    if primary_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return True
+    # So the index says that it holds a message already; the tables' own constraints have longer codes.
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT
 
 
 def refuse_emptied(path: Path) -> None:
@@ -51,15 +57,22 @@ def refuse_emptied(path: Path) -> None:
         raise DamagedError
 
 
-def check(connection: sqlite3.Connection) -> None:
-    """Look through the whole file.
+def mend(connection: sqlite3.Connection) -> None:
+    """Look through all that was said, and, if that is whole, make the search index anew.
 
     Raises:
-        DamagedError: something in it is wrong.
+        DamagedError: it is not whole.
     """
-    for table in _TABLES:  # not the search index, which can be made anew
-        if connection.execute(f"PRAGMA quick_check({table})").fetchone()[0] != "ok":
-            raise DamagedError
+    try:
+        for table in _TABLES:
+            if connection.execute(f"PRAGMA quick_check({table})").fetchone()[0] != "ok":
+                raise DamagedError
+        with _all_or_nothing(connection):
+            index.rebuild(connection)
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            raise DamagedError from error
+        raise
 
 
 def _mark(path: Path) -> Path:
@@ -120,14 +133,27 @@ def move_aside(path: Path) -> Path:
 def salvage(aside: Path, connection: sqlite3.Connection) -> str:
     """Carry over all rows that can still be read; a sentence that says what became of the library."""
     carried = 0
-    with (
-        suppress(sqlite3.Error),
-        closing(sqlite3.connect(f"{aside.absolute().as_uri()}?mode=ro", uri=True)) as old,
-    ):
+    with suppress(sqlite3.Error, OSError), _copy(aside) as copy, closing(sqlite3.connect(copy)) as old:
         old.text_factory = lambda raw: raw.decode("utf-8", "replace")
         carried = _carry_over(old, connection)
     what = f"{carried} of its messages were carried over" if carried else "none of it could be read"
     return f"The conversation library was damaged; {what}. The damaged file is kept as {aside}."
+
+
+@contextmanager
+def _copy(aside: Path) -> Iterator[Path]:
+    """A copy to read from: SQLite changes even what it only reads, it may drop a log that it mistrusts."""
+    with tempfile.TemporaryDirectory(prefix=f"{aside.stem}-", dir=aside.parent) as folder:
+        copy = Path(folder, aside.name)
+        shutil.copyfile(aside, copy)
+        log = aside.with_name(aside.name + "-wal")
+        if log.exists():
+            shutil.copyfile(log, copy.with_name(log.name))
+            if (
+                copy.stat().st_size == 0
+            ):  # a log beside an empty file would be dropped, one beside any page is read
+                copy.write_bytes(bytes(_PAGE_BYTES))
+        yield copy
 
 
 def _carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
+from chatterm.library import index
+
 APPLICATION_ID = 0x63687474  # "chtt", in the file's header
 
 Migration = Callable[[sqlite3.Connection], None]
@@ -71,10 +73,7 @@ def _version_1(connection: sqlite3.Connection) -> None:
             PRIMARY KEY (message, first)
         ) STRICT
         """,
-        # Trigrams find any part of any word in any script, Chinese too. The text is stored already folded
-        # (chatterm.library.text): the index has no case to fold, and instr() finds what is under three
-        # characters.
-        "CREATE VIRTUAL TABLE search USING fts5 (text, tokenize = 'trigram case_sensitive 1')",
+        index.CREATE,
     ):
         connection.execute(statement)
 

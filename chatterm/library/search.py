@@ -58,17 +58,17 @@ class Search(Store):
         long = [term for term in wanted if len(term) >= TRIGRAM]
         short = [term for term in wanted if len(term) < TRIGRAM]
         conditions = ["c.deleted IS NULL"] + ["instr(search.text, ?)"] * len(short)
-        parameters: list[str | int] = [*short]
+        parameters = [*short]
         if long:
             conditions.append("search MATCH ?")
             parameters.append(" AND ".join('"' + term.replace('"', '""') + '"' for term in long))
+        sql = (
+            "SELECT m.conversation, c.title, m.id, m.role, m.created, m.content FROM search "
+            "JOIN message m ON m.id = search.rowid JOIN conversation c ON c.id = m.conversation "
+            f"WHERE {' AND '.join(conditions)} ORDER BY search.rowid DESC LIMIT ? OFFSET ?"
+        )
         with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT m.conversation, c.title, m.id, m.role, m.created, m.content FROM search "
-                "JOIN message m ON m.id = search.rowid JOIN conversation c ON c.id = m.conversation "
-                f"WHERE {' AND '.join(conditions)} ORDER BY search.rowid DESC LIMIT ? OFFSET ?",
-                (*parameters, limit, offset),
-            ).fetchall()
+            rows = connection.execute(sql, (*parameters, limit, offset)).fetchall()
         hits = []
         for conversation, title, message, role, created, content in rows:
             piece, spans = snippet(content, wanted)

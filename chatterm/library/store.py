@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from chatterm import paths
 from chatterm.errors import UserError
-from chatterm.library import damage, index, schema
+from chatterm.library import damage, schema
 from chatterm.library.damage import DamagedError, is_damage, primary_code
 from chatterm.library.owners import Owner
 from chatterm.library.text import folded
@@ -79,10 +79,10 @@ class Store:
         try:
             with self._sentences():
                 self._connection = self._connect(":memory:") if path is None else self._open_file(path)
-        except OSError as error:
+        except (OSError, DamagedError) as error:
+            why = getattr(error, "strerror", None) or "what is written to it comes back damaged"
             raise UserError(
-                f"Conversations cannot be kept in {path} ({error.strerror or error}): make that possible, or "
-                f"{_MOVE_OR_ELSEWHERE}."
+                f"Conversations cannot be kept in {path} ({why}): make that possible, or {_MOVE_OR_ELSEWHERE}."
             ) from error
 
     @property
@@ -138,9 +138,7 @@ class Store:
             connection = self._connect_file(path)
             if damage.was_met(path):
                 try:
-                    damage.check(connection)
-                    with _transaction(connection):
-                        index.rebuild(connection)
+                    damage.mend(connection)
                 except BaseException:
                     connection.close()
                     raise
@@ -241,11 +239,25 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            if (sentence := self._sentence(error)) is None:
+            sentence = self._damage_sentence() if is_damage(error) else self._sentence(error)
+            if sentence is None:
                 raise
-            if self.path is not None and is_damage(error):
-                damage.remember(self.path)
             raise UserError(sentence) from error
+
+    def _damage_sentence(self) -> str:
+        """Mend what can be mended in use; what was done, or what is to be done."""
+        if self.path is None or self.is_read_only:
+            return f"The conversations in {self.path or 'memory'} are damaged."
+        damage.remember(self.path)
+        try:
+            damage.mend(self._connection)
+        except (DamagedError, sqlite3.Error):
+            return (
+                f"The conversations in {self.path} are damaged: start chatterm anew, and the file will be "
+                "set aside and all that can be read of it carried over."
+            )
+        damage.forget(self.path)
+        return f"The search index of {self.path} was damaged and has been made anew: try again."
 
     def _sentence(self, error: sqlite3.Error) -> str | None:
         where = f"the conversations in {self.path}" if self.path else "this session's conversations"
@@ -258,11 +270,6 @@ class Store:
                 return f"Nothing can be saved to {where}: the file or its folder is write-protected."
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 return f"Another program has kept {where} locked for too long: try again."
-            case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-                return (
-                    f"The file with {where} is damaged: start chatterm anew, and it will be set aside and "
-                    "all that can be read carried over."
-                )
             case sqlite3.SQLITE_TOOBIG:
                 return f"That is too large to be saved with {where}."
             case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_NOMEM:
