@@ -1,0 +1,376 @@
+"""The Jinja environment of chat templates: what transformers offers them, with bounds on time and size.
+
+Loops, calls and every operation that can make something much larger than its operands pass through a
+`Budget`. Otherwise nothing is changed: the same template gives the same text as in transformers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from types import BuiltinMethodType, MethodType
+from typing import Any
+
+import jinja2
+import jinja2.ext
+from jinja2 import nodes
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace
+
+from chatterm.checkpoint.template.budget import MAX_STRING, Budget, BudgetError
+
+_budget: ContextVar[Budget] = ContextVar("budget")
+# Names with a space: no template can write them.
+_COUNTED, _JOINED, _BUILT = "counted iteration", "bounded join", "weighed literal"
+_PERCENT = re.compile(r"%(?:\([^)]*\))?[-#0 +]*(\*|\d+)?(?:\.(\*|\d+))?")
+_MAX_WIDTH = 10_000
+_CALL_STEPS = 10  # a call costs about as much as ten turns of a loop
+_PADDING = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs"})
+
+
+@contextmanager
+def rendering() -> Iterator[Budget]:
+    """Gives templates that are rendered inside a fresh budget."""
+    token = _budget.set(budget := Budget())
+    try:
+        yield budget
+    finally:
+        _budget.reset(token)
+
+
+class ChatEnvironment(ImmutableSandboxedEnvironment):
+    """Jinja as chat templates expect it, see the module."""
+
+    intercepted_binops = frozenset({"+", "*", "**", "%"})
+
+    def __init__(self) -> None:
+        super().__init__(
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=[_Generation, jinja2.ext.loopcontrols],
+            finalize=_weighed_output,
+        )
+        self.filters = {name: _bounded_filter(name, filter_) for name, filter_ in self.filters.items()}
+        self.filters["tojson"] = _tojson
+        self.filters.update({_COUNTED: _counted, _JOINED: _joined, _BUILT: _built})
+        self.globals.pop("lipsum", None)
+        self.globals["raise_exception"] = _raise_exception
+        self.globals["strftime_now"] = _strftime_now
+        self.globals["dict"] = _Dict()
+        self.globals["namespace"] = _Namespace
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        return _instrument(super()._parse(source, name, filename))
+
+    @staticmethod
+    def concat(parts: Iterable[str]) -> str:
+        """Joins the output of a template, a macro or a block."""
+        parts = list(parts)
+        _spend_characters(sum(map(len, parts)))
+        return "".join(parts)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Runs an operator that can make its result much larger than its operands."""
+        budget = _budget.get(None)
+        if budget is not None:
+            _check_operator(budget, operator, left, right)
+        return super().call_binop(context, operator, left, right)
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+        """Calls a function, macro or method."""
+        budget = _budget.get(None)
+        if budget is None:
+            return super().call(__context, __obj, *args, **kwargs)
+        budget.step(_CALL_STEPS)
+        if isinstance(__obj, BuiltinMethodType) and isinstance(__obj.__self__, str):
+            _check_method(budget, __obj.__self__, __obj.__name__, args)
+        result = super().call(__context, __obj, *args, **kwargs)
+        if isinstance(result, str):
+            budget.characters(len(result))
+        return result
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
+        """`str.format` with bounded field widths."""
+        if not isinstance(value, (MethodType, BuiltinMethodType)) or value.__name__ not in (
+            "format",
+            "format_map",
+        ):
+            return None
+        if not isinstance(text := value.__self__, str):
+            return None
+        formatter = _Formatter(self)
+
+        def wrapper(*args: Any, **kwargs: Any) -> str:
+            if value.__name__ == "format_map":
+                (mapping,) = args
+                return formatter.vformat(text, (), mapping)
+            return formatter.vformat(text, args, kwargs)
+
+        return wrapper
+
+
+class _Formatter(string.Formatter):
+    def __init__(self, environment: ChatEnvironment) -> None:
+        self._environment = environment
+
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str]:
+        # attribute access goes through the sandbox
+        from _string import formatter_field_name_split  # type: ignore[import-not-found]
+
+        first, rest = formatter_field_name_split(field_name)
+        value = self.get_value(first, args, kwargs)
+        for is_attribute, key in rest:
+            getter = self._environment.getattr if is_attribute else self._environment.getitem
+            value = getter(value, key)
+        return value, first
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if any(
+            int(number) > _MAX_WIDTH for number in re.findall(r"\d+", format_spec)[:8] if len(number) < 20
+        ) or (re.search(r"\d{20}", format_spec)):
+            raise BudgetError("it grows without bound")
+        _spend_weight(value)
+        result: str = super().format_field(value, format_spec)
+        return result
+
+
+class _Generation(jinja2.ext.Extension):
+    """`{% generation %}` marks the model's own words for training; rendering only passes them through."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Any) -> nodes.Node:
+        """Parses the block."""
+        line = next(parser.stream).lineno
+        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+        return nodes.CallBlock(self.call_method("_body"), [], [], body).set_lineno(line)
+
+    def _body(self, caller: Callable[[], str]) -> str:
+        return caller()
+
+
+# --- what templates may call ------------------------------------------------------------------------------
+
+
+def _raise_exception(message: str) -> None:
+    raise jinja2.TemplateError(message)
+
+
+def _strftime_now(pattern: str) -> str:
+    return datetime.now().strftime(pattern)
+
+
+def _tojson(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """Plain JSON; Jinja's own filter would escape characters of HTML."""
+    width = len(indent) if isinstance(indent, str) else indent or 0
+    _spend_characters(_spend_weight(value) * (min(width, MAX_STRING) + 1))
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
+
+
+class _Dict:
+    """`dict(…)` and `dict.fromkeys`, and none of the type's other attributes."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        return dict(*args, **kwargs)
+
+    def fromkeys(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        """See `dict.fromkeys`."""
+        return dict.fromkeys(*args, **kwargs)
+
+
+class _Namespace(Namespace):
+    """`namespace(…)` without attributes that begin with an underscore, which reach into Python."""
+
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        self, args = args[0], args[1:]
+        attributes = dict(*args, **kwargs)
+        for name in attributes:
+            _check_attribute(name)
+        Namespace.__init__(self, attributes)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _check_attribute(name)
+        super().__setitem__(name, value)
+
+
+def _check_attribute(name: object) -> None:
+    if isinstance(name, str) and name.startswith("_"):
+        raise jinja2.exceptions.SecurityError(f"a namespace cannot hold {name!r}")
+
+
+# --- bounds -----------------------------------------------------------------------------------------------
+
+
+def _instrument(tree: nodes.Template) -> nodes.Template:
+    """Lets loops, string concatenation and literal containers report to the budget."""
+    for loop in list(tree.find_all(nodes.For)):
+        loop.iter = _through(_COUNTED, loop.iter)
+    _Instrument().visit(tree)
+    return tree
+
+
+def _through(name: str, node: nodes.Node) -> nodes.Expr:
+    filtered = nodes.Filter(node, name, [], [], None, None)
+    filtered.set_lineno(node.lineno)
+    return filtered
+
+
+class _Instrument(jinja2.visitor.NodeTransformer):
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:  # noqa: N802
+        self.generic_visit(node)
+        return _through(_JOINED, nodes.List(node.nodes, lineno=node.lineno))
+
+    def visit_List(self, node: nodes.List) -> nodes.Expr:  # noqa: N802
+        self.generic_visit(node)
+        return _through(_BUILT, node)
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:  # noqa: N802
+        self.generic_visit(node)
+        return _through(_BUILT, node) if node.ctx == "load" else node
+
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:  # noqa: N802
+        self.generic_visit(node)
+        return _through(_BUILT, node)
+
+
+def _spend_characters(count: int) -> None:
+    if (budget := _budget.get(None)) is not None:
+        budget.characters(count)
+
+
+def _spend_weight(value: Any) -> int:
+    budget = _budget.get(None)
+    return 0 if budget is None else budget.weight(value)
+
+
+def _weighed_output(value: Any) -> Any:
+    """Jinja calls this with everything that `{{ … }}` prints."""
+    if not isinstance(value, str):
+        _spend_characters(_spend_weight(value))
+    return value
+
+
+def _counted(values: Any) -> Any:
+    budget = _budget.get(None)
+    return values if budget is None else budget.iterate(values)
+
+
+def _joined(values: list[Any]) -> str:
+    for value in values:
+        _spend_weight(value)
+    texts = list(map(str, values))
+    _spend_characters(sum(map(len, texts)))
+    return "".join(texts)
+
+
+def _built(value: Any) -> Any:
+    _spend_weight(value)
+    return value
+
+
+def _check_operator(budget: Budget, operator: str, left: Any, right: Any) -> None:
+    if isinstance(left, bool) or isinstance(right, bool):
+        left, right = (int(side) if isinstance(side, bool) else side for side in (left, right))
+    if operator == "+":
+        if isinstance(left, str) and isinstance(right, str):
+            budget.characters(len(left) + len(right))
+        elif isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+            budget.step(len(left) + len(right))
+            budget.characters(budget.weight(left) + budget.weight(right))
+    elif operator == "%" and isinstance(left, str):
+        _check_percent(budget, left, right)
+    elif operator == "*":
+        for many, count in ((left, right), (right, left)):
+            if isinstance(count, int) and isinstance(many, (str, list, tuple)):
+                budget.characters(budget.weight(many) * max(count, 0))
+        if isinstance(left, int) and isinstance(right, int):
+            budget.bits(left.bit_length() + right.bit_length())
+    elif operator == "**" and isinstance(left, int) and isinstance(right, int):
+        budget.bits(left.bit_length() * abs(right))
+
+
+def _check_percent(budget: Budget, text: str, values: Any) -> None:
+    widths = [number for match in _PERCENT.finditer(text) for number in match.groups() if number]
+    if any(number == "*" or len(number) > 5 or int(number) > _MAX_WIDTH for number in widths):
+        raise BudgetError("it grows without bound")
+    budget.characters(len(text) + sum(map(int, widths)) + text.count("%") * budget.weight(values))
+
+
+def _check_method(budget: Budget, text: str, name: str, args: Sequence[Any]) -> None:
+    """Refuses calls of a string's methods whose result would be far too long."""
+    if name in _PADDING:
+        width = args[0] if args and isinstance(args[0], int) else 8
+        budget.characters(max(width, 0) * (1 + text.count("\t") if name == "expandtabs" else 1))
+    elif name == "join" and args:
+        budget.characters(_joined_length(budget, text, args[0]))
+    elif name == "replace" and len(args) >= 2:
+        budget.characters(_replaced_length(text, args[0], args[1]))
+    elif name == "translate" and args:
+        budget.characters(len(text) * budget.weight(args[0]))
+
+
+def _joined_length(budget: Budget, separator: str, values: Any) -> int:
+    if not isinstance(values, (list, tuple, dict, set, frozenset, str)):
+        return 0  # an iterator: what it makes is counted where it is made
+    return budget.weight(values) + len(separator) * len(values)
+
+
+def _replaced_length(text: str, old: Any, new: Any) -> int:
+    count = text.count(str(old)) if str(old) else len(text) + 1
+    return len(text) + count * len(str(new))
+
+
+def _bounded_filter(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
+    """`filter_` with its work counted before and its text after."""
+    from functools import wraps
+
+    position = 1 if getattr(filter_, "jinja_pass_arg", None) is not None else 0
+
+    @wraps(filter_)
+    def bounded(*args: Any, **kwargs: Any) -> Any:
+        budget = _budget.get(None)
+        if budget is None or len(args) <= position:
+            return filter_(*args, **kwargs)
+        budget.step()
+        given = [*args[position + 1 :], *kwargs.values()]
+        _check_filter(budget, name, args[position], given)
+        result = filter_(*args, **kwargs)
+        if isinstance(result, str):
+            budget.characters(len(result))
+        return result
+
+    return bounded
+
+
+def _check_filter(budget: Budget, name: str, value: Any, given: Sequence[Any]) -> None:
+    numbers = [number for number in given if isinstance(number, int)]
+    if name in ("center", "indent", "batch", "slice", "wordwrap"):
+        if any(number > _MAX_WIDTH for number in numbers):
+            raise BudgetError("it grows without bound")
+        if name == "indent":
+            width = max([*numbers, *(len(part) for part in given if isinstance(part, str)), 4])
+            budget.characters(str(value).count("\n") * width)
+    elif name == "join":
+        values = list(value) if not isinstance(value, (str, list, tuple, dict)) else value
+        separator = next((part for part in given if isinstance(part, str)), "")
+        budget.characters(_joined_length(budget, separator, values))
+    elif name == "replace" and len(given) >= 2:
+        budget.characters(_replaced_length(str(value), given[0], given[1]))
+    elif name == "format":
+        _check_percent(budget, str(value), list(given))
+    elif name in ("string", "pprint", "escape", "e", "forceescape", "urlencode", "xmlattr", "sum", "list"):
+        budget.characters(budget.weight(value))

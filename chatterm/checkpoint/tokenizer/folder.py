@@ -1,0 +1,231 @@
+"""Tokenizers of checkpoint folders: `tokenizer.json`, `tokenizer.model`, `vocab.json` with `merges.txt`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+from tokenizers import AddedToken, decoders, pre_tokenizers
+
+from chatterm.checkpoint.tokenizer.bpe import bpe_model
+from chatterm.checkpoint.tokenizer.sentencepiece import read_sentencepiece, sentencepiece_backend
+from chatterm.checkpoint.tokenizer.special import end_tokens, looks_like_control
+from chatterm.checkpoint.tokenizer.tokenizer import Kind, Tokenizer
+from chatterm.errors import UserError
+
+_LARGEST_JSON = 1 << 28
+_ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+
+
+def tokenizer_from_folder(folder: Path) -> Tokenizer:
+    """The tokenizer of a checkpoint folder; the first of the three forms that is there.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    config = read_json(folder / "tokenizer_config.json")
+    if (path := folder / "tokenizer.json").is_file():
+        backend = _from_json(path)
+        default_bos = _begins_with(backend)
+    elif (path := folder / "tokenizer.model").is_file():
+        model = read_sentencepiece(path)
+        backend = sentencepiece_backend(model, str(path))
+        roles = (("bos_token", model.bos_id), ("eos_token", model.eos_id), ("pad_token", model.pad_id))
+        stated = {role: model.pieces[index][0] for role, index in roles if 0 <= index < len(model.pieces)}
+        config = {**stated, **config}
+        default_bos = config.get("bos_token") is not None
+    elif (path := folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        backend = _from_vocabulary(path, folder / "merges.txt")
+        default_bos = False
+    else:
+        raise UserError(
+            f"{folder} has no tokenizer: no tokenizer.json, tokenizer.model, or vocab.json with merges.txt."
+        )
+    return _finish(backend, folder, config, default_bos, source=path.name)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, empty if there is no such file.
+
+    Raises:
+        UserError: the file is too large or holds no JSON object.
+    """
+    if not path.is_file():
+        return {}
+    if path.stat().st_size > _LARGEST_JSON:
+        raise UserError(f"{path} is too large to be a configuration file.")
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not readable as JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path} holds no JSON object.")
+    return value
+
+
+def _from_json(path: Path) -> tokenizers.Tokenizer:
+    try:
+        return tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing finer
+        raise UserError(f"{path} is not readable as a tokenizer: {error}.") from error
+
+
+def _from_vocabulary(vocabulary_path: Path, merges_path: Path) -> tokenizers.Tokenizer:
+    """GPT-2's two files: byte-level BPE with GPT-2's rule for words."""
+    vocabulary = read_json(vocabulary_path)
+    if not vocabulary or not all(isinstance(value, int) and value >= 0 for value in vocabulary.values()):
+        raise UserError(f"{vocabulary_path} is no vocabulary: it must map tokens to their numbers.")
+    try:
+        lines = merges_path.read_text("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{merges_path} is not UTF-8 text ({error}).") from error
+    merges = [
+        (left, right)
+        for line in lines
+        if not line.startswith("#version")
+        for left, _, right in [line.rstrip("\r").partition(" ")]
+        if right
+    ]
+    backend = tokenizers.Tokenizer(bpe_model(vocabulary, merges, source=str(vocabulary_path)))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    backend.decoder = decoders.ByteLevel()
+    return backend
+
+
+def _begins_with(backend: tokenizers.Tokenizer) -> bool:
+    """Whether the file's own post-processing puts a token before a text."""
+    template = backend.encode("", add_special_tokens=True).ids
+    return bool(template)
+
+
+def _finish(
+    backend: tokenizers.Tokenizer, folder: Path, config: Mapping[str, Any], default_bos: bool, *, source: str
+) -> Tokenizer:
+    first = next(iter(backend.encode("", add_special_tokens=True).ids), None)
+    kind, strips_space = _kind(backend, folder / source)
+    backend.post_processor = None  # the beginning token is added here, and spans keep their white space
+    backend.no_padding()
+    backend.no_truncation()
+    names = _names(folder, config)
+    _add_tokens(backend, folder, config, names.values())
+    control = {
+        token.content: index
+        for index, token in backend.get_added_tokens_decoder().items()
+        if token.special or looks_like_control(token.content)
+    }
+    backend.add_tokens(
+        [
+            AddedToken(
+                token.content,
+                single_word=token.single_word,
+                lstrip=token.lstrip,
+                rstrip=token.rstrip,
+                normalized=token.normalized,
+                special=True,
+            )
+            for token in backend.get_added_tokens_decoder().values()
+            if token.content in control and not token.special
+        ]
+    )
+    bos_id = _id(backend, names.get("bos_token"))
+    adds = config.get("add_bos_token")
+    return Tokenizer(
+        backend,
+        kind=kind,
+        control=control.values(),
+        bos_id=bos_id,
+        adds_bos=adds if isinstance(adds, bool) else default_bos and first in (None, bos_id),
+        end_ids=end_tokens(control, _stated_ends(backend, folder, names)),
+        strips_space=strips_space,
+        names=names,
+        source=source,
+    )
+
+
+def _kind(backend: tokenizers.Tokenizer, path: Path) -> tuple[Kind, bool]:
+    """How tokens stand for bytes, and whether decoding takes a leading space off.
+
+    Raises:
+        UserError: the decoder is of a kind that no decoder-only language model uses.
+    """
+    steps = list(_flatten(json.loads(backend.decoder.__getstate__()) if backend.decoder else {}))
+    types = {str(step.get("type")) for step in steps}
+    if "ByteLevel" in types:
+        return "byte-level", False
+    strips = any(step.get("type") == "Strip" and step.get("start", 0) > 0 for step in steps)
+    metaspaces = [step for step in steps if step.get("type") == "Metaspace"]
+    if metaspaces:
+        return "sentencepiece", strips or metaspaces[0].get("prepend_scheme", "always") != "never"
+    if "Replace" in types or "ByteFallback" in types:
+        return "sentencepiece", strips
+    raise UserError(
+        f"{path} decodes tokens in a way that chatterm does not know ({', '.join(sorted(types))}); it reads "
+        "byte-level BPE and SentencePiece vocabularies."
+    )
+
+
+def _flatten(step: Any) -> Iterable[dict[str, Any]]:
+    """A decoder and, if it is a sequence, all that it holds."""
+    if isinstance(step, dict):
+        yield step
+        for part in step.get("decoders", ()):
+            yield from _flatten(part)
+
+
+def _names(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    """The special tokens by role, from `tokenizer_config.json`, else `special_tokens_map.json`."""
+    mapped = read_json(folder / "special_tokens_map.json")
+    found = {role: _content(config.get(role)) or _content(mapped.get(role)) for role in _ROLES}
+    return {role: name for role, name in found.items() if name is not None}
+
+
+def _content(value: Any) -> str | None:
+    content = value.get("content") if isinstance(value, dict) else value
+    return content if isinstance(content, str) and content else None
+
+
+def _add_tokens(
+    backend: tokenizers.Tokenizer, folder: Path, config: Mapping[str, Any], special: Iterable[str]
+) -> None:
+    """Adds what only the side files know: `added_tokens_decoder`, `added_tokens.json`, the special tokens."""
+    known = {token.content for token in backend.get_added_tokens_decoder().values()}
+    stated = config.get("added_tokens_decoder")
+    wanted: dict[int, AddedToken] = {}
+    for name, number in read_json(folder / "added_tokens.json").items():
+        if isinstance(number, int):
+            wanted[number] = AddedToken(name, normalized=False)
+    for key, token in stated.items() if isinstance(stated, dict) else ():
+        if str(key).isdecimal() and isinstance(token, dict) and _content(token):
+            flags = {
+                flag: bool(token.get(flag, False)) for flag in ("single_word", "lstrip", "rstrip", "special")
+            }
+            wanted[int(key)] = AddedToken(
+                token["content"], normalized=bool(token.get("normalized", not flags["special"])), **flags
+            )
+    for index, token in sorted(wanted.items()):
+        if token.content in known:
+            continue
+        expected = backend.token_to_id(token.content)
+        if expected is None and index != backend.get_vocab_size(with_added_tokens=True):
+            continue  # a gap before it: its number cannot be kept
+        backend.add_tokens([token])
+    for name in special:
+        if name not in known and backend.token_to_id(name) is not None:
+            backend.add_tokens([AddedToken(name, normalized=False, special=True)])
+
+
+def _id(backend: tokenizers.Tokenizer, name: str | None) -> int | None:
+    found: int | None = backend.token_to_id(name) if name is not None else None
+    return found
+
+
+def _stated_ends(backend: tokenizers.Tokenizer, folder: Path, names: Mapping[str, str]) -> set[int]:
+    """End tokens from the tokenizer's own files, `generation_config.json` and `config.json` together."""
+    ends = {_id(backend, names.get("eos_token"))}
+    for file in ("generation_config.json", "config.json"):
+        value = read_json(folder / file).get("eos_token_id")
+        ends.update(value if isinstance(value, list) else [value])
+    return {end for end in ends if isinstance(end, int) and not isinstance(end, bool) and end >= 0}

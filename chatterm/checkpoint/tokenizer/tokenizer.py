@@ -1,0 +1,226 @@
+"""The one tokenizer class: text to token ids and back, for every kind of vocabulary."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
+
+import tokenizers
+from tokenizers import AddedToken
+
+from chatterm.checkpoint.tokenizer.pieces import byte_fallback_bytes, byte_level_bytes, visible
+from chatterm.checkpoint.tokenizer.stream import TextStream
+
+Kind = Literal["byte-level", "sentencepiece"]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_NOTHING = -1
+
+
+class TokenSpan(NamedTuple):
+    """A token and the characters of the encoded text that it stands for."""
+
+    id: int
+    start: int
+    end: int
+
+
+class Tokenizer:
+    """Text to token ids and back.
+
+    Attributes:
+        kind: how ids stand for bytes: "byte-level" (GPT-2's byte alphabet) or "sentencepiece" (U+2581 for
+            a space, and bytes by name where the vocabulary has them).
+        vocabulary: one more than the largest id.
+        bos_id: the token that begins a text, or None.
+        adds_bos: whether a plain text is meant to begin with it.
+        end_ids: tokens that end a reply.
+        names: the special tokens by role ("bos_token", "eos_token" …), for templates.
+        source: the file or key that it was read from.
+    """
+
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        *,
+        kind: Kind,
+        control: Iterable[int],
+        bos_id: int | None,
+        adds_bos: bool,
+        end_ids: Iterable[int],
+        strips_space: bool,
+        names: Mapping[str, str],
+        source: str,
+    ) -> None:
+        self._backend = backend
+        self.kind = kind
+        self.vocabulary = max(backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        self.bos_id = bos_id
+        self.adds_bos = adds_bos and bos_id is not None
+        self.end_ids = frozenset(end_ids)
+        self.names = dict(names)
+        self.source = source
+        self._control = frozenset(control)
+        self._strips_space = strips_space
+        self._added = frozenset(backend.get_added_tokens_decoder())
+        self._marks: dict[tuple[bool, bool, bool] | None, str] = {}
+        self.token_bytes = lru_cache(maxsize=1 << 16)(self._token_bytes)
+
+    # --- text to ids ------------------------------------------------------------------------------------
+
+    def encode(self, text: str, *, special: bool = False, add_bos: bool = False) -> list[int]:
+        """The ids of `text`.
+
+        With `special`, names of control tokens in the text become those tokens; without, they stay text. With
+        `add_bos`, the beginning token goes first if this vocabulary wants one and the text does not have it.
+        """
+        return [token.id for token in self.encode_spans(text, special=special, add_bos=add_bos)]
+
+    def encode_spans(self, text: str, *, special: bool = False, add_bos: bool = False) -> list[TokenSpan]:
+        """As `encode`, with character offsets into `text`; tokens of one character share its offsets."""
+        spans = self._encode(text, special=special)
+        return self.with_bos(spans) if add_bos else spans
+
+    def with_bos(self, spans: list[TokenSpan]) -> list[TokenSpan]:
+        """The tokens with the beginning token first, if this vocabulary wants one and it is not there yet."""
+        if not self.adds_bos or self.bos_id is None or (spans and spans[0].id == self.bos_id):
+            return spans
+        return [TokenSpan(self.bos_id, 0, 0), *spans]
+
+    def encode_marked(self, text: str, own: Sequence[TokenSpan]) -> list[TokenSpan]:
+        """The ids of `text` where exactly the characters at `own` are the control tokens given there.
+
+        Every other name of a control token in the text stays text.
+        """
+        marks = [self._mark(span.id) for span in own]
+        return self._encode_with(text, own, marks, special=False)
+
+    def _encode(self, text: str, *, special: bool) -> list[TokenSpan]:
+        self._backend.encode_special_tokens = not special
+        encoding = self._backend.encode(_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
+        spans = [
+            TokenSpan(id_, *offsets) for id_, offsets in zip(encoding.ids, encoding.offsets, strict=True)
+        ]
+        return spans if special or self._control.isdisjoint(encoding.ids) else self._cut(text, spans)
+
+    def _cut(self, text: str, spans: list[TokenSpan]) -> list[TokenSpan]:
+        """Encodes `text` again, cut inside every control token that merging made of plain text.
+
+        Happens with `tokenizer.json` files whose merges were derived from scores that include control tokens.
+        """
+        cuts = [
+            TokenSpan(_NOTHING, span.start + 1, span.start + 1)
+            for span in spans
+            if span.id in self._control and text[span.start : span.end] == self._backend.id_to_token(span.id)
+        ]
+        if not cuts or self._mark(_NOTHING) in text:
+            return spans
+        cut = self._encode_with(text, cuts, [self._mark(_NOTHING)] * len(cuts), special=False)
+        return [span for span in cut if span.id != _NOTHING]
+
+    def _encode_with(
+        self, text: str, own: Sequence[TokenSpan], marks: Sequence[str], *, special: bool
+    ) -> list[TokenSpan]:
+        """Encodes `text` with `marks` in the places of `own`, and puts `own` back for them."""
+        parts, position = [], 0
+        for span, mark in zip(own, marks, strict=True):
+            parts += [text[position : span.start], mark]
+            position = span.end
+        ids = {self._backend.token_to_id(mark) for mark in marks}
+        result, index, shift = [], 0, 0
+        for found in self._encode("".join([*parts, text[position:]]), special=special):
+            if found.id in ids:
+                target = own[index]
+                shift += target.end - target.start - len(marks[index])
+                index += 1
+                result.append(target)
+            else:
+                result.append(TokenSpan(found.id, found.start + shift, found.end + shift))
+        return result
+
+    def _mark(self, token: int) -> str:
+        """A private added token that stands for a control token, stripping the space around it as that does.
+
+        Its name is random, so that no text can hold it by design.
+        """
+        added = self._backend.get_added_tokens_decoder().get(token)
+        flags = (added.lstrip, added.rstrip, added.single_word) if added else None
+        if flags not in self._marks:
+            self._marks[flags] = mark = f"\U0010fffe{secrets.token_hex(16)}\U0010ffff"
+            lstrip, rstrip, single_word = flags or (False, False, False)
+            self._backend.add_tokens(
+                [AddedToken(mark, lstrip=lstrip, rstrip=rstrip, single_word=single_word, normalized=False)]
+            )
+        return self._marks[flags]
+
+    # --- ids to text ------------------------------------------------------------------------------------
+
+    def decode(self, ids: Sequence[int], *, skip_special: bool = True, continues: bool = False) -> str:
+        """The text of `ids`.
+
+        With `skip_special`, control tokens are left out. Bytes that are no UTF-8 read U+FFFD. Vocabularies
+        that put a space before every text lose it again here, unless the ids continue an earlier text
+        (`continues`).
+        """
+        stream = self.stream(skip_special=skip_special, continues=continues)
+        return "".join([*map(stream.push, ids), stream.flush()])
+
+    def stream(
+        self, *, skip_special: bool = True, continues: bool = False, keep: Collection[int] = ()
+    ) -> TextStream:
+        """`decode`, one token at a time. Control tokens in `keep` are never left out."""
+
+        def bytes_of(token: int) -> bytes:
+            hidden = skip_special and token in self._control and token not in keep
+            return b"" if hidden else self.token_bytes(token)
+
+        return TextStream(bytes_of, strip_space=self._strips_space and not continues)
+
+    def piece(self, token: int) -> str:
+        """The token alone, for display: leading space kept, an incomplete character like "<0xE4>".
+
+        An id without a token (padding of the output matrix) reads like "[unused 151999]".
+        """
+        if self._backend.id_to_token(token) is None or token >= self.vocabulary:
+            return f"[unused {token}]"
+        return visible(self.token_bytes(token))
+
+    def _token_bytes(self, token: int) -> bytes:
+        """The bytes that a token stands for: a control token's name; nothing for an id without a token."""
+        name = self._backend.id_to_token(token) if 0 <= token < self.vocabulary else None
+        if name is None:
+            return b""
+        if token in self._control or (token in self._added and self.kind == "byte-level"):
+            return name.encode("utf-8", "replace")
+        return byte_level_bytes(name) if self.kind == "byte-level" else byte_fallback_bytes(name)
+
+    # --- what there is ----------------------------------------------------------------------------------
+
+    def is_special(self, token: int) -> bool:
+        """Whether the token is a control token: it steers the model and is no part of the text."""
+        return token in self._control
+
+    def id_of(self, name: str) -> int | None:
+        """The id of the token that is called exactly `name` in the vocabulary."""
+        found: int | None = self._backend.token_to_id(name)
+        return found
+
+    @cached_property
+    def control_names(self) -> dict[str, int]:
+        """The control tokens, name to id."""
+        named = ((self._backend.id_to_token(token), token) for token in sorted(self._control))
+        return {name: token for name, token in named if name}
+
+    def find_control(self, text: str) -> list[TokenSpan]:
+        """Where names of control tokens stand in `text`: the leftmost first, and the longest of those."""
+        present = sorted((name for name in self.control_names if name in text), key=len, reverse=True)
+        if not present:
+            return []
+        pattern = re.compile("|".join(map(re.escape, present)))
+        return [
+            TokenSpan(self.control_names[match[0]], match.start(), match.end())
+            for match in pattern.finditer(text)
+        ]
