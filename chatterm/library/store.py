@@ -82,7 +82,7 @@ class Store:
         except (OSError, DamagedError) as error:
             why = getattr(error, "strerror", None) or "what is written to it comes back damaged"
             raise UserError(
-                f"Conversations cannot be kept in {path} ({why}): make that possible, or {_MOVE_OR_ELSEWHERE}."
+                f"Conversations cannot be kept in {path} ({why}): see to that, or {_MOVE_OR_ELSEWHERE}."
             ) from error
 
     @property
