@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from chatterm import inert
-from chatterm.checkpoint.folders import entries
+from chatterm.checkpoint.folders import entries, expand
 from chatterm.checkpoint.memory import available_memory, memory_needed
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
 from chatterm.checkpoint.safetensors_folder import read_json
@@ -50,7 +50,7 @@ def discover(extra_folders: Iterable[Path] = (), bytes_per_weight: float = 4) ->
 
     Reads headers only. `bytes_per_weight` is what a weight will take in memory (see `memory_needed`).
     """
-    extra = tuple(Path(folder).expanduser() for folder in extra_folders)
+    extra = tuple(expand(folder) for folder in extra_folders)
     return [describe_candidate(candidate, bytes_per_weight) for candidate in candidates(extra)]
 
 

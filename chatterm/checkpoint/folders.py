@@ -30,11 +30,16 @@ def model_folders(extra: tuple[Path, ...] = ()) -> list[tuple[str, Path]]:
 def hub_cache_folder() -> Path:
     """The Hugging Face cache, where `huggingface_hub` keeps it (same variables, same order)."""
     if exact := os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(exact).expanduser()
+        return expand(exact)
     if home := os.environ.get("HF_HOME"):
-        return Path(home).expanduser() / "hub"
+        return expand(home) / "hub"
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "huggingface" / "hub"
+    return expand(cache) / "huggingface" / "hub"
+
+
+def expand(path: str | Path) -> Path:
+    """`~` replaced by the home folder, where there is one; elsewhere it stays, and nothing will be there."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises where there is no home
 
 
 def exists(path: Path) -> bool:

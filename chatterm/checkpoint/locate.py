@@ -34,7 +34,7 @@ def locate(model: str, extra_folders: Iterable[Path] = ()) -> Path:
     """
     if not model.strip():
         raise NotFoundError("No model was named; `chatterm models list` shows what there is.")
-    extra = tuple(Path(folder).expanduser() for folder in extra_folders)
+    extra = tuple(folders.expand(folder) for folder in extra_folders)
     if (path := _as_path(model)) is not None:
         return path
     if (entry := find_entry(model)) is not None:
@@ -75,7 +75,7 @@ def locate_repository(repository: str, choice: str | None, extra: tuple[Path, ..
 
 def _as_path(model: str) -> Path | None:
     """`model` as a path, where it is one; a folder that is no checkpoint may just share a model's name."""
-    path = Path(model).expanduser() if model.startswith("~") else Path(model)
+    path = folders.expand(model)
     explicit = model.startswith(("/", ".", "~")) or "\\" in model or path.suffix.lower() == ".gguf"
     if not folders.exists(path):
         hub_id = HUB_ID.fullmatch(model)

@@ -21,6 +21,7 @@ from chatterm.checkpoint.folders import entries, exists, shard_numbers
 MAX_DEPTH = 5
 MAX_ENTRIES = 20_000
 MAX_MANIFEST_BYTES = 1 << 20
+OLLAMA_SERVICE = Path("/usr/share/ollama/.ollama/models")
 _UNFINISHED = (".part", ".incomplete", ".crdownload", ".tmp", ".download")
 _COMMIT = re.compile("[0-9a-f]{40}")
 _DIGEST = re.compile("sha256:([0-9a-f]{64})")
@@ -186,13 +187,13 @@ def _modified(path: Path) -> float:
 def ollama_folders() -> list[Path]:
     """Where Ollama keeps its models: the folder the user set, else the user's and the system service's."""
     if folder := os.environ.get("OLLAMA_MODELS"):
-        return [Path(folder).expanduser()]
-    return [Path("~/.ollama/models").expanduser(), Path("/usr/share/ollama/.ollama/models")]
+        return [folders.expand(folder)]
+    return [folders.expand("~/.ollama/models"), OLLAMA_SERVICE]
 
 
 def lm_studio_folders() -> list[Path]:
     """Where LM Studio keeps its models, today's folder and the older one."""
-    return [Path("~/.lmstudio/models").expanduser(), Path("~/.cache/lm-studio/models").expanduser()]
+    return [folders.expand("~/.lmstudio/models"), folders.expand("~/.cache/lm-studio/models")]
 
 
 def in_ollama() -> Iterator[Candidate]:

@@ -196,21 +196,3 @@ def hub(monkeypatch: pytest.MonkeyPatch, models: Path, serve: Serve) -> Iterator
     monkeypatch.setenv("HF_ENDPOINT", fake.endpoint)
     yield fake
     fake.over.set()
-
-
-@pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty machine: no clone, no cache, no token; downloads go to the folder returned."""
-    folder = tmp_path / "models"
-    monkeypatch.setattr("chatterm.checkpoint.folders.clone_models_folder", lambda: None)
-    monkeypatch.setenv("CHATTERM_MODELS", str(folder))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
-    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
-    monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
-    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
-    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_HUB_OFFLINE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(variable, raising=False)
-    return folder
