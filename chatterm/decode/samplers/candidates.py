@@ -34,6 +34,9 @@ _NOTHING: Ids = np.empty(0, dtype=np.intp)
 LARGEST_SINGLE = 3.0e38
 """Adjusted logits are held within ± this, so that a huge bias stays a number."""
 
+SMALLEST_SINGLE = 1.2e-38
+"""A smaller number loses digits in float32."""
+
 
 def largest(values: Floats, k: int) -> Ids:
     """Indices of the `k` largest values, largest first, equal values by index; -inf is never among them.
@@ -194,7 +197,9 @@ class Candidates:
     @property
     def maximum(self) -> float:
         """The largest logit."""
-        return self.softmax().maximum if self._ids is None else float(self._logits[0])
+        if self._ids is not None:
+            return float(self._logits[0])
+        return self._softmax.maximum if self._softmax is not None else float(self._whole.max())
 
     def most_probable(self) -> int:
         """The id of the candidate with the largest logit, the lowest id among equals."""
@@ -229,8 +234,10 @@ class Candidates:
 
     def keep_from(self, logit: float) -> None:
         """Keep the candidates whose logit is at least `logit`."""
-        if self._ids is None:
-            logit = max(min(logit, self.maximum), -float(np.finfo(np.float32).max))
+        if logit > self.maximum:
+            self.keep_leading(1)
+        elif self._ids is None:
+            logit = max(logit, -float(np.finfo(np.float32).max))
             bound = np.float32(logit)
             if bound < logit:  # the smallest float32 that reaches the bound: the comparison stays exact
                 bound = np.nextafter(bound, np.float32(np.inf))
@@ -330,14 +337,17 @@ class Candidates:
     def scale(self, temperature: float) -> None:
         """Divide all logits by a temperature > 0.
 
-        The largest is subtracted first, which changes no probability and keeps a tiny temperature from
-        overflowing.
+        Where a tiny temperature would overflow, the largest logit is subtracted first, which changes no
+        probability.
         """
+        maximum = self.maximum
+        offset = maximum if abs(maximum) / temperature > LARGEST_SINGLE else 0.0
         with np.errstate(over="ignore"):
-            if self._ids is None:
-                shifted = self._whole - np.float32(self.maximum)
-                self._whole = (shifted / np.float64(temperature)).astype(np.float32)
-                self._whole_is_shared = False
+            if self._ids is not None:
+                self._logits = (self._logits - offset) / temperature
+            elif temperature < SMALLEST_SINGLE:
+                self._whole = ((self._whole - np.float64(offset)) / temperature).astype(np.float32)
             else:
-                self._logits = (self._logits - self._logits[0]) / temperature
+                self._whole = (self._whole - np.float32(offset)) / np.float32(temperature)
+        self._whole_is_shared = False
         self._softmax = None

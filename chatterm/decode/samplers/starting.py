@@ -100,7 +100,7 @@ def starting_values(generation_config: Mapping[str, Any]) -> StartingValues:
         order = _order(sequence)
         if order is None:
             notices.append(
-                f"The checkpoint orders the sampler steps as {_shown(sequence)}, with an unknown one; "
+                f"The checkpoint sets the sampler sequence to {_shown(sequence)}, with an unknown step; "
                 "it was ignored."
             )
         else:
