@@ -1,0 +1,1 @@
+"""Our log-probabilities against Hugging Face transformers, for every family."""

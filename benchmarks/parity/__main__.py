@@ -1,0 +1,81 @@
+"""`python -m benchmarks.parity`: run every case and write docs/parity.md with the measured differences."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from benchmarks.parity.cases import CASES, TRAINED, WINDOW
+from benchmarks.parity.measure import PIECES, TOLERANCE, Difference, measure
+from benchmarks.parity.reference import TEXT_LENGTH
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "parity.md"
+
+
+def main() -> int:
+    """Measure, print, write. Exit status 1 if a difference is too large."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    differences: list[Difference] = []
+    for case in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            for difference in measure(case, Path(folder)):
+                differences.append(difference)
+                print(f"{difference.worst:.1e}  {difference.format:11}  {case.name}", flush=True)
+    DOCUMENT.parent.mkdir(exist_ok=True)
+    DOCUMENT.write_text(document(differences), "utf-8")
+    worst = max(difference.worst for difference in differences)
+    print(f"largest of all: {worst:.1e}; written to {DOCUMENT}")
+    return int(worst >= TOLERANCE)
+
+
+def document(differences: list[Difference]) -> str:
+    """The page."""
+    worst = max(difference.worst for difference in differences)
+    rows = "\n".join(_row(difference) for difference in differences)
+    pieces = ", ".join(map(str, PIECES))
+    return f"""# Are the numbers right?
+
+For every case a tiny random checkpoint is made and saved by Hugging Face transformers and loaded by chatterm,
+and both compute the log-probabilities of the whole vocabulary after each of {TEXT_LENGTH} tokens, in float32 on
+a CPU. The table holds the largest absolute difference, in nats; the tests ask for less than {TOLERANCE:g}.
+The largest of all is **{worst:.1e}**.
+
+*prefill*: the text in one go. *pieces*: in goes of {pieces} tokens on one cache. *decode*: token by token.
+"old keys" is the `config.json` style before `rope_parameters`. Windows ({WINDOW} tokens) and the trained
+lengths of rope scaling ({TRAINED}) are shorter than the text, so that their boundaries are crossed. GGUF files
+are written as llama.cpp's converter writes them; with a block type (Q4_0 …) both sides have the same rounded
+weights.
+
+Beyond the trained length, dynamic scaling gives every token another set of frequencies; like transformers,
+chatterm leaves the keys in the cache as they were rotated, so only *prefill* and *decode* have a reference.
+With LongRoPE the cached text is read anew when it outgrows the trained length, as transformers' `generate`
+does.
+
+Made by `python -m benchmarks.parity` with torch {version("torch")}, transformers {version("transformers")}.
+
+| family | case | format | stored as | prefill | pieces | decode |
+|---|---|---|---|---|---|---|
+{rows}
+"""
+
+
+def _row(difference: Difference) -> str:
+    case = difference.case
+    what = case.name.removeprefix(f"{case.family}, ")
+    pieces = "—" if difference.pieces is None else f"{difference.pieces:.1e}"
+    return (
+        f"| {case.family} | {what} | {difference.format} | {difference.quantisation} "
+        f"| {difference.prefill:.1e} | {pieces} | {difference.decode:.1e} |"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
