@@ -117,7 +117,7 @@ def _first_parts(folder: Path) -> list[Path]:
 def _gguf_of(entry: CatalogEntry, folder: Path) -> Path | None:
     for path in _first_parts(folder):
         if entry.wheel is not None and path.name == entry.wheel.file_name:
-            if path.stat().st_size == entry.wheel.bytes:
+            if path.stat().st_size >= entry.wheel.bytes:  # less of it is a copy that broke off
                 return path
         elif folders.without_quantisation(path.stem).lower() == entry.name.lower():
             return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -56,6 +57,19 @@ SHAPES = {
     "model.layers.0.mlp.up_proj.weight": (32, 16),
     "model.layers.0.mlp.down_proj.weight": (16, 32),
 }
+GGUF_NAMES = {
+    "model.embed_tokens.weight": "token_embd.weight",
+    "model.norm.weight": "output_norm.weight",
+    "model.layers.0.input_layernorm.weight": "blk.0.attn_norm.weight",
+    "model.layers.0.post_attention_layernorm.weight": "blk.0.ffn_norm.weight",
+    "model.layers.0.self_attn.q_proj.weight": "blk.0.attn_q.weight",
+    "model.layers.0.self_attn.k_proj.weight": "blk.0.attn_k.weight",
+    "model.layers.0.self_attn.v_proj.weight": "blk.0.attn_v.weight",
+    "model.layers.0.self_attn.o_proj.weight": "blk.0.attn_output.weight",
+    "model.layers.0.mlp.gate_proj.weight": "blk.0.ffn_gate.weight",
+    "model.layers.0.mlp.up_proj.weight": "blk.0.ffn_up.weight",
+    "model.layers.0.mlp.down_proj.weight": "blk.0.ffn_down.weight",
+}
 
 
 @pytest.fixture
@@ -76,12 +90,30 @@ def put_checkpoint():
 
 
 @pytest.fixture
-def put_gguf(default_model_path: Path):
-    """Put the real default model, a GGUF file, under another name; no bytes are copied."""
+def put_gguf():
+    """Write a whole, tiny GGUF file of the Llama family, with a chat template."""
 
     def put(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.symlink_to(default_model_path)
+        writer = gguf.GGUFWriter(path, "llama")
+        writer.add_block_count(1)
+        writer.add_context_length(64)
+        writer.add_embedding_length(16)
+        writer.add_feed_forward_length(32)
+        writer.add_head_count(2)
+        writer.add_head_count_kv(1)
+        writer.add_layer_norm_rms_eps(1e-5)
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre("gpt-2")
+        writer.add_token_list([f"t{number}" for number in range(40)])
+        writer.add_token_merges(["t 1"])
+        writer.add_chat_template("{{ messages }}")
+        for name, theirs in GGUF_NAMES.items():
+            writer.add_tensor(theirs, np.zeros(SHAPES[name], np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
         return path
 
     return put

@@ -277,6 +277,7 @@ LISTING = {"sha": "a" * 40, "siblings": []}
         json.dumps(LISTING | {"siblings": [{"rfilename": "config.json", "size": "big"}]}).encode(),
         b"[" * 100_000,
     ],
+    ids=["empty", "login page", "list", "object", "odd commit", "odd name", "odd size", "deep"],
 )
 def test_a_listing_that_makes_no_sense(hub, models, listing):
     hub.raw_listing = listing
