@@ -1,0 +1,130 @@
+"""Which token the next-token panel looks at, and what it may say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+
+from chatterm.engine.client import Engine, EngineDiedError, EngineError
+from chatterm.engine.messages import Distribution, TokenEvent, Tokens
+from chatterm.sampling import SamplingParameters
+from chatterm.tui.turns import Turn
+
+CONTEXT_CHARACTERS = 400
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the panel shows: one position, and what could come there."""
+
+    turn: Turn
+    index: int
+    token: TokenEvent
+    distribution: Distribution
+    temperature: float  # that the sampled column is computed with
+    pinned: bool  # a selected token, as opposed to the latest one
+    recomputed: bool  # with other sampling values than the token was drawn with
+
+    @property
+    def before(self) -> str:
+        """The words in front of the position."""
+        start = self.turn.starts[self.index]
+        return self.turn.text[max(0, start - CONTEXT_CHARACTERS) : start]
+
+
+class Lookout:
+    """Follows the latest token of the newest reply, or stays on a selected one.
+
+    Moving a knob while nothing is being written asks the engine for the same position under the new values;
+    it answers from logits that it has kept. Requests never pile up: while one is on its way only the latest
+    wish is remembered.
+    """
+
+    def __init__(
+        self, changed: Callable[[], object], run: Callable[[Coroutine[object, object, None]], object]
+    ) -> None:
+        self._changed = changed
+        self._run = run
+        self._turn: Turn | None = None
+        self._pin: tuple[Turn, int] | None = None
+        self._seen: Look | None = None
+        self._wish: tuple[Engine, SamplingParameters, int] | None = None
+        self._asking = False
+
+    @property
+    def pin(self) -> tuple[Turn, int] | None:
+        """The selected token."""
+        return self._pin
+
+    @property
+    def look(self) -> Look | None:
+        """What there is to show now."""
+        turn, index = self._pin or (self._turn, -1)
+        if turn is None or not turn.tokens:
+            return None
+        index = index if index >= 0 else len(turn.tokens) - 1
+        token = turn.tokens[index]
+        seen = self._seen
+        if seen is not None and seen.turn is turn and seen.index == index:
+            return replace(seen, pinned=self._pin is not None)
+        return Look(
+            turn, index, token, token.distribution, token.temperature, self._pin is not None, recomputed=False
+        )
+
+    def follow(self, turn: Turn | None) -> None:
+        """Look at the latest token of `turn` from now on, unless a token is selected."""
+        self._turn = turn
+        self._changed()
+
+    def select(self, turn: Turn, index: int) -> None:
+        """Stay on a token."""
+        self._pin = (turn, min(max(index, 0), len(turn.tokens) - 1))
+        self._seen = None
+        self._changed()
+
+    def release(self) -> None:
+        """Follow the latest token again."""
+        self._pin = None
+        self._seen = None
+        self._changed()
+
+    def forget(self) -> None:
+        """Another conversation: nothing to look at."""
+        self._turn = None
+        self.release()
+
+    def resample(self, engine: Engine | None, sampling: SamplingParameters, candidates: int) -> None:
+        """Show the position under other values.
+
+        A reply that this session did not prompt, or that another checkpoint wrote, keeps what was stored.
+        """
+        look = self.look
+        if look is None or engine is None or engine.info is None or not look.turn.prompt:
+            return
+        if engine.info.name != look.turn.model or (look.turn.live and self._pin is None):
+            return
+        self._wish = (engine, sampling, candidates)
+        if not self._asking:
+            self._asking = True
+            self._run(self._ask())
+
+    async def _ask(self) -> None:
+        try:
+            while self._wish is not None and (look := self.look) is not None:
+                engine, sampling, candidates = self._wish
+                self._wish = None
+                prompt = Tokens(look.turn.prompt + look.turn.ids(look.index))
+                answer = await engine.predict(prompt, sampling, candidates=candidates, also=(look.token.id,))
+                now = self.look
+                if now is not None and now.turn is look.turn and now.index == look.index:
+                    self._seen = replace(
+                        now,
+                        distribution=answer.distribution,
+                        temperature=sampling.temperature,
+                        recomputed=True,
+                    )
+                    self._changed()
+        except (EngineError, EngineDiedError):
+            self._wish = None  # the stored distribution stays; the session reports a dead engine itself
+        finally:
+            self._asking = False

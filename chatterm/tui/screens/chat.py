@@ -1,0 +1,330 @@
+"""The chat: everything that is on the screen while people talk with a model."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+
+from chatterm.tui import keys, messages
+from chatterm.tui.knobs import BY_FIELD
+from chatterm.tui.session import ChatSession
+from chatterm.tui.turns import Turn
+from chatterm.tui.widgets.composer import Composer
+from chatterm.tui.widgets.control_bar import ControlBar
+from chatterm.tui.widgets.next_token import NextTokenPanel
+from chatterm.tui.widgets.status_line import KeyLine, Status, StatusLine, hint
+from chatterm.tui.widgets.transcript import Transcript
+from chatterm.tui.widgets.welcome import Welcome
+
+FRAME = 1 / 30
+"""Seconds between two drawings of a growing reply."""
+
+NARROW = 100
+"""Columns below which the panel is shown only on demand."""
+
+COUNT_DELAY = 0.15
+"""Seconds of quiet after which a written message is counted in tokens."""
+
+
+class ChatScreen(Screen[None]):
+    """Puts the widgets together, and what they say into acts of the session."""
+
+    DEFAULT_CSS = """
+    ChatScreen {
+        background: $background;
+        & #middle { height: 1fr; }
+        & #conversation { width: 1fr; }
+        & NextTokenPanel { display: none; }
+        &.-panel NextTokenPanel { display: block; }
+        &.-narrow NextTokenPanel { width: 40; }
+        &.-wide NextTokenPanel { width: 60; }
+        & Transcript { display: none; }
+        &.-talking Transcript { display: block; }
+        &.-talking Welcome { display: none; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("chat")
+    AUTO_FOCUS = "Composer"
+
+    def __init__(self, session: ChatSession, *, panel: bool = True) -> None:
+        super().__init__()
+        self.session = session
+        self._wants_panel: bool | None = None if panel else False  # None: wherever there is room
+        self._drawn = 0  # tokens of the live reply that are on the screen
+        self._look_is_old = True
+
+    def compose(self) -> ComposeResult:
+        """Controls, conversation and panel, input, status, keys."""
+        yield ControlBar()
+        with Horizontal(id="middle"):
+            with Vertical(id="conversation"):
+                yield Welcome()
+                yield Transcript()
+            yield NextTokenPanel(self.session.settings.candidates)
+        yield Composer()
+        yield StatusLine()
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Show what there is, and begin to draw growing replies."""
+        self.set_interval(FRAME, self._frame)
+        self.set_interval(1.0, self.session.notice_death)
+        self.query_one(Transcript).turns = self.session.turns
+        self._show_all()
+
+    # --- drawing ----------------------------------------------------------------------------------------
+
+    def _show_all(self) -> None:
+        self.query_one(Transcript).show(self.session.turns)
+        self._talking()
+        self._show_sampling()
+        self._show_state()
+        self._show_look()
+
+    def _talking(self) -> None:
+        self.set_class(bool(self.session.turns), "-talking")
+
+    def _frame(self) -> None:
+        """Draw what came since the last frame."""
+        live = self.session.live
+        if live is not None and len(live.tokens) != self._drawn:
+            self._drawn = len(live.tokens)
+            self.query_one(Transcript).grew(live)
+            self._look_is_old = True
+            self._show_state()
+        if self._look_is_old:
+            self._show_look()
+
+    def _show_look(self) -> None:
+        self._look_is_old = False
+        session = self.session
+        info = session.info
+        self.query_one(NextTokenPanel).show(
+            session.lookout.look, info.vocabulary if info else 0, self._why_empty()
+        )
+
+    def _why_empty(self) -> str:
+        session = self.session
+        if session.live is not None:
+            return "The model is reading the prompt; its first choice appears here."
+        if any(turn.role == "assistant" for turn in session.turns):
+            return "This reply was saved without token records."
+        if session.info is None:
+            return "No model is loaded yet. The candidates for each token appear here as it is written."
+        return "Nothing has been written yet. The candidates for each token appear here as it is written."
+
+    def _show_sampling(self) -> None:
+        session = self.session
+        self.query_one(ControlBar).show(session.sampling, session.start_sampling, session.seed_is_chosen)
+        self._show_state()
+
+    def _show_state(self) -> None:
+        session = self.session
+        reading = session.reading
+        share = f" {reading.done / reading.total:.0%}" if reading is not None and reading.total else ""
+        self.query_one(StatusLine).show(
+            Status(
+                info=session.info,
+                step=session.engines.step,
+                reading=f"reading the prompt{share}" if reading is not None else "",
+                tokens_per_second=session.tokens_per_second,
+                first_token=session.timing.first_token if session.timing is not None else None,
+                context_used=session.context_used,
+                temperature=session.sampling.temperature,
+                saved=session.keeper.state,
+                trouble=session.trouble,
+            )
+        )
+        if not session.turns:
+            about, better = self.app.about_models()  # type: ignore[attr-defined]
+            self.query_one(Welcome).show(session.info, session.engines.step, session.trouble, about, better)
+        self._show_keys()
+
+    def _show_keys(self) -> None:
+        if self.query_one(Transcript).selected is not None:
+            hints = [hint("step(-1)"), hint("step(1)"), hint("leave"), hint("hotter"), hint("app.help")]
+        else:
+            stop = [hint("stop")] if self.session.live is not None else []
+            names = (
+                "select_tokens",
+                "pick",
+                "parameters",
+                "toggle_panel",
+                "conversations",
+                "new",
+                "regenerate",
+            )
+            hints = [*stop, hint("app.help"), ("alt+↑↓", "temperature", "parameters"), *map(hint, names)]
+        self.query_one(KeyLine).show(hints)
+
+    # --- from the session -------------------------------------------------------------------------------
+
+    @on(messages.TurnsReplaced)
+    def _turns_replaced(self) -> None:
+        self._drawn = 0
+        self._show_all()
+        composer = self.query_one(Composer)
+        composer.remember([turn.text for turn in self.session.turns if turn.role == "user"])
+
+    @on(messages.TurnAdded)
+    def _turn_added(self, event: messages.TurnAdded) -> None:
+        self._talking()
+        transcript = self.query_one(Transcript)
+        if transcript.turns is not self.session.turns:
+            transcript.show(self.session.turns)
+        elif self.session.turns[-1] is event.turn:
+            transcript.add(event.turn)
+        if event.turn.live:
+            self._drawn = 0
+
+    @on(messages.TurnChanged)
+    def _turn_changed(self, event: messages.TurnChanged) -> None:
+        self.query_one(Transcript).grew(event.turn)
+        self._show_look()
+
+    @on(messages.StateChanged)
+    def _state_changed(self) -> None:
+        self._show_state()
+
+    @on(messages.SamplingChanged)
+    def _sampling_changed(self) -> None:
+        self._show_sampling()
+
+    @on(messages.LookChanged)
+    def _look_changed(self) -> None:
+        self._look_is_old = True
+
+    # --- from the widgets -------------------------------------------------------------------------------
+
+    @on(messages.Submitted)
+    def _submitted(self, event: messages.Submitted) -> None:
+        self._leave_tokens()
+        self.session.send(event.text)
+
+    @on(messages.ExampleChosen)
+    def _example_chosen(self, event: messages.ExampleChosen) -> None:
+        self.query_one(Composer).focus()
+        self.session.send(event.text)
+
+    @on(messages.Nudged)
+    def _nudged(self, event: messages.Nudged) -> None:
+        knob = BY_FIELD[event.field]
+        value = knob.turned(getattr(self.session.sampling, event.field), event.steps)
+        self.session.change(**{event.field: value})
+
+    @on(messages.ValueChosen)
+    def _value_chosen(self, event: messages.ValueChosen) -> None:
+        self.session.change(**{event.field: event.value})
+
+    @on(messages.TokenPicked)
+    def _token_picked(self, event: messages.TokenPicked) -> None:
+        self._pick(event.turn, event.index)
+
+    @on(messages.TokensLeft)
+    def _tokens_left(self, event: messages.TokensLeft) -> None:
+        self._leave_tokens()
+        if event.text:
+            self.query_one(Composer).insert(event.text)
+
+    @on(messages.SiblingWanted)
+    def _sibling_wanted(self, event: messages.SiblingWanted) -> None:
+        self.session.show_sibling(event.turn, event.step)
+
+    def _pick(self, turn: Turn, index: int) -> None:
+        transcript = self.query_one(Transcript)
+        transcript.focus(scroll_visible=False)
+        self.session.lookout.select(turn, index)
+        transcript.select(turn, index)
+        self.session.look_again()
+        self._show_look()
+        self._show_keys()
+
+    def _leave_tokens(self) -> None:
+        transcript = self.query_one(Transcript)
+        if transcript.selected is not None:
+            self.session.lookout.release()
+            transcript.select(None)
+            transcript.follow()
+            self._show_keys()
+        self.query_one(Composer).focus()
+
+    # --- keys -------------------------------------------------------------------------------------------
+
+    def action_hotter(self) -> None:
+        """Temperature up."""
+        self.post_message(messages.Nudged("temperature", 1))
+
+    def action_colder(self) -> None:
+        """Temperature down."""
+        self.post_message(messages.Nudged("temperature", -1))
+
+    def action_stop(self) -> None:
+        """Stop the reply; without one, go to the end of the conversation."""
+        if not self.session.stop():
+            self.query_one(Transcript).follow()
+            self.query_one(Composer).focus()
+
+    def action_select_tokens(self) -> None:
+        """Walk over tokens, from the newest on; again: follow."""
+        if self.query_one(Transcript).selected is not None:
+            self._leave_tokens()
+            return
+        replies = [turn for turn in self.session.turns if turn.tokens]
+        if replies:
+            self._pick(replies[-1], len(replies[-1].tokens) - 1)
+        else:
+            self.notify("There is no reply with tokens to walk over yet.")
+
+    def action_toggle_panel(self) -> None:
+        """Show or hide the next-token panel."""
+        self._wants_panel = not self.has_class("-panel")
+        self._fit_to(self.size.width)
+
+    def action_new(self) -> None:
+        """Begin a new conversation."""
+        self.session.new()
+        self.query_one(Composer).focus()
+
+    def action_regenerate(self) -> None:
+        """Another reply to the last message."""
+        self._leave_tokens()
+        self.session.regenerate()
+
+    def action_sibling(self, step: int) -> None:
+        """Another of the replies to the last message."""
+        reply = self.session.last_reply
+        if reply is not None:
+            self.session.show_sibling(reply, step)
+
+    def action_fold(self) -> None:
+        """Unfold or fold thinking."""
+        self.query_one(Transcript).fold()
+
+    def action_page(self, direction: int) -> None:
+        """Scroll."""
+        self.query_one(Transcript).page(direction)
+
+    def action_top(self) -> None:
+        """To the beginning."""
+        self.query_one(Transcript).scroll_to(y=0, animate=False)
+
+    def action_bottom(self) -> None:
+        """To the end."""
+        self.query_one(Transcript).follow()
+
+    # --- size -------------------------------------------------------------------------------------------
+
+    def on_resize(self) -> None:
+        """Another size of the terminal."""
+        self._fit_to(self.size.width)
+
+    def _fit_to(self, width: int) -> None:
+        self.set_class(width < NARROW, "-narrow")
+        self.set_class(width >= 160, "-wide")
+        wanted = width >= NARROW if self._wants_panel is None else self._wants_panel
+        self.set_class(wanted, "-panel")

@@ -1,0 +1,240 @@
+"""Markdown laid out into lines, block by block, so that a growing reply re-lays only its last block.
+
+Every character on the screen keeps its offset in the source, which is how a click finds its token. HTML and
+links are shown as text; nothing in a reply is ever followed, run or fetched. A single newline is kept as a
+line break: models mean it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from chatterm import inert
+from chatterm.tui.text.highlight import highlight
+from chatterm.tui.text.inline import Source, inline_spans
+from chatterm.tui.text.lines import FAINT, FENCE, HEADING, MUTED, STRONG, TITLE, Line, Span
+from chatterm.tui.text.tables import Cell, table_lines
+from chatterm.tui.text.wrap import wrap
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+BULLETS = "•◦▪"
+CODE_MARGIN = Span(" ", style=FENCE)
+CODE_CONTINUES = Span("↪", style=FENCE | FAINT)
+DEEPEST = 8
+"""Containers within containers that still indent; a reply of a thousand `>` must not squeeze out the text."""
+
+
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
+
+
+@dataclass(slots=True)
+class Block:
+    """A top-level block: where it begins in the source, and its lines."""
+
+    start: int
+    lines: list[Line]
+
+
+class Markdown:
+    """A Markdown text laid out for a width; it can grow at the end.
+
+    Args:
+        source: the text. Controls in it become visible (`inert.block`).
+        width: in cells.
+        base: what is added to all offsets.
+    """
+
+    def __init__(self, source: str = "", width: int = 80, base: int = 0) -> None:
+        self.source = ""
+        self.base = base
+        self.width = max(8, width)
+        self.blocks: list[Block] = []
+        self.append(source)
+
+    def append(self, text: str) -> int:
+        """Add text at the end; lays out again from the last block on.
+
+        Returns:
+            The number of blocks that did not change.
+        """
+        start = self.blocks[-1].start - self.base if self.blocks else 0
+        if self.blocks:
+            self.blocks.pop()
+        self.source += inert.block(text)
+        kept = len(self.blocks)
+        self.blocks.extend(layout(self.source[start:], self.width, self.base + start))
+        return kept
+
+    def lines(self) -> list[Line]:
+        """All lines, with an empty one between blocks."""
+        lines: list[Line] = []
+        for block in self.blocks:
+            if lines:
+                lines.append(Line())
+            lines.extend(block.lines)
+        return lines
+
+
+def layout(source: str, width: int, base: int = 0) -> list[Block]:
+    """The blocks of a Markdown text; `base` is added to all offsets."""
+    tokens = _parser().parse(source)
+    text = Source(source, base)
+    blocks: list[Block] = []
+    index = 0
+    while index < len(tokens):
+        end = _closing(tokens, index)
+        lines = _Layout(text, width).block(tokens[index : end + 1], [], [])
+        line_range = tokens[index].map
+        if lines:
+            blocks.append(Block(base + text.line_start(line_range[0] if line_range else 0), lines))
+        index = end + 1
+    return blocks
+
+
+def plain(source: str, width: int, style: int = 0) -> list[Line]:
+    """Lines of a text that is not Markdown."""
+    return wrap([Span(inert.block(source).replace("\t", " "), 0, style)], max(8, width))
+
+
+def _closing(tokens: list[Token], index: int) -> int:
+    depth = 0
+    for position in range(index, len(tokens)):
+        depth += tokens[position].nesting
+        if depth == 0:
+            return position
+    return len(tokens) - 1
+
+
+class _Layout:
+    def __init__(self, source: Source, width: int) -> None:
+        self.source = source
+        self.width = width
+
+    def block(self, tokens: list[Token], first: list[Span], rest: list[Span]) -> list[Line]:
+        """One block (its opening to its closing token), behind a prefix for its first and its other lines."""
+        token = tokens[0]
+        inner = tokens[1:-1]
+        match token.type:
+            case "paragraph_open":
+                return self._inline(inner[0], first, rest)
+            case "heading_open":
+                style = HEADING | STRONG | (TITLE if token.tag == "h1" else 0)
+                return self._inline(inner[0], first, rest, style)
+            case "fence" | "code_block":
+                return self._code(token, first, rest)
+            case "hr":
+                room = max(3, min(self.width, 40) - sum(len(span.text) for span in first))
+                return [Line([*first, Span("─" * room, style=FAINT)])]
+            case "bullet_list_open" | "ordered_list_open":
+                return self._list(tokens, first, rest)
+            case "blockquote_open":
+                bar = [Span("▎ ", style=FAINT)] if len(rest) < DEEPEST else []
+                return self.blocks(inner, [*first, *bar], [*rest, *bar])
+            case "table_open":
+                return self._table(inner, first, rest)
+            case _:
+                return self._inline(token, first, rest) if token.children else []
+
+    def blocks(
+        self, tokens: list[Token], first: list[Span], rest: list[Span], *, loose: bool = True
+    ) -> list[Line]:
+        lines: list[Line] = []
+        index = 0
+        while index < len(tokens):
+            end = _closing(tokens, index)
+            if lines and loose:
+                lines.append(Line(list(rest)))
+            lines.extend(self.block(tokens[index : end + 1], rest if lines else first, rest))
+            index = end + 1
+        return lines
+
+    def _inline(self, token: Token, first: list[Span], rest: list[Span], style: int = 0) -> list[Line]:
+        return wrap(inline_spans(token, self.source, style), self.width, first, rest)
+
+    def _code(self, token: Token, first: list[Span], rest: list[Span]) -> list[Line]:
+        language = token.info.strip().split(" ")[0]
+        code = token.content.removesuffix("\n")
+        begin, end = token.map or (0, 0)
+        at = self.source.line_start(begin + (token.type == "fence"))
+        offsets = self.source.align(code, at, self.source.line_start(end))
+        spans = [
+            Span(piece.expandtabs(4), offsets[start + shift] if "\t" not in piece else -1, style)
+            for text, start, style in highlight(code, language)
+            for shift, piece in _split_lines(text)
+        ]
+        label = [Span(f" {inert.line(language)} ", style=FENCE | MUTED)] if language else []
+        lines = [Line([*first, *label], FENCE)] if label else []
+        return lines + wrap(
+            spans,
+            self.width,
+            [*(rest if label else first), CODE_MARGIN],
+            [*rest, CODE_MARGIN],
+            words=False,
+            fill=FENCE,
+        )
+
+    def _list(self, tokens: list[Token], first: list[Span], rest: list[Span]) -> list[Line]:
+        depth = tokens[0].level // 2
+        loose = not any(token.type == "paragraph_open" and token.hidden for token in tokens)
+        lines: list[Line] = []
+        items = tokens[1:-1]
+        index = 0
+        while index < len(items):
+            end = _closing(items, index)
+            number = items[index].info
+            mark = f"{number}{items[index].markup} " if number else f"{BULLETS[depth % len(BULLETS)]} "
+            if len(rest) >= DEEPEST:
+                mark = ""
+            if lines and loose:
+                lines.append(Line(list(rest)))
+            lines.extend(
+                self.blocks(
+                    items[index + 1 : end],
+                    [*(rest if lines else first), Span(mark, style=FAINT)],
+                    [*rest, Span(" " * len(mark))],
+                    loose=loose,
+                )
+                or [Line([*(rest if lines else first), Span(mark, style=FAINT)])]
+            )
+            index = end + 1
+        return lines
+
+    def _table(self, tokens: list[Token], first: list[Span], rest: list[Span]) -> list[Line]:
+        rows: list[list[Cell]] = []
+        position = 0
+        align = ""
+        for token in tokens:
+            if token.type == "tr_open":
+                rows.append([])
+                position = self.source.line_start(token.map[0]) if token.map else position
+            elif token.type in ("th_open", "td_open"):
+                align = str(token.attrs.get("style", ""))
+            elif token.type == "inline":
+                spans = inline_spans(token, self.source, at=position)
+                ends = [span.end - self.source.base for span in spans if span.offset >= 0]
+                position = max([position, *ends])
+                rows[-1].append(Cell(spans, align.rpartition(":")[2]))
+        return table_lines(rows, self.width, first, rest)
+
+
+def _split_lines(text: str) -> list[tuple[int, str]]:
+    """The lines of a piece of code with their offsets in it, each newline a piece of its own."""
+    pieces: list[tuple[int, str]] = []
+    start = 0
+    for line in text.splitlines(keepends=True):
+        body = line.rstrip("\n")
+        if body:
+            pieces.append((start, body))
+        if len(body) < len(line):
+            pieces.append((start + len(body), "\n"))
+        start += len(line)
+    return pieces

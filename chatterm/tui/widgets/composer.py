@@ -1,0 +1,125 @@
+"""Where a message is written."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.binding import BindingType
+from textual.message import Message
+from textual.timer import Timer
+from textual.widgets import TextArea
+
+from chatterm.tui import keys
+from chatterm.tui.messages import Submitted
+
+SEND_DELAY = 0.02
+"""Seconds that Enter waits for text that follows at once.
+
+A terminal that does not mark pasted text sends its line ends as Enter; what follows within this time was not
+typed. An input method's Enter chooses a candidate inside the terminal and reaches a program as text, if at
+all: only the key itself sends, never text that holds a newline.
+"""
+
+HISTORY = 200
+
+
+class Composer(TextArea):
+    """Several lines of text. Enter sends, ctrl+j begins a new line, up and down at the edges walk history."""
+
+    DEFAULT_CSS = """
+    Composer {
+        height: auto;
+        min-height: 3;
+        max-height: 33vh;
+        background: $background;
+        border: round $rule;
+        padding: 0 1;
+        scrollbar-size-vertical: 1;
+        border-subtitle-color: $muted;
+        border-title-color: $muted;
+        &:focus { border: round $muted; }
+        & .text-area--cursor-line { background: transparent; }
+        & .text-area--placeholder { color: $muted; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("message")
+
+    class Edited(Message):
+        """The text changed."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(
+            id=id,
+            soft_wrap=True,
+            show_line_numbers=False,
+            tab_behavior="focus",
+            highlight_cursor_line=False,
+            placeholder="Ask something …",
+        )
+        self._history: list[str] = []
+        self._place = 0  # in the history; its length while something new is written
+        self._draft = ""
+        self._sending: Timer | None = None
+
+    def count(self, tokens: int | None) -> None:
+        """Show how many tokens the text is; None while that is not known."""
+        self.border_subtitle = "" if tokens is None else f"{tokens} token{'' if tokens == 1 else 's'}"
+
+    def remember(self, texts: list[str]) -> None:
+        """Take messages that were sent into the history."""
+        self._history = [*self._history, *texts][-HISTORY:]
+        self._place = len(self._history)
+
+    def put(self, text: str) -> None:
+        """Replace the text, the cursor at its end."""
+        self.load_text(text)
+        self.move_cursor(self.document.end)
+
+    async def _on_key(self, event: events.Key) -> None:
+        if self._sending is not None and event.is_printable:
+            self._sending.stop()
+            self._sending = None
+            self.insert("\n")
+        await super()._on_key(event)
+
+    def action_send(self) -> None:
+        """Send, unless text follows at once."""
+        if self._sending is None:
+            self._sending = self.set_timer(SEND_DELAY, self._send)
+
+    def _send(self) -> None:
+        self._sending = None
+        text = self.text.strip()
+        if not text:
+            return
+        if not self._history or self._history[-1] != text:
+            self._history = [*self._history, text][-HISTORY:]
+        self._place = len(self._history)
+        self._draft = ""
+        self.load_text("")
+        self.post_message(Submitted(text))
+
+    def action_newline(self) -> None:
+        """Begin a new line."""
+        self.insert("\n")
+
+    def action_older(self) -> None:
+        """A line up; on the first line the message before."""
+        if self.navigator.is_first_wrapped_line(self.cursor_location) and self._place > 0:
+            if self._place == len(self._history):
+                self._draft = self.text
+            self._place -= 1
+            self.put(self._history[self._place])
+        else:
+            self.action_cursor_up()
+
+    def action_newer(self) -> None:
+        """A line down; on the last line the message after."""
+        last = self.navigator.is_last_wrapped_line(self.cursor_location)
+        if last and self._place < len(self._history):
+            self._place += 1
+            here = self._place < len(self._history)
+            self.put(self._history[self._place] if here else self._draft)
+        else:
+            self.action_cursor_down()

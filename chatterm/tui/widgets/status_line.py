@@ -1,0 +1,173 @@
+"""The foot of the screen: what is running and how, and the keys that work here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.strip import Strip
+from textual.widget import Widget
+
+from chatterm import inert
+from chatterm.engine.messages import ModelInfo
+from chatterm.tui import bars, keys
+from chatterm.tui.engines import Step
+from chatterm.tui.text.lines import FAINT, MUTED
+from chatterm.tui.widgets.paint import Paint
+
+CONTEXT_BAR = 8
+WORKING_BAR = 12
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the status line says."""
+
+    info: ModelInfo | None = None
+    step: Step | None = None
+    reading: str = ""
+    tokens_per_second: float | None = None
+    first_token: float | None = None
+    context_used: int = 0
+    temperature: float = 0.8
+    saved: str = ""
+    trouble: str = ""
+
+
+class StatusLine(Widget):
+    """One line; where there is no room for all of it, the least needed goes first."""
+
+    DEFAULT_CSS = """
+    StatusLine { height: 1; background: $panel; padding: 0 1; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._paint = Paint(self)
+        self._status = Status()
+
+    def show(self, status: Status) -> None:
+        """Show this."""
+        if status != self._status:
+            self._status = status
+            self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Other colours."""
+        super().notify_style_update()
+        self._paint.forget()
+
+    def render_line(self, y: int) -> Strip:
+        """The only line."""
+        base = self.rich_style
+        parts = self._parts()
+        room = self.size.width
+        while len(parts) > 1 and sum(cell_len(text) + 3 for _, text in parts) - 3 > room:
+            parts.remove(min(parts))
+        parts.sort(key=lambda part: self._order.index(part[0]))
+        segments: list[Segment] = []
+        for _, text in parts:
+            if segments:
+                segments.append(Segment(" · ", base + self._paint.style(FAINT)))
+            segments.append(Segment(text, base))
+        return Strip(segments).crop_extend(0, room, base)
+
+    _order = (7, 3, 1, 2, 6, 4, 8, 5, 0)
+    """The parts from left to right, by how much they are needed."""
+
+    def _parts(self) -> list[tuple[int, str]]:
+        """Pairs of how much a part is needed and what it reads."""
+        status = self._status
+        parts: list[tuple[int, str]] = []
+        if status.info is not None:
+            info = status.info
+            parts += [
+                (3, bars.fit(inert.line(info.name), min(cell_len(info.name), 32))),
+                (1, f"{info.device}"),
+                (2, info.quantisation if info.exact else f"{info.quantisation} as {info.computation}"),
+                (8, self._context_part(info)),
+            ]
+        elif status.step is None:
+            parts.append((7, (status.trouble and "no model: see above") or "no model"))
+        if status.step is not None:
+            parts.append((7, working(status.step)))
+        elif status.reading:
+            parts.append((7, status.reading))
+        if status.tokens_per_second:
+            parts.append((6, f"{status.tokens_per_second:.0f} tok/s"))
+        if status.first_token is not None:
+            parts.append((4, f"first token {status.first_token:.1f} s"))
+        parts.append((5, f"T {status.temperature:.2f}"))
+        if status.saved:
+            parts.append((0 if status.saved == "saved" else 6, status.saved))
+        return parts
+
+    def _context_part(self, info: ModelInfo) -> str:
+        used = self._status.context_used
+        bar = bars.bar(used / info.context if info.context else 0.0, CONTEXT_BAR)
+        return f"context ▕{bar}▏{bars.count(used)} / {bars.count(info.context)}"
+
+
+def working(step: Step) -> str:
+    """What is being done and how far it is: `Loading the model ▕██▌  ▏ 45%`."""
+    progress = step.progress
+    if progress is None or not progress.total:
+        return f"{step.what} …"
+    share = progress.done / progress.total
+    return f"{step.what} ▕{bars.bar(share, WORKING_BAR)}▏{share:4.0%}"
+
+
+class KeyLine(Widget):
+    """The keys that work here, as many as fit; a click does what the key does."""
+
+    DEFAULT_CSS = """
+    KeyLine { height: 1; background: $background; padding: 0 1; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._paint = Paint(self)
+        self._hints: list[tuple[str, str, str]] = []  # key, what it does, action
+        self._places: list[tuple[int, str]] = []
+
+    def show(self, hints: list[tuple[str, str, str]]) -> None:
+        """Show these: the key's name, what it does, and the action of a click."""
+        if hints != self._hints:
+            self._hints = hints
+            self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Other colours."""
+        super().notify_style_update()
+        self._paint.forget()
+
+    def render_line(self, y: int) -> Strip:
+        """The only line."""
+        base = self.rich_style
+        muted = base + self._paint.style(MUTED)
+        segments: list[Segment] = []
+        self._places = []
+        used = 0
+        for name, says, action in self._hints:
+            width = cell_len(name) + 1 + cell_len(says) + 3
+            if used + width - 3 > self.size.width:
+                break
+            segments += [Segment(name, base + Style(bold=True)), Segment(f" {says}   ", muted)]
+            used += width
+            self._places.append((used, action))
+        return Strip(segments).crop_extend(0, self.size.width, base)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what the key does."""
+        action = next((action for end, action in self._places if event.x - 1 < end), None)
+        if action:
+            await self.screen.run_action(action)
+
+
+def hint(action: str) -> tuple[str, str, str]:
+    """The hint of a key of the table."""
+    key = next(key for key in keys.KEYS if key.action == action)
+    return keys.name(key.keys[0]), key.hint, action

@@ -1,0 +1,361 @@
+"""The conversation: turns in one scrolling widget that draws its lines itself.
+
+No turn is a widget, so a growing reply costs the lay-out of its last block and the drawing of the lines that
+changed, however long the conversation is. It follows the end until the user scrolls up.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual import events
+from textual.binding import BindingType
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+
+from chatterm.tui import keys
+from chatterm.tui.messages import SiblingWanted, TokenPicked, TokensLeft
+from chatterm.tui.text.lines import Line
+from chatterm.tui.turns import Turn
+from chatterm.tui.widgets.paint import Paint
+from chatterm.tui.widgets.turn_view import INDENT, TurnView
+
+WIDEST = 100
+"""Cells; longer lines are hard to read."""
+
+MARGIN = 2
+AT_ONCE = 40
+"""Turns that are laid out at first; those before are laid out when they are scrolled to."""
+
+
+class Transcript(ScrollView, can_focus=True):
+    """Shows turns; a click on a word, or the arrow keys, select a token of a reply."""
+
+    DEFAULT_CSS = """
+    Transcript {
+        background: $background;
+        overflow-x: hidden;
+        scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
+        height: 1fr;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("tokens")
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.turns: list[Turn] = []
+        self.selected: tuple[Turn, int] | None = None
+        self.unfolded = False
+        self._views: list[TurnView] = []
+        self._first = 0  # turns before this one are not laid out yet
+        self._starts: list[int] = [0]  # first line of each view, and the end
+        self._following = True
+        self._paint = Paint(self)
+
+    # --- what to show -----------------------------------------------------------------------------------
+
+    def show(self, turns: list[Turn]) -> None:
+        """Show a conversation, from its end."""
+        self.turns = turns
+        self.selected = None
+        self._first = max(0, len(turns) - AT_ONCE)
+        self._following = True
+        self._lay_out()
+
+    def add(self, turn: Turn) -> None:
+        """Show one turn more, which stands at the end of `turns`."""
+        if turn.role == "user":
+            self._following = True
+        self._views.append(TurnView(turn, self._text_width, unfolded=self.unfolded))
+        self._measure(len(self._views) - 1)
+
+    def grew(self, turn: Turn) -> None:
+        """A turn has more text or another state."""
+        for index in range(len(self._views) - 1, -1, -1):
+            view = self._views[index]
+            if view.turn is turn:
+                height = view.height
+                changed = self._starts[index] + view.update()
+                if view.height != height:
+                    self._measure(index, changed)
+                else:
+                    self._refresh_from(changed, self._starts[index + 1])
+                return
+
+    def select(self, turn: Turn | None, index: int = 0) -> None:
+        """Mark a token, and bring it into view; None marks nothing."""
+        self.selected = None if turn is None else (turn, index)
+        self.refresh()
+        if turn is not None and (place := self._line_of(turn, index)) is not None:
+            self._following = False
+            top, height = round(self.scroll_y), self.size.height
+            if place < top + 1 or place >= top + height - 1:
+                self.scroll_to(y=max(0, place - height // 2), animate=False)
+
+    def fold(self) -> None:
+        """Unfold the thinking of all replies, or fold it again."""
+        self.unfolded = not self.unfolded
+        self._lay_out()
+
+    def follow(self) -> None:
+        """Go to the end and stay there."""
+        self._following = True
+        self._to_end()
+
+    def page(self, direction: int) -> None:
+        """Scroll by a page."""
+        self.scroll_to(y=self.scroll_y + direction * max(1, self.size.height - 2), animate=False)
+
+    @property
+    def following(self) -> bool:
+        """Whether the end is kept in view."""
+        return self._following
+
+    # --- lines ------------------------------------------------------------------------------------------
+
+    @property
+    def _text_width(self) -> int:
+        return max(16, min(WIDEST, self.size.width - 2 * MARGIN))
+
+    @property
+    def _left(self) -> int:
+        return max(MARGIN, (self.size.width - self._text_width) // 2)
+
+    def _lay_out(self) -> None:
+        if not self.size.width:
+            return
+        self._views = [
+            TurnView(turn, self._text_width, unfolded=self.unfolded) for turn in self.turns[self._first :]
+        ]
+        self._measure(0)
+
+    def _measure(self, index: int, changed: int | None = None) -> None:
+        """Line numbers from view `index` on."""
+        heights = [view.height for view in self._views[index:]]
+        self._starts[index:] = accumulate(heights, initial=self._starts[index] if index else 0)
+        height = self._starts[-1]
+        if self.virtual_size.height != height:
+            self.virtual_size = Size(self.size.width, height)
+        self._refresh_from(self._starts[index] if changed is None else changed, height + self.size.height)
+        if self._following:
+            self._to_end()
+
+    def _to_end(self) -> None:
+        self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+
+    def _refresh_from(self, first: int, end: int) -> None:
+        top = max(0, first - round(self.scroll_y))
+        bottom = min(self.size.height, end - round(self.scroll_y))
+        if bottom > top:
+            self.refresh(Region(0, top, self.size.width, bottom - top))
+
+    def _at(self, y: int) -> tuple[TurnView, int] | None:
+        index = bisect_right(self._starts, y) - 1
+        if y < 0 or not 0 <= index < len(self._views):
+            return None
+        return self._views[index], y - self._starts[index]
+
+    def _line_of(self, turn: Turn, index: int) -> int | None:
+        """The line on which a token stands."""
+        offset = turn.starts[index]
+        for number, view in enumerate(self._views):
+            if view.turn is turn:
+                best = 0
+                for row, line in enumerate(view.body):
+                    bounds = line.bounds()
+                    if bounds is not None and bounds[0] <= offset:
+                        best = row
+                return self._starts[number] + len(view.head) + best
+        return None
+
+    # --- drawing ----------------------------------------------------------------------------------------
+
+    def notify_style_update(self) -> None:
+        """Other colours."""
+        super().notify_style_update()
+        self._paint.forget()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the view."""
+        width = self.size.width
+        number = y + round(self.scroll_y)
+        place = self._at(number)
+        base = self._paint.base
+        if place is None:
+            return Strip.blank(width, base)
+        view, index = place
+        line, indented = view.line(index)
+        user = view.turn.role == "user" and index < view.height - 1
+        background = self._paint.user if user else base
+        left = Segment(" " * (self._left - 1), base) if not user else Segment(" " * (self._left - 2), base)
+        segments = [left, Segment("▌ " if user else " ", self._paint.user_bar if user else base)]
+        if indented and not (user and not line.spans):
+            segments.append(Segment(" " * INDENT, background))
+        segments += self._paint.line(line, view.turn, background, self._marks(view.turn))
+        if view.turn.live and index == len(view.head) + max(0, len(view.body) - 1):
+            if not view.body:
+                segments.append(Segment(" " * INDENT, base))
+            segments.append(Segment("▌", self._paint.caret))
+        used = sum(segment.cell_length for segment in segments)
+        right = self._left + self._text_width
+        fill = self._paint.style(line.fill) if line.fill else background
+        segments.append(Segment(" " * max(0, right - used), background + fill))
+        strip = Strip(segments).crop_extend(0, width, base)
+        selection = self.text_selection
+        if selection is not None and (span := selection.get_span(number)) is not None:
+            strip = self._paint.selected(strip, *span)
+        return strip.apply_offsets(0, number)
+
+    def _marks(self, turn: Turn) -> int | None:
+        """The selected token of `turn`; -1 where tokens of it are shown but none is selected."""
+        if self.selected is None or self.selected[0] is not turn:
+            return None
+        return self.selected[1]
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The words under a selection made with the mouse, without the margin."""
+        lines = []
+        for number in range(self._starts[-1]):
+            place = self._at(number)
+            line, indented = place[0].line(place[1]) if place else (Line(), False)
+            lines.append(" " * (self._left + (INDENT if indented else 0)) + line.text)
+        words = selection.extract("\n".join(lines))
+        margin = " " * (self._left + INDENT)
+        return "\n".join(line.removeprefix(margin) for line in words.split("\n")), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Draw the selection."""
+        self.refresh()
+
+    # --- events -----------------------------------------------------------------------------------------
+
+    def on_resize(self) -> None:
+        """Other width: lay out anew, and keep the words that were at the top there."""
+        if self._views and self._views[0].width == self._text_width:
+            self._measure(0)
+            return
+        place = self._at(round(self.scroll_y))
+        self._lay_out()
+        if not self._following and place is not None:
+            turns = [view.turn for view in self._views]
+            if place[0].turn in turns:
+                new = turns.index(place[0].turn)
+                share = place[1] / max(1, place[0].height)
+                y = self._starts[new] + round(share * self._views[new].height)
+                self.scroll_to(y=y, animate=False, immediate=True)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Scrolled: up lets go of the end, back at the end takes hold of it again."""
+        super().watch_scroll_y(old_value, new_value)
+        if not self.is_mounted:
+            return
+        self._following = round(new_value) >= self.max_scroll_y
+        if new_value < self.size.height and self._first:
+            self.call_later(self._reveal)
+
+    def _reveal(self) -> None:
+        """Lay out more of the turns before; what is on the screen stays where it is."""
+        before = max(0, self._first - AT_ONCE)
+        views = [
+            TurnView(t, self._text_width, unfolded=self.unfolded) for t in self.turns[before : self._first]
+        ]
+        self._first = before
+        self._views[:0] = views
+        following, y = self._following, self.scroll_y
+        self._following = False
+        self._measure(0)
+        self._following = following
+        self.scroll_to(y=y + sum(view.height for view in views), animate=False, immediate=True)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the token under the pointer."""
+        if self.text_selection is not None:
+            return
+        place = self._at(event.y + round(self.scroll_y))
+        if place is None:
+            return
+        view, index = place
+        if index >= len(view.head) + len(view.body):
+            self._click_on_foot(view, event.x)
+            return
+        line, indented = view.line(index)
+        if index == len(view.head) and view.turn.thought is not None and indented:
+            self.fold()
+            return
+        offset = line.offset_at(event.x - self._left - INDENT) if indented else -1
+        token = view.turn.token_at(offset) if offset >= 0 else None
+        if token is not None:
+            self.post_message(TokenPicked(view.turn, token))
+
+    def _click_on_foot(self, view: TurnView, x: int) -> None:
+        text = view.foot[0].text if view.foot else ""
+        if text.startswith("‹"):
+            step = -1 if x - self._left - INDENT < text.index("/") else 1
+            self.post_message(SiblingWanted(view.turn, step))
+
+    def on_key(self, event: events.Key) -> None:
+        """Typing goes on with the message."""
+        if event.is_printable and event.character:
+            event.stop()
+            self.post_message(TokensLeft(event.character))
+
+    # --- walking over tokens ----------------------------------------------------------------------------
+
+    def action_step(self, step: int) -> None:
+        """To the token before or after, over the edge into the next reply."""
+        if self.selected is None:
+            return
+        turn, index = self.selected
+        index += step
+        if not 0 <= index < len(turn.tokens):
+            self._to_reply(turn, step)
+        else:
+            self.post_message(TokenPicked(turn, index))
+
+    def action_line(self, direction: int) -> None:
+        """To the token above or below."""
+        if self.selected is None:
+            return
+        turn, index = self.selected
+        number = self._line_of(turn, index)
+        if number is None:
+            return
+        place = self._at(number)
+        assert place is not None
+        view, row = place
+        line = view.line(row)[0]
+        x = next((x for x in range(line.width) if line.offset_at(x) >= turn.starts[index]), 0)
+        row += direction
+        while len(view.head) <= row < len(view.head) + len(view.body):
+            line = view.line(row)[0]
+            for shift in range(max(line.width, 1)):
+                for there in (x - shift, x + shift):
+                    token = turn.token_at(offset) if (offset := line.offset_at(max(0, there))) >= 0 else None
+                    if token is not None:
+                        self.post_message(TokenPicked(turn, token))
+                        return
+            row += direction
+        self._to_reply(turn, direction)
+
+    def action_edge(self, _direction: int) -> None:
+        """To the first token of the reply."""
+        if self.selected is not None:
+            self.post_message(TokenPicked(self.selected[0], 0))
+
+    def action_leave(self) -> None:
+        """Follow the newest token again."""
+        self.post_message(TokensLeft(""))
+
+    def _to_reply(self, turn: Turn, direction: int) -> None:
+        replies = [other for other in self.turns if other.tokens]
+        place = replies.index(turn) + direction if turn in replies else -1
+        if 0 <= place < len(replies):
+            other = replies[place]
+            self.post_message(TokenPicked(other, len(other.tokens) - 1 if direction < 0 else 0))

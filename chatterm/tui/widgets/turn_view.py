@@ -1,0 +1,115 @@
+"""One turn of the conversation laid out into lines."""
+
+from __future__ import annotations
+
+from chatterm import inert
+from chatterm.tui.text.lines import EMPHASIS, FAINT, MUTED, STRONG, Line, Span
+from chatterm.tui.text.markdown import Markdown, plain
+from chatterm.tui.text.wrap import wrap
+from chatterm.tui.turns import Turn
+
+INDENT = 2
+"""Cells between the names and what was said."""
+
+ENDINGS = {
+    "stopped": "stopped by you",
+    "length": "stopped at its longest",
+    "context": "stopped: the context window is full",
+    "broken": "broken off: the engine failed; what was written is kept",
+}
+
+
+class TurnView:
+    """The lines of one turn for a width; a growing reply re-lays only its last block.
+
+    Lines of what was said are to be shown `INDENT` cells to the right; `head` lines come before them.
+    """
+
+    def __init__(self, turn: Turn, width: int, *, unfolded: bool = False) -> None:
+        self.turn = turn
+        self.width = width
+        self.unfolded = unfolded
+        self.head: list[Line] = []
+        self.body: list[Line] = []
+        self.foot: list[Line] = []
+        self._markdown: Markdown | None = None
+        self._settled_lines = 0  # of the body: those of blocks that will not change
+        self._length = -1
+        self.update()
+
+    @property
+    def height(self) -> int:
+        """Lines, with the empty one behind."""
+        return len(self.head) + len(self.body) + len(self.foot) + 1
+
+    def line(self, index: int) -> tuple[Line, bool]:
+        """A line, and whether it belongs to what was said (and is indented)."""
+        if index < len(self.head):
+            return self.head[index], False
+        index -= len(self.head)
+        if index < len(self.body):
+            return self.body[index], True
+        index -= len(self.body)
+        return (self.foot[index], True) if index < len(self.foot) else (Line(), False)
+
+    def update(self) -> int:
+        """Bring the lines up to date; the first line that changed."""
+        turn = self.turn
+        first = len(self.head) + self._settled_lines
+        if turn.role == "notice":
+            bar = [Span("▏ ", style=FAINT)]
+            self.body = wrap([Span(inert.line(turn.text), style=MUTED)], self.width - INDENT, bar)
+            return 0
+        name = "you" if turn.role == "user" else inert.line(turn.model) or "model"
+        self.head = [Line([Span(name, style=STRONG if turn.role == "user" else MUTED | STRONG)])]
+        if len(turn.text) != self._length:
+            self._lay_out()
+        self.foot = self._foot()
+        return first
+
+    def _lay_out(self) -> None:
+        turn = self.turn
+        thought = turn.thought
+        if thought is not None:
+            self._lay_out_thinking(*thought)
+        elif self._markdown is not None:
+            kept = self._markdown.append(turn.text[self._length :])
+            self._join(kept)
+        else:
+            self._markdown = Markdown(turn.text, self.width - INDENT)
+            self._join(0)
+        self._length = len(turn.text)
+
+    def _join(self, kept: int) -> None:
+        """Take over the lines of the Markdown, of which the first `kept` blocks are the same as before."""
+        assert self._markdown is not None
+        blocks = self._markdown.blocks
+        settled = sum(len(block.lines) + 1 for block in blocks[:kept])
+        del self.body[settled:]
+        for block in blocks[kept:]:
+            if self.body and len(self.body) != settled:
+                self.body.append(Line())
+            self.body.extend(block.lines)
+        self._settled_lines = sum(len(block.lines) + 1 for block in blocks[:-1])
+
+    def _lay_out_thinking(self, start: int, end: int) -> None:
+        turn = self.turn
+        done = end < len(turn.text) or not turn.live
+        sign = "▾" if self.unfolded else "▸"
+        tokens = sum(begin < end for begin in turn.starts)
+        words = f"{sign} {'thought' if done else 'thinking'}" + (f" for {tokens} tokens" if tokens else "")
+        self.body = [Line([Span(f"{words} · ctrl+g", style=MUTED | EMPHASIS)])]
+        if self.unfolded:
+            self.body += plain(turn.text[start:end], self.width - INDENT, MUTED)
+        answer = turn.text[end:]
+        blank = len(answer) - len(answer.lstrip())
+        lines = Markdown(answer[blank:], self.width - INDENT, end + blank).lines()
+        self.body += [Line(), *lines] if lines else []
+        self._settled_lines = 0
+
+    def _foot(self) -> list[Line]:
+        turn = self.turn
+        parts = [ENDINGS[turn.finish]] if turn.finish in ENDINGS else []
+        if len(turn.versions) > 1 and not turn.live:
+            parts.insert(0, f"‹ {turn.versions.index(turn) + 1}/{len(turn.versions)} ›")
+        return [Line([Span(" · ".join(parts), style=MUTED)])] if parts else []
