@@ -75,3 +75,10 @@ def is_alive(folder: Path, name: str) -> bool:
         return False
     finally:
         os.close(file)
+
+
+def forget_dead(folder: Path) -> None:
+    """Remove the files of all that have died, also those that were not writing anything."""
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            is_alive(folder, path.name)

@@ -9,7 +9,7 @@ import msgspec
 
 from chatterm.errors import UserError
 from chatterm.library import index
-from chatterm.library.owners import Owner, is_alive
+from chatterm.library.owners import Owner, forget_dead, is_alive
 from chatterm.library.records import Finish, Message, Status, Timing, Token
 from chatterm.library.text import storable
 from chatterm.library.tree import Tree, stored_notices, unchanged
@@ -173,6 +173,7 @@ class Replies(Tree):
             ).fetchall()
         mine = self._owner.name if self._owner else None
         dead = [name for (name,) in rows if name != mine and not is_alive(self._owners_folder, name)]
+        forget_dead(self._owners_folder)
         if not dead:
             return 0
         with self._writing():

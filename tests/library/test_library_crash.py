@@ -72,6 +72,7 @@ def check(path: Path, state: dict[int, tuple[str, str]]) -> None:
             path_ids = [message.id for message in library.open(conversation.id).path]
             assert path_ids and nodes[path_ids[0]].parent is None and nodes[path_ids[-1]].children == 0
             assert {node.id for node in nodes.values() if node.active} == set(path_ids)
+    assert not any(path.with_name("library.sqlite3.owners").iterdir())
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
