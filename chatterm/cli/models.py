@@ -7,6 +7,7 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -110,7 +111,8 @@ async def _discover() -> Discovered:
 def _print_found(console: Console, discovered: Discovered) -> None:
     free = discovered.available_bytes
     table = Table(title="On this machine", title_justify="left")
-    for name in ("name", "family", "parameters", "weights", "size", "fits", "where"):
+    table.add_column("name", overflow="fold", ratio=1)
+    for name in ("family", "parameters", "weights", "size", "fits", "where"):
         table.add_column(name, justify="right" if name in ("parameters", "size") else "left")
     for found in discovered.checkpoints:
         if found.problem is None:
@@ -141,19 +143,16 @@ def _unusable(discovered: Discovered) -> list[FoundCheckpoint]:
 
 
 def _print_catalog(console: Console) -> None:
-    table = Table(title="To be had with `chatterm models get NAME`", title_justify="left")
-    for name in ("name", "kind", "parameters", "download", "licence", "what it is"):
-        table.add_column(name, justify="right" if name in ("parameters", "download") else "left")
+    console.print("\nTo be had with `chatterm models get NAME`", style="italic")
     for entry in catalog():
-        table.add_row(
-            entry.name, entry.kind, count(entry.parameters), _size(entry), entry.licence, entry.description
-        )
-    console.print(table)
+        facts = f"{count(entry.parameters)} parameters, {_size(entry)}, {entry.licence}"
+        console.print(Text.assemble((entry.name, "bold"), f"  {entry.kind} model, {facts}"))
+        console.print(Padding(Text(entry.description), (0, 0, 0, 4)))
 
 
 def _size(entry: CatalogEntry) -> str:
     size = entry.hub.bytes
-    return "–" if size is None else f"{size / 1e6:.0f} MB"
+    return "size unknown" if size is None else f"{size / 1e6:.0f} MB"
 
 
 def count(parameters: int | None) -> str:

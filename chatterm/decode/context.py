@@ -24,8 +24,8 @@ PREFILL_CHUNK = 256
 class Context:
     """What one decoder has read.
 
-    `tokens[i]` is the token at position i; `logits_after(n)` says what the decoder expects at position n, given
-    `tokens[:n]`.
+    `tokens[i]` is the token at position i; `logits_after(n)` says what the decoder expects at position n,
+    given `tokens[:n]`.
     """
 
     def __init__(self, decoder: Decoder, capacity: int) -> None:
@@ -63,8 +63,8 @@ class Context:
         """Forget everything that is not a prefix of `ids`.
 
         Returns:
-            The number of tokens of `ids` that need not be read again; below `len(ids)`, unless the logits after
-            the last one are still at hand.
+            The number of tokens of `ids` that need not be read again; below `len(ids)`, unless the logits
+            after the last one are still at hand.
         """
         reused = self.shared_prefix(ids)
         if reused == len(ids) and reused not in self._kept:
@@ -98,7 +98,7 @@ class Context:
         """
         tokens = torch.tensor(ids, dtype=torch.int64, device=self.decoder.device)
         with torch.inference_mode():
-            logits = self.decoder(tokens, self.cache)
+            logits: Tensor = self.decoder(tokens, self.cache)
         self.tokens.extend(ids)
         self._keep(len(self.tokens), logits)
         return logits
@@ -106,8 +106,8 @@ class Context:
     def logits_after(self, count: int) -> Tensor:
         """Float32 logits (V,) of what comes after the first `count` tokens.
 
-        Kept ones are returned as they are; others are made again by one decode step against the cache, which is
-        left as it was.
+        Kept ones are returned as they are; others are made again by one decode step against the cache, which
+        is left as it was.
 
         Raises:
             ValueError: `count` is not within 1 … len(tokens).
@@ -116,7 +116,9 @@ class Context:
             raise ValueError(f"{count} is not within 1 and {len(self.tokens)}")
         logits = self._kept.get(count)
         if logits is None:
-            token = torch.tensor(self.tokens[count - 1 : count], dtype=torch.int64, device=self.decoder.device)
+            token = torch.tensor(
+                self.tokens[count - 1 : count], dtype=torch.int64, device=self.decoder.device
+            )
             with torch.inference_mode(), self.cache.replay(count - 1) as view:
                 logits = self.decoder(token, view)
             self._keep(count, logits)
@@ -134,4 +136,3 @@ class Context:
         self._kept.move_to_end(position)
         while len(self._kept) > self._kept_limit:
             self._kept.popitem(last=False)
-

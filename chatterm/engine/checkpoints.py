@@ -23,6 +23,9 @@ from chatterm.engine.messages import (
 Send = Callable[[AnyEvent], None]
 Stopped = Callable[[], bool]
 
+BYTES_PER_WEIGHT = 4
+"""Weights are float32 in memory."""
+
 
 def answer(request: Discover | Fetch | Describe | Check, send: Send, stopped: Stopped) -> None:
     """Answer one request.
@@ -44,7 +47,7 @@ def answer(request: Discover | Fetch | Describe | Check, send: Send, stopped: St
 def _discover(request: Discover) -> Discovered:
     from chatterm.checkpoint.discover import available_memory, discover
 
-    found = discover([Path(folder).expanduser() for folder in request.folders])
+    found = discover([Path(folder).expanduser() for folder in request.folders], BYTES_PER_WEIGHT)
     return Discovered(
         request=request.request,
         checkpoints=tuple(FoundCheckpoint(**asdict(checkpoint)) for checkpoint in found),
@@ -63,11 +66,28 @@ def _find(request: Fetch, send: Send, stopped: Stopped) -> Path:
 
 
 def _describe(request: Describe) -> Described:
-    from chatterm.checkpoint.describe import describe
+    from chatterm.checkpoint.discover import found_of
+    from chatterm.checkpoint.open import open_checkpoint
 
-    found, details = describe(Path(request.path))
+    checkpoint = open_checkpoint(Path(request.path))
+    shape = checkpoint.architecture
+    windows = {layer.window for layer in shape.layer_options if layer.window is not None}
+    found = found_of(checkpoint, checkpoint.name, "this path", BYTES_PER_WEIGHT)
     return Described(
-        request=request.request, checkpoint=FoundCheckpoint(**asdict(found)), details=details
+        request=request.request,
+        checkpoint=FoundCheckpoint(**asdict(found)),
+        details={
+            "layers": shape.layers,
+            "width": shape.width,
+            "heads": shape.heads,
+            "kv_heads": shape.kv_heads,
+            "head_size": shape.head_size,
+            "ffn_width": shape.ffn_width,
+            "vocabulary": shape.vocabulary,
+            "tied": shape.tied,
+            "window": min(windows, default=None),
+            "cache_bytes_per_token": shape.cache_bytes(1),
+        },
     )
 
 

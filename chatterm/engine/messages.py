@@ -132,6 +132,8 @@ class ModelInfo(msgspec.Struct, frozen=True):
     sampling: SamplingParameters  # the checkpoint's own starting values, defaults where it has none
     sampling_source: str  # where they come from: "generation_config.json", "chatterm defaults" …
     exact: bool  # True: plain float32, every number exact to rounding
+    thinking: tuple[str, str] | None = None  # what opens and closes the model's thinking in its replies
+    notices: tuple[str, ...] = ()  # sentences for the user about how it was loaded
 
 
 class Timing(msgspec.Struct, frozen=True):

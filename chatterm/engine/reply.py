@@ -73,7 +73,12 @@ class ReplyWriter:
                 thinking=encoded.thinking,
             )
         )
-        text = ReplyText(self._session.tokenizer, stop=(*self._request.stop, *encoded.stop))
+        text = ReplyText(
+            self._session.tokenizer,
+            (*self._request.stop, *encoded.stop),
+            strip=encoded.strip,
+            keep=encoded.keep,
+        )
         read = self._read_prompt(encoded.ids, reused)
         reason = self._write_tokens(text) if read else "stopped"
         self._send(

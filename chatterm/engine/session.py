@@ -9,10 +9,12 @@ import psutil
 import torch
 
 from chatterm.checkpoint.open import open_checkpoint
-from chatterm.checkpoint.template import EncodedPrompt, encode_chat, load_template
+from chatterm.checkpoint.template import ChatTemplate, EncodedPrompt, encode_chat, load_template
 from chatterm.checkpoint.tokenizer import load_tokenizer
 from chatterm.decode.context import Context
-from chatterm.decode.sampling import Sampler, starting_parameters
+from chatterm.decode.samplers.repetition import SequenceBreakers
+from chatterm.decode.samplers.starting import starting_values
+from chatterm.decode.sampling import Sampler
 from chatterm.engine.messages import (
     Chat,
     LoadOptions,
@@ -50,9 +52,13 @@ class Session:
         device = _device(options.device)
         decoder = load_decoder(self.checkpoint, device=device, dtype=torch.float32, progress=on_progress)
         architecture = self.checkpoint.architecture
-        token_bytes = 2 * architecture.layers * architecture.kv_heads * architecture.head_size * 4
-        self.context = Context(decoder, _context_size(architecture.context, token_bytes, options.context))
-        starting, taken = starting_parameters(self.checkpoint.generation_defaults)
+        size = _context_size(architecture.context, architecture.cache_bytes(1), options.context)
+        self.context = Context(decoder, size)
+        starting = starting_values(self.checkpoint.generation_defaults)
+        self._breakers = SequenceBreakers(
+            (self.tokenizer.token_bytes(token) for token in range(self.tokenizer.vocabulary)),
+            self.tokenizer.encode,
+        )
         self.info = ModelInfo(
             name=self.checkpoint.name,
             path=str(path),
@@ -69,14 +75,16 @@ class Session:
             trained_context=architecture.context,
             context=self.context.capacity,
             is_chat=self.template.is_chat,
-            sampling=starting,
-            sampling_source="the checkpoint" if taken else "chatterm",
+            sampling=starting.parameters,
+            sampling_source="the checkpoint" if starting.taken else "chatterm",
             exact=True,
+            thinking=self.template.thinking if isinstance(self.template, ChatTemplate) else None,
+            notices=starting.notices,
         )
 
     def new_sampler(self) -> Sampler:
         """A sampler for one reply."""
-        return Sampler(self.info.vocabulary, end_ids=self.tokenizer.end_ids)
+        return Sampler(self.info.vocabulary, self._breakers, self.tokenizer.end_ids)
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
         """A prompt as token ids.
@@ -90,10 +98,9 @@ class Session:
                     self.tokenizer, self.template, prompt.messages, continue_reply=prompt.continue_reply
                 )
             case Text():
-                ids = self.tokenizer.encode(prompt.text, add_bos=self.tokenizer.adds_bos)
-                encoded = EncodedPrompt(ids=ids, text=prompt.text)
+                encoded = EncodedPrompt(self.tokenizer.encode(prompt.text, add_bos=True), prompt.text)
             case Tokens():
-                encoded = EncodedPrompt(ids=list(prompt.ids), text="")
+                encoded = EncodedPrompt(list(prompt.ids), "")
         self._check(encoded.ids)
         return encoded
 

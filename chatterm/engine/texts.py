@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from chatterm.checkpoint.open import open_checkpoint
-from chatterm.checkpoint.template import ChatTemplate, encode_chat
-from chatterm.checkpoint.tokenizer import Tokenizer, load_tokenizer
+from chatterm.checkpoint.template import ChatTemplate, PlainDialogue, encode_chat
+from chatterm.checkpoint.tokenizer import Tokenizer, TokenSpan, load_tokenizer
 from chatterm.engine.messages import PromptToken, Render, Rendered, Tokenize, Tokenized
 
 
@@ -24,7 +25,7 @@ def tokenized(request: Tokenize, tokenizer: Tokenizer) -> Tokenized:
     return Tokenized(request=request.request, tokens=_tokens(tokenizer, tokenizer.encode_spans(request.text)))
 
 
-def rendered(request: Render, tokenizer: Tokenizer, template: ChatTemplate) -> Rendered:
+def rendered(request: Render, tokenizer: Tokenizer, template: ChatTemplate | PlainDialogue) -> Rendered:
     """What the model sees of a conversation.
 
     Raises:
@@ -40,5 +41,5 @@ def rendered(request: Render, tokenizer: Tokenizer, template: ChatTemplate) -> R
     )
 
 
-def _tokens(tokenizer: Tokenizer, spans: list[tuple[int, int, int]]) -> tuple[PromptToken, ...]:
+def _tokens(tokenizer: Tokenizer, spans: Sequence[TokenSpan]) -> tuple[PromptToken, ...]:
     return tuple(PromptToken(token, tokenizer.piece(token), start, end) for token, start, end in spans)
