@@ -12,6 +12,7 @@ from chatterm.checkpoint.folders import entries, expand
 from chatterm.checkpoint.memory import available_memory, memory_needed
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
 from chatterm.checkpoint.safetensors_folder import read_json
+from chatterm.checkpoint.seen import Seen
 from chatterm.checkpoint.sources import Candidate, candidates
 from chatterm.errors import UserError
 
@@ -48,10 +49,21 @@ class Found:
 def discover(extra_folders: Iterable[Path] = (), bytes_per_weight: float = 4) -> list[Found]:
     """Every checkpoint in chatterm's folders, the extra ones, the Hugging Face cache, Ollama and LM Studio.
 
-    Reads headers only. `bytes_per_weight` is what a weight will take in memory (see `memory_needed`).
+    Reads headers only, and those only of what has changed since the last time. `bytes_per_weight` is what a
+    weight will take in memory (see `memory_needed`).
     """
     extra = tuple(expand(folder) for folder in extra_folders)
-    return [describe_candidate(candidate, bytes_per_weight) for candidate in candidates(extra)]
+    seen = Seen.load(Found, str(bytes_per_weight))
+    found = []
+    for candidate in candidates(extra):
+        known = seen.recall(candidate.path)
+        if known is None or candidate.problem is not None:
+            known = describe_candidate(candidate, bytes_per_weight)
+            if known.problem is None:  # what does not load is looked at again each time
+                seen.remember(candidate.path, known)
+        found.append(replace(known, name=inert.line(candidate.name), source=candidate.source))
+    seen.save()
+    return found
 
 
 def describe_candidate(candidate: Candidate, bytes_per_weight: float = 4) -> Found:

@@ -161,6 +161,70 @@ def test_hidden_folders_are_left_alone(models, put_checkpoint):
     assert discover() == []
 
 
+# --- what was seen before -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The names of what discovery opens."""
+    names: list[str] = []
+
+    def count(path):
+        names.append(Path(path).name)
+        return open_checkpoint(path)
+
+    monkeypatch.setattr("chatterm.checkpoint.discover.open_checkpoint", count)
+    return names
+
+
+def test_what_has_not_changed_is_not_opened_again(models, put_checkpoint, put_gguf, opened):
+    put_checkpoint(models / "a")
+    put_gguf(models / "b.gguf")
+    first = discover()
+    assert sorted(opened) == ["a", "b.gguf"]
+    assert discover() == first
+    assert len(opened) == 2
+
+
+def test_what_has_changed_is_opened_again(models, put_checkpoint, put_gguf, opened):
+    folder = put_checkpoint(models / "a")
+    put_gguf(models / "b.gguf")
+    discover()
+    put_checkpoint(folder, max_position_embeddings=128)
+    assert by_name()["a"].trained_context == 128
+    assert opened[2:] == ["a"]
+
+
+def test_what_became_damaged_says_so(models, put_checkpoint):
+    folder = put_checkpoint(models / "a")
+    assert only().problem is None
+    (folder / "tokenizer.json").unlink()
+    assert only().problem == "Its tokenizer is missing."
+
+
+def test_what_does_not_load_is_looked_at_again(models, put_checkpoint, opened):
+    put_checkpoint(models / "a", model_type="mixtral")
+    discover()
+    discover()
+    assert opened == ["a", "a"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xc1", b"not msgpack", b"\x92\xa0\x80"])
+def test_a_damaged_memory_is_made_anew(models, put_checkpoint, opened, tmp_path, content):
+    put_checkpoint(models / "a")
+    first = discover()
+    (tmp_path / "cache" / "discovered.msgpack").write_bytes(content)
+    assert discover() == first
+    assert len(opened) == 2
+
+
+def test_without_a_place_for_the_memory(models, put_checkpoint, monkeypatch, tmp_path):
+    put_checkpoint(models / "a")
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CHATTERM_CACHE", str(tmp_path / "file" / "cache"))
+    assert only().problem is None
+
+
 # --- what does not --------------------------------------------------------------------------------------
 
 

@@ -55,7 +55,8 @@ def fetch(
     except NotFoundError:
         entry = find_entry(name)
         hub_id = HUB_ID.fullmatch(name)
-        if entry is None and hub_id is None:
+        is_file = hub_id is not None and hub_id["choice"] is None and name.lower().endswith(".gguf")
+        if entry is None and (hub_id is None or is_file):
             raise
     meter = Meter(progress, cancel)
     models = user_models_folder()

@@ -491,6 +491,10 @@ def test_which_gguf_file(quantised, models):
         get("organisation/tiny-GGUF:Q2_K")
 
 
-def test_a_name_that_nothing_answers_to(models):
+@pytest.mark.parametrize(
+    "name", ["no such thing", "folder/model.gguf", "./organisation/tiny", "../tiny", "a/.."]
+)
+def test_a_name_that_nothing_answers_to(hub, models, name):
     with pytest.raises(NotFoundError):
-        get("no such thing")
+        get(name)
+    assert hub.asked == []
