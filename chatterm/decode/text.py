@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from chatterm.checkpoint.template.thinking import ThinkingMarkers
-from chatterm.checkpoint.tokenizer import TextStream
+from chatterm.checkpoint.thinking import ThinkingMarkers
+from chatterm.checkpoint.tokenizer import Tokenizer
 
 PartKind = Literal["thinking", "answer"]
 
@@ -55,11 +55,19 @@ def overlap(text: str, word: str) -> int:
 class ReplyText:
     """The text of a reply, from its tokens: increments whose concatenation is the reply.
 
-    Combines a `TextStream` with stop strings. When `stopped` is set the reply is over and nothing more comes.
+    Combines detokenising with stop strings. When `stopped` is set the reply is over and nothing more comes.
     """
 
-    def __init__(self, stream: TextStream, stop: Iterable[str] = ()) -> None:
-        self._stream = stream
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        stop: Iterable[str] = (),
+        *,
+        strip: bool | None = None,
+        keep: Collection[int] = (),
+    ) -> None:
+        """Begins a reply; `strip` and `keep` as in `Tokenizer.stream` and `EncodedPrompt`."""
+        self._stream = tokenizer.stream(strip=strip, keep=keep)
         self._stop = StopMatcher(stop)
 
     @property

@@ -8,7 +8,7 @@ from chatterm.checkpoint.template.load import chat_template, load_template
 from chatterm.checkpoint.template.messages import ChatMessage, Rendered
 from chatterm.checkpoint.template.sources import TemplateSource, template_in_folder, template_in_gguf
 from chatterm.checkpoint.template.template import ChatTemplate
-from chatterm.checkpoint.template.thinking import ThinkingMarkers
+from chatterm.checkpoint.thinking import ThinkingMarkers
 
 __all__ = [
     "ChatMessage",

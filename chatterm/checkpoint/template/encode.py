@@ -9,7 +9,7 @@ from chatterm.checkpoint.dialogue import PlainDialogue
 from chatterm.checkpoint.template.folding import render_folding
 from chatterm.checkpoint.template.messages import ChatMessage, Turn
 from chatterm.checkpoint.template.template import ChatTemplate
-from chatterm.checkpoint.template.thinking import ThinkingMarkers
+from chatterm.checkpoint.thinking import ThinkingMarkers
 from chatterm.checkpoint.tokenizer.tokenizer import Tokenizer, TokenSpan
 from chatterm.errors import UserError
 
@@ -26,14 +26,18 @@ class EncodedPrompt(NamedTuple):
         notices: sentences for the user about what had to be changed.
         stop: texts at which a reply ends, besides the end tokens.
         thinking: the prompt ends inside a thinking block.
+        strip: whether one leading space of the reply belongs to the prompt; None: as the vocabulary has it.
+        keep: control tokens that are part of the reply's text all the same: the thinking markers.
     """
 
     ids: list[int]
     text: str
-    spans: list[TokenSpan]
-    notices: tuple[str, ...]
-    stop: tuple[str, ...]
-    thinking: bool
+    spans: Sequence[TokenSpan] = ()
+    notices: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    thinking: bool = False
+    strip: bool | None = False
+    keep: frozenset[int] = frozenset()
 
 
 def encode_chat(
@@ -56,34 +60,34 @@ def encode_chat(
     if isinstance(template, PlainDialogue):
         rendered = template.render(messages, continue_reply=continue_reply)
         spans = tokenizer.encode_spans(rendered.text, add_bos=True)
-        return _prompt(rendered.text, spans, rendered.notices, template.stop, thinking=False)
+        ids = [span.id for span in spans]
+        return EncodedPrompt(ids, rendered.text, spans, stop=template.stop, strip=not continue_reply)
     markers = template.thinking
     disguise = _Disguise(tokenizer, markers, [*(message.content for message in messages), template.text])
     turns = [disguise.turn(Turn(message.role, message.content)) for message in messages]
     rendered = render_folding(template, turns, continue_reply=continue_reply)
-    thinking = markers is not None and _inside(rendered.text, markers)
     text = disguise.remove(rendered.text)
     if disguise.used:
         spans = tokenizer.encode_marked(text, tokenizer.find_control(rendered.text))
     else:
         spans = tokenizer.encode_spans(text, special=True)
     spans = tokenizer.with_bos(spans)
-    return _prompt(text, spans, rendered.notices, template.stop, thinking=thinking)
-
-
-def _prompt(
-    text: str, spans: list[TokenSpan], notices: tuple[str, ...], stop: tuple[str, ...], *, thinking: bool
-) -> EncodedPrompt:
-    return EncodedPrompt([span.id for span in spans], text, spans, notices, stop, thinking)
-
-
-def _inside(text: str, markers: ThinkingMarkers) -> bool:
-    """Whether `text` ends after an opening marker that is not closed."""
-    return text.rfind(markers.opens) > text.rfind(markers.closes)
+    names = [] if markers is None else [span.id for name in markers for span in tokenizer.find_control(name)]
+    return EncodedPrompt(
+        [span.id for span in spans],
+        text,
+        spans,
+        rendered.notices,
+        template.stop,
+        thinking=markers is not None and markers.open_in(rendered.text),
+        strip=False if continue_reply else None,
+        keep=frozenset(names),
+    )
 
 
 class _Disguise:
-    """Hides names of control tokens in messages from the template and from the search for its own.
+    """Hides names of control tokens, and thinking markers, in messages from the template and from the search
+    for its own.
 
     Each becomes a private-use character repeated to the same length, which no template knows, and is put back
     in the rendered text, where it then stands at the same offsets.
@@ -109,7 +113,11 @@ class _Disguise:
             if name not in kept:
                 result += [turn.content[position : span.start], self._stand_in(name) * len(name)]
                 position = span.end
-        return turn._replace(content="".join([*result, turn.content[position:]]))
+        content = "".join([*result, turn.content[position:]])
+        for name in self._markers or ():
+            if name not in kept and name in content:
+                content = content.replace(name, self._stand_in(name) * len(name))
+        return turn._replace(content=content)
 
     def remove(self, text: str) -> str:
         """`text` with everything that was hidden put back."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from chatterm.checkpoint.template.messages import Rendered, TemplateRefusedError, Turn
+from chatterm.checkpoint.thinking import ThinkingMarkers
 from chatterm.errors import UserError
 
 
@@ -13,6 +14,7 @@ class Applies(Protocol):
     """What renders turns without changing them."""
 
     source: str
+    thinking: ThinkingMarkers | None
 
     def apply(self, turns: Sequence[Turn], *, continue_reply: bool = False, reply: bool = True) -> str:
         """See `ChatTemplate.apply`."""
@@ -51,12 +53,17 @@ def render_folding(template: Applies, turns: Sequence[Turn], *, continue_reply: 
 def _render(template: Applies, turns: Sequence[Turn], *, continue_reply: bool) -> str:
     if not continue_reply:
         return template.apply(turns)
+    partial = turns[-1].content
+    if template.thinking is not None and len(turns) > 1:
+        opened = template.apply(turns[:-1])
+        if template.thinking.open_in(opened):  # the reply was written after this, so it goes on there
+            return opened + partial.lstrip().removeprefix(template.thinking.opens)
     try:
         return template.apply(turns, continue_reply=True)
     except TemplateRefusedError:
         if len(turns) < 2:
             raise
-        return template.apply(turns[:-1]) + turns[-1].content
+        return template.apply(turns[:-1]) + partial
 
 
 def _attempts(turns: Sequence[Turn]) -> list[tuple[list[Turn], tuple[str, ...]]]:

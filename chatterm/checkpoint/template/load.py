@@ -5,7 +5,7 @@ from __future__ import annotations
 from chatterm.checkpoint.dialogue import PlainDialogue
 from chatterm.checkpoint.template.sources import TemplateSource, template_in_folder, template_in_gguf
 from chatterm.checkpoint.template.template import ChatTemplate
-from chatterm.checkpoint.template.thinking import thinking_markers
+from chatterm.checkpoint.thinking import thinking_markers
 from chatterm.checkpoint.tokenizer.load import OpenCheckpoint
 from chatterm.checkpoint.tokenizer.tokenizer import Tokenizer
 

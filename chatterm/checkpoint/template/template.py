@@ -11,7 +11,7 @@ from chatterm.checkpoint.template.budget import BudgetError
 from chatterm.checkpoint.template.folding import render_folding
 from chatterm.checkpoint.template.messages import ChatMessage, Rendered, TemplateRefusedError, Turn
 from chatterm.checkpoint.template.sandbox import ChatEnvironment, rendering
-from chatterm.checkpoint.template.thinking import ThinkingMarkers
+from chatterm.checkpoint.thinking import ThinkingMarkers
 from chatterm.errors import UserError
 
 _TAG = "CONTINUE_FINAL_MESSAGE_TAG "
@@ -80,15 +80,24 @@ class ChatTemplate:
             UserError: the template runs away.
         """
         if not continue_reply:
-            return self._run([_plain(turn) for turn in turns], add_generation_prompt=reply)
+            return self._run([self._message(turn) for turn in turns], add_generation_prompt=reply)
         final = turns[-1].content
-        tagged = [*map(_plain, turns[:-1]), {"role": turns[-1].role, "content": final + _TAG}]
+        tagged = [*map(self._message, turns[:-1]), {"role": turns[-1].role, "content": final + _TAG}]
         text = self._run(tagged, add_generation_prompt=False)
         if final.strip() not in text or _TAG.strip() not in text:
             raise TemplateRefusedError("it does not show the reply that is to be continued")
         end = text.rindex(_TAG.strip())
         kept = text[end : end + len(_TAG)] == _TAG
         return text[:end] if kept else text[:end].rstrip()
+
+    def _message(self, turn: Turn) -> dict[str, Any]:
+        """The turn as templates see it; a thought goes into its own field where the template has one."""
+        plain = {"role": str(turn.role), "content": str(turn.content)}
+        if turn.role == "assistant" and self.thinking is not None and "reasoning_content" in self.text:
+            thought, answer = self.thinking.split(turn.content)
+            if thought is not None:
+                return {**plain, "content": answer, "reasoning_content": thought}
+        return plain
 
     def _run(self, messages: list[dict[str, Any]], **options: Any) -> str:
         try:
@@ -105,7 +114,3 @@ class ChatTemplate:
             raise TemplateRefusedError(str(error.message or error)) from error
         except Exception as error:  # anything that Python raises inside untrusted code
             raise TemplateRefusedError(f"{type(error).__name__}: {error}") from error
-
-
-def _plain(turn: Turn) -> dict[str, Any]:
-    return {"role": str(turn.role), "content": str(turn.content)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 
 from tokenizers import models
 
@@ -16,14 +17,36 @@ def merges_from_scores(scores: Mapping[str, float]) -> list[tuple[str, str]]:
     order in which transformers rebuilds the merges of a SentencePiece model. Tokens that must not take part
     (control tokens, bytes) are left out of `scores` by the caller.
     """
-    merges = []
-    for token, score in scores.items():
-        for cut in range(1, len(token)):
-            left = token[:cut]
-            if left in scores and (right := token[cut:]) in scores:
-                merges.append((score, cut, len(right), left, right))
-    merges.sort(key=lambda merge: merge[:3], reverse=True)
-    return [(merge[3], merge[4]) for merge in merges]
+    shorter = _longest_beginnings(scores)
+    merges: list[tuple[str, str]] = []
+    best_first = sorted(scores, key=scores.__getitem__, reverse=True)
+    for _, equals in groupby(best_first, key=scores.__getitem__):
+        tokens = list(equals)
+        first = len(merges)
+        for token in tokens:
+            left = shorter.get(token)
+            while left is not None:
+                if (right := token[len(left) :]) in scores:
+                    merges.append((left, right))
+                left = shorter.get(left)
+        if len(tokens) > 1:
+            merges[first:] = sorted(
+                merges[first:], key=lambda pair: (len(pair[0]), len(pair[1])), reverse=True
+            )
+    return merges
+
+
+def _longest_beginnings(tokens: Iterable[str]) -> dict[str, str]:
+    """For every token, the longest other token that it begins with, if any."""
+    found = {}
+    open_: list[str] = []  # the tokens that the current one begins with, each a beginning of the next
+    for token in sorted(filter(None, tokens)):
+        while open_ and not token.startswith(open_[-1]):
+            open_.pop()
+        if open_:
+            found[token] = open_[-1]
+        open_.append(token)
+    return found
 
 
 def bpe_model(

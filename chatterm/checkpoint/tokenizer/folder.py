@@ -10,6 +10,7 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, decoders, pre_tokenizers
 
+from chatterm.checkpoint.thinking import NAMES
 from chatterm.checkpoint.tokenizer.bpe import bpe_model
 from chatterm.checkpoint.tokenizer.sentencepiece import read_sentencepiece, sentencepiece_backend
 from chatterm.checkpoint.tokenizer.special import end_tokens, looks_like_control
@@ -111,9 +112,10 @@ def _finish(
     backend.no_truncation()
     names = _names(folder, config)
     _add_tokens(backend, folder, config, names.values())
+    added = backend.get_added_tokens_decoder()
     control = {
         token.content: index
-        for index, token in backend.get_added_tokens_decoder().items()
+        for index, token in added.items()
         if token.special or looks_like_control(token.content)
     }
     backend.add_tokens(
@@ -126,8 +128,8 @@ def _finish(
                 normalized=token.normalized,
                 special=True,
             )
-            for token in backend.get_added_tokens_decoder().values()
-            if token.content in control and not token.special
+            for token in added.values()
+            if (token.content in control or token.content in NAMES) and not token.special
         ]
     )
     bos_id = _id(backend, names.get("bos_token"))
@@ -135,7 +137,9 @@ def _finish(
     return Tokenizer(
         backend,
         kind=kind,
+        vocabulary=max(backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1,
         control=control.values(),
+        protected=[index for index, token in added.items() if token.content in NAMES],
         bos_id=bos_id,
         adds_bos=adds if isinstance(adds, bool) else default_bos and first in (None, bos_id),
         end_ids=end_tokens(control, _stated_ends(backend, folder, names)),

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Any
 
 import tokenizers
 from tokenizers import AddedToken, decoders, normalizers
 
+from chatterm.checkpoint.thinking import NAMES
 from chatterm.checkpoint.tokenizer.bpe import bpe_model, merges_from_scores
 from chatterm.checkpoint.tokenizer.pieces import SPACE
 from chatterm.checkpoint.tokenizer.pre_tokenizers import RULES, PreTokenizing
@@ -54,10 +56,10 @@ class _Vocabulary:
     """The token list of a file, checked: `types[i]` and `scores[i]` belong to `tokens[i]`."""
 
     tokens: list[str]
-    types: list[int]
-    scores: list[float]
+    types: Sequence[float]
+    scores: Sequence[float]
 
-    @property
+    @cached_property
     def ids(self) -> dict[str, int]:
         return {token: index for index, token in enumerate(self.tokens)}
 
@@ -112,7 +114,7 @@ def _merges(metadata: Mapping[str, Any], vocabulary: _Vocabulary, rule: PreToken
         normal = vocabulary.of(TokenType.NORMAL)
         merges = merges_from_scores({vocabulary.tokens[index]: -index for index in normal})
     else:
-        merges = [_pair(merge) for merge in _strings(stated, "merges")]
+        merges = _pairs(_strings(stated, "merges"))
     unknown = _token_name(metadata, vocabulary, "unknown") if not rule.bytes else None
     backend = tokenizers.Tokenizer(
         bpe_model(
@@ -172,14 +174,15 @@ def _finish(
         if vocabulary.types[index] != TokenType.USER_DEFINED or looks_like_control(vocabulary.tokens[index])
     ]
     strips = _strips_space_after(metadata)
-    hidden = set(control)
+    markers = [index for index in vocabulary.of(TokenType.USER_DEFINED) if vocabulary.tokens[index] in NAMES]
+    kept_text = {*control, *markers}
     backend.add_tokens(
         [
             AddedToken(
                 vocabulary.tokens[index],
                 normalized=False,
-                special=index in hidden,
-                rstrip=strips and index in hidden and vocabulary.tokens[index] not in _NEVER_STRIP,
+                special=index in kept_text,
+                rstrip=strips and index in kept_text and vocabulary.tokens[index] not in _NEVER_STRIP,
             )
             for index in sorted({*control, *vocabulary.of(TokenType.USER_DEFINED)})
         ]
@@ -195,7 +198,9 @@ def _finish(
     return Tokenizer(
         backend,
         kind="byte-level" if bytes_ else "sentencepiece",
+        vocabulary=len(vocabulary.tokens),
         control=control,
+        protected=markers,
         bos_id=bos_id,
         adds_bos=bool(metadata.get(_PREFIX + "add_bos_token", adds_bos)),
         end_ids=end_tokens(control_names, [id_ for id_ in stated if id_ is not None]),
@@ -223,9 +228,8 @@ def _read_vocabulary(metadata: Mapping[str, Any]) -> _Vocabulary:
     count = len(tokens)
     if not 0 < count <= _LARGEST_VOCABULARY:
         raise UserError(f"This GGUF file lists {count} tokens, which no language model has; it is damaged.")
-    types = [int(kind) for kind in _numbers(metadata, "token_type", count, TokenType.NORMAL)]
-    scores = [float(score) for score in _numbers(metadata, "scores", count, 0.0)]
-    return _Vocabulary(_distinct(tokens), types, scores)
+    types = _numbers(metadata, "token_type", count, TokenType.NORMAL)
+    return _Vocabulary(_distinct(tokens), types, _numbers(metadata, "scores", count, 0.0))
 
 
 def _distinct(tokens: list[str]) -> list[str]:
@@ -246,7 +250,7 @@ def _distinct(tokens: list[str]) -> list[str]:
 
 
 def _strings(value: Any, key: str) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list) or not set(map(type, value)) <= {str}:
         raise UserError(f"This GGUF file has no readable list {_PREFIX}{key}; it is damaged or incomplete.")
     return value
 
@@ -255,15 +259,18 @@ def _numbers(metadata: Mapping[str, Any], key: str, count: int, default: float) 
     value = metadata.get(_PREFIX + key)
     if value is None:
         return [default] * count
-    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) < count:
+    if not isinstance(value, list) or len(value) < count or not set(map(type, value)) <= {int, float}:
         raise UserError(f"This GGUF file's {_PREFIX}{key} does not match its list of tokens; it is damaged.")
-    numbers: Sequence[float] = value[:count]
-    return numbers
+    return value[:count]
 
 
-def _pair(merge: str) -> tuple[str, str]:
-    cut = merge.find(" ", 1)
-    return (merge[:cut], merge[cut + 1 :]) if cut > 0 else (merge, "")
+def _pairs(merges: list[str]) -> list[tuple[str, str]]:
+    """Merges as they are written: two tokens and a space between them, of which the first may be a space."""
+    found = []
+    for merge in merges:
+        cut = merge.find(" ", 1)
+        found.append((merge[:cut], merge[cut + 1 :]))
+    return found
 
 
 def _token_id(metadata: Mapping[str, Any], vocabulary: _Vocabulary, role: str) -> int | None:

@@ -47,7 +47,9 @@ class Tokenizer:
         backend: tokenizers.Tokenizer,
         *,
         kind: Kind,
+        vocabulary: int,
         control: Iterable[int],
+        protected: Iterable[int],
         bos_id: int | None,
         adds_bos: bool,
         end_ids: Iterable[int],
@@ -57,13 +59,14 @@ class Tokenizer:
     ) -> None:
         self._backend = backend
         self.kind = kind
-        self.vocabulary = max(backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        self.vocabulary = vocabulary
         self.bos_id = bos_id
         self.adds_bos = adds_bos and bos_id is not None
         self.end_ids = frozenset(end_ids)
         self.names = dict(names)
         self.source = source
         self._control = frozenset(control)
+        self._protected = self._control | frozenset(protected)
         self._strips_space = strips_space
         self._added = frozenset(backend.get_added_tokens_decoder())
         self._marks: dict[tuple[bool, bool, bool] | None, str] = {}
@@ -74,8 +77,9 @@ class Tokenizer:
     def encode(self, text: str, *, special: bool = False, add_bos: bool = False) -> list[int]:
         """The ids of `text`.
 
-        With `special`, names of control tokens in the text become those tokens; without, they stay text. With
-        `add_bos`, the beginning token goes first if this vocabulary wants one and the text does not have it.
+        With `special`, names of control tokens in the text become those tokens; without, they stay text, and
+        so do thinking markers. With `add_bos`, the beginning token goes first if this vocabulary wants one
+        and the text does not have it.
         """
         return [token.id for token in self.encode_spans(text, special=special, add_bos=add_bos)]
 
@@ -104,7 +108,7 @@ class Tokenizer:
         spans = [
             TokenSpan(id_, *offsets) for id_, offsets in zip(encoding.ids, encoding.offsets, strict=True)
         ]
-        return spans if special or self._control.isdisjoint(encoding.ids) else self._cut(text, spans)
+        return spans if special or self._protected.isdisjoint(encoding.ids) else self._cut(text, spans)
 
     def _cut(self, text: str, spans: list[TokenSpan]) -> list[TokenSpan]:
         """Encodes `text` again, cut inside every control token that merging made of plain text.
@@ -114,7 +118,8 @@ class Tokenizer:
         cuts = [
             TokenSpan(_NOTHING, span.start + 1, span.start + 1)
             for span in spans
-            if span.id in self._control and text[span.start : span.end] == self._backend.id_to_token(span.id)
+            if span.id in self._protected
+            and text[span.start : span.end] == self._backend.id_to_token(span.id)
         ]
         if not cuts or self._mark(_NOTHING) in text:
             return spans
@@ -158,18 +163,18 @@ class Tokenizer:
 
     # --- ids to text ------------------------------------------------------------------------------------
 
-    def decode(self, ids: Sequence[int], *, skip_special: bool = True, continues: bool = False) -> str:
+    def decode(self, ids: Sequence[int], *, skip_special: bool = True, strip: bool | None = None) -> str:
         """The text of `ids`.
 
-        With `skip_special`, control tokens are left out. Bytes that are no UTF-8 read U+FFFD. Vocabularies
-        that put a space before every text lose it again here, unless the ids continue an earlier text
-        (`continues`).
+        With `skip_special`, control tokens are left out. Bytes that are no UTF-8 read U+FFFD. `strip` takes
+        one leading space off; None does so for vocabularies that put one before every text. Say False where
+        the ids continue an earlier text.
         """
-        stream = self.stream(skip_special=skip_special, continues=continues)
+        stream = self.stream(skip_special=skip_special, strip=strip)
         return "".join([*map(stream.push, ids), stream.flush()])
 
     def stream(
-        self, *, skip_special: bool = True, continues: bool = False, keep: Collection[int] = ()
+        self, *, skip_special: bool = True, strip: bool | None = None, keep: Collection[int] = ()
     ) -> TextStream:
         """`decode`, one token at a time. Control tokens in `keep` are never left out."""
 
@@ -177,7 +182,7 @@ class Tokenizer:
             hidden = skip_special and token in self._control and token not in keep
             return b"" if hidden else self.token_bytes(token)
 
-        return TextStream(bytes_of, strip_space=self._strips_space and not continues)
+        return TextStream(bytes_of, strip_space=self._strips_space if strip is None else strip)
 
     def piece(self, token: int) -> str:
         """The token alone, for display: leading space kept, an incomplete character like "<0xE4>".
@@ -209,18 +214,20 @@ class Tokenizer:
         return found
 
     @cached_property
-    def control_names(self) -> dict[str, int]:
-        """The control tokens, name to id."""
-        named = ((self._backend.id_to_token(token), token) for token in sorted(self._control))
+    def _protected_names(self) -> dict[str, int]:
+        named = ((self._backend.id_to_token(token), token) for token in sorted(self._protected))
         return {name: token for name, token in named if name}
 
     def find_control(self, text: str) -> list[TokenSpan]:
-        """Where names of control tokens stand in `text`: the leftmost first, and the longest of those."""
-        present = sorted((name for name in self.control_names if name in text), key=len, reverse=True)
+        """Where names of control tokens and thinking markers that are tokens stand in `text`, in order.
+
+        The leftmost goes first, and of those that begin at one place the longest.
+        """
+        present = sorted((name for name in self._protected_names if name in text), key=len, reverse=True)
         if not present:
             return []
         pattern = re.compile("|".join(map(re.escape, present)))
         return [
-            TokenSpan(self.control_names[match[0]], match.start(), match.end())
+            TokenSpan(self._protected_names[match[0]], match.start(), match.end())
             for match in pattern.finditer(text)
         ]

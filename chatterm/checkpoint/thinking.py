@@ -12,6 +12,17 @@ class ThinkingMarkers(NamedTuple):
     opens: str
     closes: str
 
+    def open_in(self, text: str) -> bool:
+        """Whether `text` ends inside a thinking block."""
+        return text.rfind(self.opens) > text.rfind(self.closes)
+
+    def split(self, reply: str) -> tuple[str | None, str]:
+        """What the model thought, or None, and its answer. The opening marker may be missing."""
+        thought, closed, answer = reply.partition(self.closes)
+        if not closed:
+            return None, reply
+        return thought.strip().removeprefix(self.opens).strip(), answer.lstrip("\n")
+
 
 KNOWN = (
     ThinkingMarkers("<think>", "</think>"),
@@ -27,6 +38,9 @@ KNOWN = (
     ThinkingMarkers("<|channel>thought", "<channel|>"),
     ThinkingMarkers("<|channel|>analysis<|message|>", "<|end|>"),
 )
+
+NAMES = frozenset(name for markers in KNOWN for name in markers)
+"""All that opens or closes thinking blocks; where it is one token, only the model and templates write it."""
 
 
 def thinking_markers(template: str, vocabulary_has: Callable[[str], bool]) -> ThinkingMarkers | None:
