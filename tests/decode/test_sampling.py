@@ -274,6 +274,31 @@ def test_logits_of_another_vocabulary_are_a_mistake_of_the_caller() -> None:
         Sampler(6).distribution(torch.zeros(5), [], DEFAULT)
 
 
+BY_HAND: list[tuple[list[float], dict[str, object], list[float]]] = [
+    ([0.1, 0.2, 0.3, 0.4], {"top_p": 0.7}, [0, 0, 3 / 7, 4 / 7]),  # 0.4 + 0.3 reaches 0.7
+    ([0.1, 0.2, 0.3, 0.4], {"top_p": 0.71}, [0, 2 / 9, 3 / 9, 4 / 9]),
+    ([0.25, 0.25, 0.5], {"top_p": 0.5}, [0, 0, 1]),
+    ([0.1, 0.2, 0.3, 0.4], {"min_p": 0.6}, [0, 0, 3 / 7, 4 / 7]),
+    ([0.1, 0.2, 0.7], {"temperature": 0.5}, [1 / 54, 4 / 54, 49 / 54]),
+    ([0.5, 0.3, 0.2], {"xtc_probability": 1.0, "xtc_threshold": 0.25}, [0, 0.6, 0.4]),
+    ([0.5, 0.3, 0.2], {"xtc_probability": 1.0, "xtc_threshold": 0.4}, [0.5, 0.3, 0.2]),  # one alone stays
+    ([0.94, 0.02, 0.02, 0.02], {"typical_p": 0.5}, [1, 0, 0, 0]),
+    ([0.4, 0.2, 0.2, 0.2], {"typical_p": 0.5}, [0, 1 / 3, 1 / 3, 1 / 3]),  # the most probable is not typical
+    ([0.2] * 5, {"presence_penalty": math.log(2.0)}, [1 / 9, 2 / 9, 2 / 9, 2 / 9, 2 / 9]),
+    ([0.2] * 5, {"frequency_penalty": math.log(2.0)}, [1 / 33, 8 / 33, 8 / 33, 8 / 33, 8 / 33]),
+    ([0.2] * 5, {"repetition_penalty": 2.0}, [1 / 21, 5 / 21, 5 / 21, 5 / 21, 5 / 21]),  # ln 0.2 doubled
+]
+
+
+@pytest.mark.parametrize(("probabilities", "changes", "expected"), BY_HAND)
+def test_small_cases_worked_out_by_hand(
+    probabilities: list[float], changes: dict[str, object], expected: list[float]
+) -> None:
+    history = [0, 0, 0] if any("penalty" in name for name in changes) else []
+    distribution = run(torch.tensor(probabilities).log(), NEUTRAL.replace(**changes), history)
+    assert distribution.sampled.tolist() == pytest.approx(expected, abs=1e-6)
+
+
 # --- order ----------------------------------------------------------------------------------------------
 
 

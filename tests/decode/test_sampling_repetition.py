@@ -23,7 +23,7 @@ def encode(text: str) -> list[int]:
 
 
 def test_a_breaker_is_found_inside_tokens_and_across_them() -> None:
-    breakers = SequenceBreakers(PIECES, encode)
+    breakers = SequenceBreakers(len(PIECES), PIECES.__getitem__, encode)
     assert breakers(("\n",)) == {2: ((),), 3: ((),)}
     assert breakers(("##",)) == {4: ((6,),), 5: ((),), 6: ((6,),)}
     assert breakers(("ab",)) == {0: ((1,),), 7: ((),), 11: ((1,),)}
@@ -31,18 +31,18 @@ def test_a_breaker_is_found_inside_tokens_and_across_them() -> None:
 
 
 def test_several_breakers_add_up_and_empty_ones_do_nothing() -> None:
-    breakers = SequenceBreakers(PIECES, encode)
+    breakers = SequenceBreakers(len(PIECES), PIECES.__getitem__, encode)
     assert breakers(("", "\n", "ab")) == {2: ((),), 3: ((),), 0: ((1,),), 7: ((),), 11: ((1,),)}
     assert breakers(()) == {}
     assert breakers(("a" * 1000,))[0] == ((0,) * 20,)  # both lengths are bounded
 
 
 def test_a_breaker_is_not_looked_for_inside_a_character() -> None:
-    assert SequenceBreakers(PIECES, encode)(("é",)) == {8: ((),)}
+    assert SequenceBreakers(len(PIECES), PIECES.__getitem__, encode)(("é",)) == {8: ((),)}
 
 
 def test_the_answer_is_remembered() -> None:
-    breakers = SequenceBreakers(PIECES, encode)
+    breakers = SequenceBreakers(len(PIECES), PIECES.__getitem__, encode)
     assert breakers(("\n",)) is breakers(("\n",))
 
 
@@ -53,7 +53,7 @@ PARAMETERS = SamplingParameters(
 
 def losses(history: list[int], **changes: object) -> dict[int, float]:
     """What DRY takes from the logits, relative to token 11, which never occurs."""
-    sampler = Sampler(len(PIECES), SequenceBreakers(PIECES, encode))
+    sampler = Sampler(len(PIECES), SequenceBreakers(len(PIECES), PIECES.__getitem__, encode))
     distribution = sampler.distribution(
         torch.zeros(len(PIECES)),
         history,

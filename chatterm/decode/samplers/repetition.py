@@ -6,7 +6,7 @@ Both look at the tokens so far, prompt and reply alike, as llama.cpp does (src/l
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -135,15 +135,20 @@ class SequenceBreakers:
     tokens of the rest follow. A split inside a character is not looked for.
     """
 
-    def __init__(self, pieces: Iterable[bytes], encode: Callable[[str], Sequence[int]]) -> None:
-        """`pieces`: the bytes of every token, by id. `encode`: text → ids without special tokens."""
-        self._pieces = tuple(pieces)
+    def __init__(
+        self, vocabulary: int, token_bytes: Callable[[int], bytes], encode: Callable[[str], Sequence[int]]
+    ) -> None:
+        """For tokens 0 to `vocabulary` - 1. `encode`: text → ids, no special tokens. Nothing is asked yet."""
+        self._vocabulary = vocabulary
+        self._token_bytes = token_bytes
         self._encode = encode
+        self._pieces: list[bytes] = []
         self._found: dict[tuple[str, ...], Breakers] = {}
 
     def __call__(self, strings: tuple[str, ...]) -> Breakers:
         """The breakers of `strings`; empty strings do nothing, long ones count up to 40 bytes."""
         if strings not in self._found:
+            self._pieces = self._pieces or [self._token_bytes(token) for token in range(self._vocabulary)]
             found: dict[int, set[tuple[int, ...]]] = {}
             for string in strings:
                 self._add(string.encode()[:LONGEST_BREAKER_BYTES], found)
