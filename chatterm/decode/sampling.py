@@ -75,8 +75,10 @@ class Sampler:
         if logits.shape != (self.vocabulary,):
             raise ValueError(f"logits of shape {tuple(logits.shape)}, expected ({self.vocabulary},)")
         self._check(parameters)
-        own = logits.detach().to(device="cpu", dtype=torch.float32).contiguous()
-        model = ModelProbabilities(own, self._weights, self._work)
+        with torch.inference_mode():
+            # A copy: the caller may write the next logits into the same tensor while this result is in use.
+            own = logits.to(device="cpu", dtype=torch.float32, copy=True)
+            model = ModelProbabilities(own, self._weights, self._work)
         candidates = Candidates(model)
         if parameters.logit_bias:
             candidates.begin("logit_bias")

@@ -93,6 +93,24 @@ def test_an_earlier_distribution_stays_valid_while_the_sampler_goes_on() -> None
     assert torch.equal(first.logprobs, fresh.logprobs)
 
 
+def test_a_distribution_does_not_follow_the_tensor_that_it_came_from() -> None:
+    buffer = torch.tensor([1.0, 3.0, 2.0])
+    distribution = Sampler(3).distribution(buffer, [], NEUTRAL)
+    buffer.copy_(torch.tensor([9.0, 0.0, 0.0]))
+    assert [row.id for row in distribution.top(3)] == [1, 2, 0]
+    assert int(distribution.logprobs.argmax()) == 1
+
+
+def test_a_sampler_works_inside_and_outside_of_inference_mode() -> None:
+    logits = torch.tensor([1.0, 3.0, 2.0], requires_grad=True)
+    with torch.inference_mode():
+        sampler = Sampler(3)
+    outside = sampler.distribution(logits, [], NEUTRAL)
+    with torch.inference_mode():
+        inside = Sampler(3).distribution(logits * 1.0, [], NEUTRAL)
+    assert outside.sampled.tolist() == inside.sampled.tolist()
+
+
 @pytest.mark.parametrize("size", [1, 7, 255, 256, 2000, 30_000])
 @pytest.mark.parametrize("levels", [2, 40, None])
 def test_largest_is_a_stable_sort_cut_short(size: int, levels: int | None) -> None:

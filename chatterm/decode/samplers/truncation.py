@@ -13,7 +13,7 @@ import numpy as np
 from chatterm.decode.samplers.candidates import Candidates, leading
 
 ROUNDING = 1e-6
-"""A mass this close to p reaches it: float32 logits know it no better, and 0.4 + 0.3 is meant to reach 0.7."""
+"""A mass this close to p reaches it: float32 logits know it no better; 0.4 + 0.3 is meant to reach 0.7."""
 
 
 def top_k(candidates: Candidates, k: int) -> None:
