@@ -43,16 +43,16 @@ def document(differences: list[Difference]) -> str:
     pieces = ", ".join(map(str, PIECES))
     return f"""# Are the numbers right?
 
-For every case a tiny random checkpoint is made and saved by Hugging Face transformers and loaded by chatterm,
-and both compute the log-probabilities of the whole vocabulary after each of {TEXT_LENGTH} tokens, in float32 on
-a CPU. The table holds the largest absolute difference, in nats; the tests ask for less than {TOLERANCE:g}.
-The largest of all is **{worst:.1e}**.
+For every case a tiny random checkpoint is made and saved by Hugging Face transformers and loaded by
+chatterm, and both compute the log-probabilities of the whole vocabulary after each of {TEXT_LENGTH} tokens,
+in float32 on a CPU. The table holds the largest absolute difference, in nats; the tests ask for less than
+{TOLERANCE:g}. The largest of all is **{worst:.1e}**.
 
-*prefill*: the text in one go. *pieces*: in goes of {pieces} tokens on one cache. *decode*: token by token.
-"old keys" is the `config.json` style before `rope_parameters`. Windows ({WINDOW} tokens) and the trained
-lengths of rope scaling ({TRAINED}) are shorter than the text, so that their boundaries are crossed. GGUF files
-are written as llama.cpp's converter writes them; with a block type (Q4_0 …) both sides have the same rounded
-weights.
+*prefill*: the text in one go. *pieces*: in goes of {pieces} tokens on one cache. *decode*: token by
+token. "old keys" is the `config.json` style before `rope_parameters`. Windows ({WINDOW} tokens) and the
+trained lengths of rope scaling ({TRAINED}) are shorter than the text, so that their boundaries are crossed.
+GGUF files are written as llama.cpp's converter writes them; with a block type (Q4_0 …) both sides have the
+same rounded weights.
 
 Beyond the trained length, dynamic scaling gives every token another set of frequencies; like transformers,
 chatterm leaves the keys in the cache as they were rotated, so only *prefill* and *decode* have a reference.

@@ -95,7 +95,8 @@ def read_gguf(path: Path | str, *, arrays: bool = True) -> GGUFFile:
     match = _SPLIT_NAME.fullmatch(path.name)
     if match is None or int(match["parts"]) == 1:
         single = _read_file(path, arrays=arrays)
-        if (count := single.metadata.get("split.count", 0)) not in (0, 1):
+        count = single.metadata.get("split.count", 0)
+        if isinstance(count, int) and count > 1:
             raise UserError(
                 f"{path} is one of {count} parts of a split GGUF file but is not named "
                 f"“…-0000N-of-{count:05}.gguf”, so the other parts cannot be found; give it its name back."

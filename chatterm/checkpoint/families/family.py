@@ -41,7 +41,7 @@ class Names:
     slots: Mapping[str, str]
     prefix: str = ""  # some files leave it out
     qkv_rows: Literal["stacked", "grouped"] = "stacked"
-    """Rows of a fused `qkv`: all queries, keys, values; or for each key/value head its queries, key, value."""
+    """Rows of a fused `qkv`: all queries, keys, values; or per key/value head its queries, key, value."""
     adjacent_pairs: bool = False  # rotary pairs are neighbouring rows, not half a head apart
     transposed: frozenset[str] = frozenset()  # slots stored (in, out)
     ignored: tuple[str, ...] = ()  # regular expressions of tensors that are no parameters
