@@ -66,29 +66,10 @@ def _find(request: Fetch, send: Send, stopped: Stopped) -> Path:
 
 
 def _describe(request: Describe) -> Described:
-    from chatterm.checkpoint.discover import found_of
-    from chatterm.checkpoint.open import open_checkpoint
+    from chatterm.checkpoint.describe import describe
 
-    checkpoint = open_checkpoint(Path(request.path))
-    shape = checkpoint.architecture
-    windows = {layer.window for layer in shape.layer_options if layer.window is not None}
-    found = found_of(checkpoint, checkpoint.name, "this path", BYTES_PER_WEIGHT)
-    return Described(
-        request=request.request,
-        checkpoint=FoundCheckpoint(**asdict(found)),
-        details={
-            "layers": shape.layers,
-            "width": shape.width,
-            "heads": shape.heads,
-            "kv_heads": shape.kv_heads,
-            "head_size": shape.head_size,
-            "ffn_width": shape.ffn_width,
-            "vocabulary": shape.vocabulary,
-            "tied": shape.tied,
-            "window": min(windows, default=None),
-            "cache_bytes_per_token": shape.cache_bytes(1),
-        },
-    )
+    found, details = describe(Path(request.path), BYTES_PER_WEIGHT)
+    return Described(request=request.request, checkpoint=FoundCheckpoint(**asdict(found)), details=details)
 
 
 def _check(request: Check, send: Send, stopped: Stopped) -> Checked:

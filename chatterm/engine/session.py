@@ -56,8 +56,7 @@ class Session:
         self.context = Context(decoder, size)
         starting = starting_values(self.checkpoint.generation_defaults)
         self._breakers = SequenceBreakers(
-            (self.tokenizer.token_bytes(token) for token in range(self.tokenizer.vocabulary)),
-            self.tokenizer.encode,
+            self.tokenizer.vocabulary, self.tokenizer.token_bytes, self.tokenizer.encode
         )
         self.info = ModelInfo(
             name=self.checkpoint.name,

@@ -181,6 +181,8 @@ _NO_MEMORY = "There is not enough memory for this; a smaller model, quantisation
 
 def main() -> None:
     """Run the engine on this process's standard input and output."""
+    # Threads that spin for long between operations bring a busy machine to its knees; torch reads this once.
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not end up between the frames
     threading.current_thread().name = "model"
