@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 
-from textual.app import App
+from textual import on
+from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.screen import Screen
+from textual.worker import Worker
 
 from chatterm.engine.client import EngineProcess
 from chatterm.settings import Settings
-from chatterm.tui import keys, themes
+from chatterm.tui import keys, messages, themes
 from chatterm.tui.engines import StartEngine
-from chatterm.tui.models import about
-from chatterm.tui.saving import Forgetful, Keeper
+from chatterm.tui.saving import OpenLibrary, open_library
 from chatterm.tui.screens.chat import ChatScreen
+from chatterm.tui.screens.conversations import ConversationsScreen
+from chatterm.tui.screens.help import HelpScreen
+from chatterm.tui.screens.parameters import ParametersScreen
+from chatterm.tui.screens.picker import PickerScreen
 from chatterm.tui.session import ChatSession
+from chatterm.tui.values import draw_seed
 
 
 class ChattermApp(App[int]):
@@ -24,7 +32,7 @@ class ChattermApp(App[int]):
     Args:
         settings: in force.
         start_engine: gives a new engine; a process on this machine if None.
-        keeper: saves the conversation.
+        library: opens the place where conversations are kept.
         resume: open the last conversation at the start …
         conversation: … or this one.
     """
@@ -39,10 +47,10 @@ class ChattermApp(App[int]):
         settings: Settings,
         *,
         start_engine: StartEngine | None = None,
-        keeper: Keeper | None = None,
+        library: OpenLibrary = open_library,
         resume: bool = False,
         conversation: str | None = None,
-        draw_seed: Callable[[], int] | None = None,
+        draw: Callable[[], int] = draw_seed,
     ) -> None:
         super().__init__()
         for theme in themes.THEMES:
@@ -51,14 +59,14 @@ class ChattermApp(App[int]):
         self.settings = settings
         self._resume = resume or settings.resume == "last"
         self._conversation = conversation
-        extra = {} if draw_seed is None else {"draw_seed": draw_seed}
+        self._opening: Worker[None] | None = None
         self.session = ChatSession(
             settings,
             start_engine or EngineProcess.start,
-            keeper or Forgetful(),
+            library,
             self._tell_chat,
             lambda work: self.run_worker(work, exit_on_error=True),
-            **extra,
+            draw,
         )
         self.chat = ChatScreen(self.session, panel=settings.next_token_panel)
 
@@ -75,11 +83,55 @@ class ChattermApp(App[int]):
 
     def on_mount(self) -> None:
         """The engine starts behind the screen."""
-        self.run_worker(self.session.start(), exit_on_error=True)
+        self.run_worker(self._start(), exit_on_error=True)
 
-    def about_models(self) -> tuple[str, str]:
-        """What the catalog says of the loaded model, and which better ones it offers."""
-        return about(self.session.info)
+    async def _start(self) -> None:
+        if self._conversation is not None:
+            await self.session.resume(self._number(self._conversation))
+        elif self._resume:
+            await self.session.resume()
+        self.post_message(messages.ModelChosen(self.settings.model))
+
+    @staticmethod
+    def _number(conversation: str) -> int:
+        return int(conversation) if conversation.isdecimal() else 0
+
+    @on(messages.ModelChosen)
+    def _model_chosen(self, event: messages.ModelChosen) -> None:
+        self._opening = self.run_worker(self.session.host.open(event.model), exit_on_error=True)
+
+    @on(messages.CancelWanted)
+    def _cancel_wanted(self) -> None:
+        if self._opening is not None and self._opening.is_running:
+            self._opening.cancel()
+
+    def action_help(self) -> None:
+        """The keys of the screen one is on."""
+        scopes: dict[type, keys.Scope] = {
+            PickerScreen: "picker",
+            ParametersScreen: "parameters",
+            ConversationsScreen: "conversations",
+        }
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(scopes.get(type(self.screen), "chat")))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the command palette offers: all that the keys do, and the themes."""
+        for key in (*keys.of("chat"), *keys.of("anywhere")):
+            if key.action != "app.command_palette":
+                names = " or ".join(keys.name(name) for name in key.keys)
+                yield SystemCommand(key.says, names, partial(self._run_on_chat, key.action))
+        for theme in self.available_themes:
+            if theme.startswith("chatterm"):
+                yield SystemCommand(
+                    f"Theme: {theme}", "Colours of the screen", partial(self._set_theme, theme)
+                )
+
+    async def _run_on_chat(self, action: str) -> None:
+        await self.chat.run_action(action)
+
+    def _set_theme(self, theme: str) -> None:
+        self.theme = theme
 
     async def action_quit(self) -> None:
         """Leave: end the engines, finish saving."""

@@ -79,15 +79,15 @@ KEYS: tuple[Key, ...] = (
     Key("picker", "choose", ("enter",), "Load this model; one not on this machine is fetched first", "load"),
     Key("picker", "cancel_fetch", ("c",), "Cancel the download", "cancel download"),
     Key("picker", "rescan", ("r",), "Look again", "look again"),
-    Key("picker", "dismiss", ("escape",), "Back to the chat", "back"),
+    Key("picker", "back", ("escape",), "Back to the chat", "back"),
     Key("parameters", "move(-1)", ("up",), "The value before"),
     Key("parameters", "move(1)", ("down",), "The value after"),
     Key("parameters", "turn(-1)", ("left", "minus"), "Less", "less"),
     Key("parameters", "turn(1)", ("right", "plus"), "More", "more"),
     Key("parameters", "neutral", ("delete",), "Switch it off; for the seed: a new one for each reply", "off"),
     Key("parameters", "reset", ("r",), "Back to what the model starts with", "model's own"),
-    Key("parameters", "dismiss", ("escape", "f4"), "Back to the chat", "back"),
-    Key("conversations", "dismiss", ("escape", "f9"), "Back to the chat", "back"),
+    Key("parameters", "back", ("escape", "f4"), "Back to the chat", "back"),
+    Key("conversations", "back", ("escape", "f9"), "Back to the chat", "back"),
 )
 
 NAMES = {

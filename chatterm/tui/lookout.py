@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
+from typing import Any
 
 from chatterm.engine.client import Engine, EngineDiedError, EngineError
 from chatterm.engine.messages import Distribution, TokenEvent, Tokens
@@ -41,10 +42,15 @@ class Lookout:
     """
 
     def __init__(
-        self, changed: Callable[[], object], run: Callable[[Coroutine[object, object, None]], object]
+        self,
+        changed: Callable[[], object],
+        run: Callable[[Coroutine[Any, Any, None]], object],
+        prompt_of: Callable[[Turn], Awaitable[tuple[int, ...]]],
     ) -> None:
+        """`prompt_of` gives the tokens in front of a reply, () if they are not known."""
         self._changed = changed
         self._run = run
+        self._prompt_of = prompt_of
         self._turn: Turn | None = None
         self._pin: tuple[Turn, int] | None = None
         self._seen: Look | None = None
@@ -96,10 +102,10 @@ class Lookout:
     def resample(self, engine: Engine | None, sampling: SamplingParameters, candidates: int) -> None:
         """Show the position under other values.
 
-        A reply that this session did not prompt, or that another checkpoint wrote, keeps what was stored.
+        What another checkpoint wrote keeps what was stored.
         """
         look = self.look
-        if look is None or engine is None or engine.info is None or not look.turn.prompt:
+        if look is None or engine is None or engine.info is None:
             return
         if engine.info.name != look.turn.model or (look.turn.live and self._pin is None):
             return
@@ -113,8 +119,11 @@ class Lookout:
             while self._wish is not None and (look := self.look) is not None:
                 engine, sampling, candidates = self._wish
                 self._wish = None
-                prompt = Tokens(look.turn.prompt + look.turn.ids(look.index))
-                answer = await engine.predict(prompt, sampling, candidates=candidates, also=(look.token.id,))
+                prompt = await self._prompt_of(look.turn)
+                if not prompt:
+                    continue
+                there = Tokens(prompt + look.turn.ids(look.index))
+                answer = await engine.predict(there, sampling, candidates=candidates, also=(look.token.id,))
                 now = self.look
                 if now is not None and now.turn is look.turn and now.index == look.index:
                     self._seen = replace(

@@ -106,3 +106,21 @@ class TokensLeft(Message):
     """The user is done with walking over tokens, perhaps because of typing `text`."""
 
     text: str
+
+
+@dataclass
+class ModelChosen(Message):
+    """Fetch if need be, load and answer with this model: a path or a catalog name."""
+
+    model: str
+
+
+class CancelWanted(Message):
+    """Cancel the model that is being fetched or loaded."""
+
+
+@dataclass
+class Reset(Message):
+    """Back to the checkpoint's sampling values; `seed_only` draws a new seed for each reply again."""
+
+    seed_only: bool = False

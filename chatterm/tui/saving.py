@@ -1,89 +1,228 @@
-"""Saves the conversation as it happens."""
+"""Saves the conversation as it happens, and brings saved ones back."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal
 
 from chatterm.engine.messages import Timing
+from chatterm.errors import UserError
+from chatterm.library import AsyncLibrary, Conversation, OpenConversation
+from chatterm.library import Timing as StoredTiming
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.turns import Turn
+from chatterm.tui.records import from_stored, to_stored
+from chatterm.tui.turns import Ending, Turn
+
+FLUSH_SECONDS = 0.5
+"""A growing reply is on disk at most this long after each token."""
+
+OpenLibrary = Callable[[], Awaitable[AsyncLibrary]]
+Run = Callable[[Coroutine[Any, Any, None]], object]
+State = Literal["", "saved", "saving", "not saved"]
+_FINISH: dict[Ending, Literal["end", "stop", "stopped", "length", "context", "failed"]] = {
+    "end": "end",
+    "stop": "stop",
+    "stopped": "stopped",
+    "length": "length",
+    "context": "context",
+    "broken": "failed",
+}
 
 
-class Keeper(Protocol):
-    """Where conversations are kept."""
+async def open_library() -> AsyncLibrary:
+    """The user's library, or one in memory whose notices say why."""
+    return await AsyncLibrary.open_library(or_in_memory=True)
 
-    @property
-    def state(self) -> str:
-        """A word for the status line."""
-        ...
 
-    def model_is(self, name: str) -> None:
-        """Which checkpoint answers from now on."""
-        ...
+class Keeper:
+    """Where the conversation is kept. Its acts are done in the order in which they were asked for.
+
+    Saving never stands in the way of talking: what goes wrong is told once, as a sentence.
+
+    Args:
+        open_library: opens it, off the event loop.
+        tell: says a sentence to the user.
+        run: runs a coroutine in the background.
+    """
+
+    def __init__(self, open_library: OpenLibrary, tell: Callable[[str], object], run: Run) -> None:
+        self._open_library = open_library
+        self._tell = tell
+        self._run = run
+        self._library: AsyncLibrary | None = None
+        self._lock = asyncio.Lock()
+        self._conversation: int | None = None
+        self._stored = 0  # tokens of the growing reply that are on disk
+        self._flushing = False
+        self._told: set[str] = set()
+        self.model = ""
+        self.system_prompt = ""
+        self.state: State = ""
 
     def begin(self) -> None:
         """What is said next belongs to a new conversation."""
-        ...
+        self._conversation = None
+        self.state = ""
 
-    async def said(self, turn: Turn) -> None:
-        """The user's message, on disk when this returns."""
-        ...
+    async def said(self, turn: Turn, after: Turn | None, sampling: SamplingParameters) -> None:
+        """Save what the user said; it is on disk when this returns."""
+        async with self._lock:
+            try:
+                library = await self._opened()
+                if self._conversation is None:
+                    conversation = await library.create(
+                        model=self.model or None, system_prompt=self.system_prompt, sampling=sampling
+                    )
+                    self._conversation = conversation.id
+                parent = after.number if after is not None else None
+                message = await library.add_message(self._conversation, parent, "user", turn.text)
+                turn.number, turn.conversation = message.id, message.conversation
+                self._saved(library)
+            except UserError as error:
+                self._failed(error)
 
-    async def began(self, turn: Turn, sampling: SamplingParameters) -> None:
-        """A reply begins."""
-        ...
+    def grew(self, turn: Turn, question: Turn | None, sampling: SamplingParameters) -> None:
+        """A reply has more tokens; they are on disk soon."""
+        self.state = "saving"
+        if not self._flushing:
+            self._flushing = True
+            self._run(self._flush_soon(turn, question, sampling))
 
-    def grew(self, turn: Turn) -> None:
-        """A reply has more tokens; they are on disk within a second."""
-        ...
+    async def _flush_soon(self, turn: Turn, question: Turn | None, sampling: SamplingParameters) -> None:
+        try:
+            while turn.live:
+                async with self._lock:
+                    if turn.live:
+                        await self._flush(turn, question, sampling)
+                await asyncio.sleep(FLUSH_SECONDS)
+        finally:
+            self._flushing = False
 
-    async def ended(self, turn: Turn, timing: Timing | None) -> None:
-        """A reply ended."""
-        ...
+    async def _flush(self, turn: Turn, question: Turn | None, sampling: SamplingParameters) -> None:
+        try:
+            library = await self._opened()
+            if turn.number is None and not await self._begin_reply(library, turn, question, sampling):
+                return
+            upto = len(turn.tokens)
+            if upto > self._stored and turn.number is not None:
+                tokens = to_stored(turn.tokens[self._stored : upto])
+                await library.extend_reply(turn.number, tokens)
+                self._stored = upto
+        except UserError as error:
+            self._failed(error)
 
-    async def chosen(self, turn: Turn) -> None:
-        """The conversation goes on from another reply to the same message."""
-        ...
+    async def _begin_reply(
+        self, library: AsyncLibrary, turn: Turn, question: Turn | None, sampling: SamplingParameters
+    ) -> bool:
+        if question is None or question.number is None or question.conversation is None:
+            return False  # the message that it answers could not be saved
+        message = await library.begin_reply(
+            question.conversation, question.number, model=turn.model, sampling=sampling
+        )
+        turn.conversation = message.conversation
+        turn.number, turn.sibling, turn.siblings = message.id, message.sibling, message.siblings
+        self._stored = 0
+        return True
 
-    async def open(self, conversation: int | None) -> list[Turn] | None:
-        """A saved conversation, the last one if None; None if there is none."""
-        ...
+    async def ended(
+        self, turn: Turn, question: Turn | None, sampling: SamplingParameters, timing: Timing | None
+    ) -> None:
+        """Save the end of a reply."""
+        if not turn.text:
+            return
+        async with self._lock:
+            await self._flush(turn, question, sampling)
+            if turn.number is None:
+                return
+            try:
+                library = await self._opened()
+                spoken = sum(len(token.text) for token in turn.tokens)
+                await library.finish_reply(
+                    turn.number,
+                    _FINISH[turn.finish or "stopped"],
+                    tokens=to_stored(turn.tokens[self._stored :]),
+                    text=turn.text[spoken:],
+                    timing=_stored_timing(timing),
+                )
+                self._saved(library)
+            except UserError as error:
+                self._failed(error)
+
+    async def open(self, conversation: int | None = None) -> list[Turn] | None:
+        """A saved conversation, the last one if None; None if nothing has been saved yet.
+
+        Raises:
+            UserError: there is no such conversation.
+        """
+        async with self._lock:
+            library = await self._opened()
+            if conversation is None:
+                last = await library.last_conversation()
+                if last is None:
+                    return None
+                conversation = last.id
+            return await self._turns(library, await library.open(conversation))
+
+    async def sibling(self, turn: Turn, step: int) -> list[Turn] | None:
+        """The conversation with the reply before or after `turn` in its place; None if there is none.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        if turn.number is None:
+            return None
+        async with self._lock:
+            library = await self._opened()
+            siblings = await library.siblings(turn.number)
+            other = siblings.previous if step < 0 else siblings.next
+            return await self._turns(library, await library.select(other)) if other is not None else None
+
+    async def _turns(self, library: AsyncLibrary, opened: OpenConversation) -> list[Turn]:
+        self._conversation = opened.conversation.id
+        self._saved(library)
+        turns = []
+        for message in opened.path:
+            if message.role == "system":
+                continue
+            tokens = await library.tokens(message.id) if message.tokens else ()
+            turns.append(from_stored(message, tokens))
+        return turns
+
+    async def conversations(self) -> tuple[Conversation, ...]:
+        """The saved conversations, newest first.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        async with self._lock:
+            return await (await self._opened()).conversations()
 
     async def close(self) -> None:
         """Everything is on disk when this returns."""
-        ...
+        async with self._lock:
+            library, self._library = self._library, None
+            if library is not None:
+                await library.close()
+
+    async def _opened(self) -> AsyncLibrary:
+        if self._library is None:
+            self._library = await self._open_library()
+            for notice in self._library.notices:
+                self._tell(notice)
+        return self._library
+
+    def _saved(self, library: AsyncLibrary) -> None:
+        self.state = "saved" if library.is_saving else "not saved"
+
+    def _failed(self, error: UserError) -> None:
+        self.state = "not saved"
+        if error.sentence not in self._told:
+            self._told.add(error.sentence)
+            self._tell(error.sentence)
 
 
-class Forgetful:
-    """Keeps nothing, and says so: for when the library cannot be opened."""
-
-    def __init__(self, state: str = "not saved") -> None:
-        self.state = state
-
-    def model_is(self, name: str) -> None:
-        """Nothing to note."""
-
-    def begin(self) -> None:
-        """Nothing to begin."""
-
-    async def said(self, turn: Turn) -> None:
-        """Nothing is kept."""
-
-    async def began(self, turn: Turn, sampling: SamplingParameters) -> None:
-        """Nothing is kept."""
-
-    def grew(self, turn: Turn) -> None:
-        """Nothing is kept."""
-
-    async def ended(self, turn: Turn, timing: Timing | None) -> None:
-        """Nothing is kept."""
-
-    async def chosen(self, turn: Turn) -> None:
-        """Nothing is kept."""
-
-    async def open(self, conversation: int | None) -> list[Turn] | None:
-        """There is nothing."""
+def _stored_timing(timing: Timing | None) -> StoredTiming | None:
+    if timing is None:
         return None
-
-    async def close(self) -> None:
-        """Nothing to finish."""
+    return StoredTiming(**{name: getattr(timing, name) for name in StoredTiming.__struct_fields__})

@@ -8,8 +8,10 @@ from typing import Literal
 
 from chatterm.engine.messages import Chat, Finish, Message, TokenEvent
 
-THINK_OPEN = "<think>"
-THINK_CLOSE = "</think>"
+Ending = Finish | Literal["broken"]
+"""Why a reply ended; `broken`: the engine failed in the middle."""
+
+USUAL_MARKERS = ("<think>", "</think>")
 
 
 @dataclass(slots=True, eq=False)
@@ -22,15 +24,14 @@ class Turn:
     tokens: list[TokenEvent] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)  # of each token in `text`
     prompt: tuple[int, ...] = ()  # the tokens in front of the reply, where this session knows them
-    finish: Finish | Literal["broken"] | None = None  # "broken": the engine failed in the middle
+    finish: Ending | None = None
     live: bool = False
     thinking: bool = False  # the reply began inside a thinking block
-    number: int | None = None  # in the library
-    versions: list[Turn] = field(default_factory=list)  # all replies to the same message, this one included
-
-    def __post_init__(self) -> None:
-        if not self.versions:
-            self.versions.append(self)
+    markers: tuple[str, str] = USUAL_MARKERS  # what opens and closes thinking
+    number: int | None = None  # in the library …
+    conversation: int | None = None  # … and of its conversation
+    sibling: int = 1  # which of the replies to the same message this is, from 1
+    siblings: int = 1
 
     def add(self, event: TokenEvent) -> None:
         """One token more."""
@@ -56,12 +57,18 @@ class Turn:
 
     @property
     def thought(self) -> tuple[int, int] | None:
-        """Where in `text` the thinking stands, its tags included; None where there is none."""
-        opened = self.text.lstrip().startswith(THINK_OPEN)
-        if self.role != "assistant" or not (opened or self.thinking):
+        """Where in `text` the thinking stands, its markers included; None where there is none."""
+        opens, closes = self.markers
+        if self.role != "assistant" or not (self.thinking or self.text.lstrip().startswith(opens)):
             return None
-        end = self.text.find(THINK_CLOSE)
-        return 0, len(self.text) if end < 0 else end + len(THINK_CLOSE)
+        end = self.text.find(closes)
+        return 0, len(self.text) if end < 0 else end + len(closes)
+
+
+def question_of(turns: list[Turn], turn: Turn) -> Turn | None:
+    """The turn that `turn` follows; notices do not count."""
+    before = turns[: turns.index(turn)] if turn in turns else turns
+    return next((other for other in reversed(before) if other.role != "notice"), None)
 
 
 def chat_of(turns: list[Turn], system_prompt: str) -> Chat:

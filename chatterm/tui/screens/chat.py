@@ -10,8 +10,13 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
+from chatterm.errors import UserError
 from chatterm.tui import keys, messages
 from chatterm.tui.knobs import BY_FIELD
+from chatterm.tui.models import about
+from chatterm.tui.screens.conversations import ConversationsScreen
+from chatterm.tui.screens.parameters import ParametersScreen
+from chatterm.tui.screens.picker import PickerScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.composer import Composer
@@ -29,6 +34,8 @@ NARROW = 100
 
 COUNT_DELAY = 0.15
 """Seconds of quiet after which a written message is counted in tokens."""
+
+TEMPERATURE_HINT = ("alt+↑↓", "temperature", "parameters")
 
 
 class ChatScreen(Screen[None]):
@@ -73,9 +80,13 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         """Show what there is, and begin to draw growing replies."""
         self.set_interval(FRAME, self._frame)
-        self.set_interval(1.0, self.session.notice_death)
+        self.set_interval(1.0, self._look_after_engine)
         self.query_one(Transcript).turns = self.session.turns
         self._show_all()
+
+    def _look_after_engine(self) -> None:
+        if self.session.live is None:
+            self.session.host.look()
 
     # --- drawing ----------------------------------------------------------------------------------------
 
@@ -120,7 +131,8 @@ class ChatScreen(Screen[None]):
 
     def _show_sampling(self) -> None:
         session = self.session
-        self.query_one(ControlBar).show(session.sampling, session.start_sampling, session.seed_is_chosen)
+        values = session.values
+        self.query_one(ControlBar).show(values.sampling, values.start, values.seed_is_chosen)
         self._show_state()
 
     def _show_state(self) -> None:
@@ -135,19 +147,26 @@ class ChatScreen(Screen[None]):
                 tokens_per_second=session.tokens_per_second,
                 first_token=session.timing.first_token if session.timing is not None else None,
                 context_used=session.context_used,
-                temperature=session.sampling.temperature,
+                temperature=session.values.sampling.temperature,
                 saved=session.keeper.state,
-                trouble=session.trouble,
+                trouble=session.host.trouble,
             )
         )
         if not session.turns:
-            about, better = self.app.about_models()  # type: ignore[attr-defined]
-            self.query_one(Welcome).show(session.info, session.engines.step, session.trouble, about, better)
+            self.query_one(Welcome).show(
+                session.info, session.engines.step, session.host.trouble, *about(session.info)
+            )
         self._show_keys()
 
     def _show_keys(self) -> None:
         if self.query_one(Transcript).selected is not None:
-            hints = [hint("step(-1)"), hint("step(1)"), hint("leave"), hint("hotter"), hint("app.help")]
+            hints = [
+                ("←→", "token", "select_tokens"),
+                ("↑↓", "line", "select_tokens"),
+                hint("leave"),
+                TEMPERATURE_HINT,
+                hint("app.help"),
+            ]
         else:
             stop = [hint("stop")] if self.session.live is not None else []
             names = (
@@ -159,7 +178,7 @@ class ChatScreen(Screen[None]):
                 "new",
                 "regenerate",
             )
-            hints = [*stop, hint("app.help"), ("alt+↑↓", "temperature", "parameters"), *map(hint, names)]
+            hints = [*stop, hint("app.help"), TEMPERATURE_HINT, *map(hint, names)]
         self.query_one(KeyLine).show(hints)
 
     # --- from the session -------------------------------------------------------------------------------
@@ -214,7 +233,7 @@ class ChatScreen(Screen[None]):
     @on(messages.Nudged)
     def _nudged(self, event: messages.Nudged) -> None:
         knob = BY_FIELD[event.field]
-        value = knob.turned(getattr(self.session.sampling, event.field), event.steps)
+        value = knob.turned(knob.value(self.session.values.sampling), event.steps)
         self.session.change(**{event.field: value})
 
     @on(messages.ValueChosen)
@@ -233,7 +252,7 @@ class ChatScreen(Screen[None]):
 
     @on(messages.SiblingWanted)
     def _sibling_wanted(self, event: messages.SiblingWanted) -> None:
-        self.session.show_sibling(event.turn, event.step)
+        self._show_sibling(event.turn, event.step)
 
     def _pick(self, turn: Turn, index: int) -> None:
         transcript = self.query_one(Transcript)
@@ -299,7 +318,10 @@ class ChatScreen(Screen[None]):
         """Another of the replies to the last message."""
         reply = self.session.last_reply
         if reply is not None:
-            self.session.show_sibling(reply, step)
+            self._show_sibling(reply, step)
+
+    def _show_sibling(self, turn: Turn, step: int) -> None:
+        self.run_worker(self.session.show_sibling(turn, step), exit_on_error=True)
 
     def action_fold(self) -> None:
         """Unfold or fold thinking."""
@@ -316,6 +338,35 @@ class ChatScreen(Screen[None]):
     def action_bottom(self) -> None:
         """To the end."""
         self.query_one(Transcript).follow()
+
+    def action_pick(self) -> None:
+        """Choose a model."""
+        self.app.push_screen(PickerScreen(self.session))
+
+    def action_parameters(self, field: str = "temperature") -> None:
+        """Turn the sampling values."""
+        self.app.push_screen(ParametersScreen(self.session, field))
+
+    async def action_conversations(self) -> None:
+        """Go on with an earlier conversation."""
+        try:
+            conversations = await self.session.keeper.conversations()
+        except UserError as error:
+            self.session.tell(error.sentence)
+            return
+        self.app.push_screen(ConversationsScreen(conversations), self._resume)
+
+    def _resume(self, conversation: int | None) -> None:
+        if conversation is not None:
+            self.run_worker(self.session.resume(conversation), exit_on_error=True)
+
+    @on(messages.PickerWanted)
+    def _picker_wanted(self) -> None:
+        self.action_pick()
+
+    @on(messages.ParametersWanted)
+    def _parameters_wanted(self, event: messages.ParametersWanted) -> None:
+        self.action_parameters(event.field)
 
     # --- size -------------------------------------------------------------------------------------------
 

@@ -52,9 +52,8 @@ class ParameterStrip(Widget):
             for knob in KNOBS
             if knob is not TEMPERATURE
         ]
-        seed = (
-            str(sampling.seed) if seed_is_chosen else f"{sampling.seed} drawn" if sampling.seed else "drawn"
-        )
+        drawn = f"auto {sampling.seed}" if sampling.seed else "auto"
+        seed = str(sampling.seed) if seed_is_chosen else drawn
         parts.append(("seed", "seed", seed, seed_is_chosen))
         if parts != self._parts:
             self._parts = parts

@@ -128,15 +128,14 @@ class NextTokenPanel(Widget):
             f"“{bars.fit_end(before, width - len('after “”'))}”" if before else "the beginning of the reply"
         )
         rows = self._rows(look)
-        lines = [
-            self._head("selected · esc follows" if look.pinned else latest),
-            [Segment(f"after {quoted}", muted)],
-            [],
-            self._columns(look),
-        ]
+        sums = self._sums(look)
+        gap: list[list[Segment]] = [[]]
+        if self.size.height < 3 + len(gap) * 2 + self._candidates + len(sums):
+            gap = []  # low terminals need every line
+        lines = [self._head(state), [Segment(f"after {quoted}", muted)], *gap, self._columns(look)]
         lines += [self._row(row) for row in rows]
         lines += [[] for _ in range(self._candidates - len(rows))]
-        lines += [[], *([Segment(bars.fit(line, width), muted)] for line in self._sums(look))]
+        lines += [*gap, *([Segment(bars.fit(line, width), muted)] for line in sums)]
         return lines
 
     def _rows(self, look: Look) -> list[_Row]:
@@ -227,14 +226,10 @@ class NextTokenPanel(Widget):
             if removal.tokens
         ]
         of = f" of {bars.count(self._vocabulary)}" if self._vocabulary else ""
-        if look.recomputed:
-            how = f"drawn at T {token.temperature:.2f}, shown at T {look.temperature:.2f}"
-        else:
-            how = f"drawn at T {token.temperature:.2f}"
         return [
             f"rank {token.rank} · model {bars.percent(math.exp(token.logprob)).strip()} · "
             f"surprise {max(0.0, -token.logprob):.2f} nats",
-            f"entropy {distribution.entropy:.2f} nats · {how}",
+            f"entropy {distribution.entropy:.2f} nats · drawn at T {token.temperature:.2f}",
             f"kept {bars.count(distribution.kept)}{of} · "
             f"removed {bars.percent(distribution.removed_mass).strip()}",
             f"by {', '.join(removed)}" if removed else "nothing was removed",

@@ -29,6 +29,7 @@ WIDEST = 100
 """Cells; longer lines are hard to read."""
 
 MARGIN = 2
+TOP = 1  # empty line above the first turn
 AT_ONCE = 40
 """Turns that are laid out at first; those before are laid out when they are scrolled to."""
 
@@ -54,7 +55,7 @@ class Transcript(ScrollView, can_focus=True):
         self.unfolded = False
         self._views: list[TurnView] = []
         self._first = 0  # turns before this one are not laid out yet
-        self._starts: list[int] = [0]  # first line of each view, and the end
+        self._starts: list[int] = [TOP]  # first line of each view, and the end
         self._following = True
         self._paint = Paint(self)
 
@@ -138,7 +139,7 @@ class Transcript(ScrollView, can_focus=True):
     def _measure(self, index: int, changed: int | None = None) -> None:
         """Line numbers from view `index` on."""
         heights = [view.height for view in self._views[index:]]
-        self._starts[index:] = accumulate(heights, initial=self._starts[index] if index else 0)
+        self._starts[index:] = accumulate(heights, initial=self._starts[index] if index else TOP)
         height = self._starts[-1]
         if self.virtual_size.height != height:
             self.virtual_size = Size(self.size.width, height)

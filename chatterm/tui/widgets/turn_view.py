@@ -110,6 +110,6 @@ class TurnView:
     def _foot(self) -> list[Line]:
         turn = self.turn
         parts = [ENDINGS[turn.finish]] if turn.finish in ENDINGS else []
-        if len(turn.versions) > 1 and not turn.live:
-            parts.insert(0, f"‹ {turn.versions.index(turn) + 1}/{len(turn.versions)} ›")
+        if turn.siblings > 1 and not turn.live:
+            parts.insert(0, f"‹ {turn.sibling}/{turn.siblings} ›")
         return [Line([Span(" · ".join(parts), style=MUTED)])] if parts else []

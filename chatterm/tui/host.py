@@ -1,0 +1,141 @@
+"""Which model answers: opening one, changing to another, and getting over the death of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from chatterm.engine.client import EngineDiedError
+from chatterm.engine.messages import ModelInfo
+from chatterm.errors import UserError
+from chatterm.tui.engines import Engines, LocalEngine
+
+DEATHS_IN_A_ROW = 2
+"""After so many deaths without a finished reply between them, an engine is not started again by itself."""
+
+
+class ModelHost:
+    """Keeps a model ready. Whatever goes wrong is told, and the old model stays if there is one.
+
+    Args:
+        engines: owns the processes.
+        folders: further folders to look for checkpoints in.
+        tell: says a sentence in the conversation.
+        ready: is called when another model answers; the flag says whether the user should hear of it.
+        quiet: waits until no reply is being written.
+        changed: is called when there is something new to show.
+        run: runs a coroutine in the background.
+
+    Attributes:
+        trouble: why there is no model, one sentence, or "".
+    """
+
+    def __init__(
+        self,
+        engines: Engines,
+        folders: tuple[str, ...],
+        *,
+        tell: Callable[[str], object],
+        ready: Callable[[ModelInfo, bool], object],
+        quiet: Callable[[], Awaitable[object]],
+        changed: Callable[[], object],
+        run: Callable[[Coroutine[Any, Any, None]], object],
+    ) -> None:
+        self._engines = engines
+        self._folders = folders
+        self._tell = tell
+        self._ready = ready
+        self._quiet = quiet
+        self._changed = changed
+        self._run = run
+        self._deaths = 0
+        self.is_closed = False
+        self.is_busy = False
+        self.trouble = ""
+
+    async def open(self, model: str) -> None:
+        """Find a model, load it while the chat goes on, and let it answer from then on."""
+        if self.is_busy:
+            self._tell("A model is being loaded already; wait for it.")
+            return
+        self.is_busy = True
+        self.trouble = ""
+        try:
+            await self._switch(await self._engines.find(model))
+        except UserError as error:
+            self.trouble = "" if self._engines.info else error.sentence
+            self._tell(error.sentence)
+        finally:
+            self.is_busy = False
+            self._changed()
+
+    async def _switch(self, path: str) -> None:
+        old, old_path = self._engines.engine, self._engines.path
+        if old is not None and await self._must_make_room(path):
+            await self._quiet()
+            self._tell("Both models do not fit into memory, so the old one is unloaded first.")
+            await self._engines.drop()
+        try:
+            engine = await self._engines.load(path)
+        except UserError as error:
+            if old is None or self._engines.engine is not None:
+                raise
+            await self._adopt(await self._engines.load(old_path), old_path, told=False)
+            raise UserError(f"{error.sentence} The model from before is back.") from error
+        self._deaths = 0
+        await self._adopt(engine, path, told=True)
+
+    async def _must_make_room(self, path: str) -> bool:
+        try:
+            found = await (await self._engines.scout()).discover(self._folders)
+        except UserError:
+            return False
+        needed = next((c.memory_bytes for c in found.checkpoints if c.path == path), None)
+        return needed is not None and needed > found.available_bytes
+
+    async def _adopt(self, engine: LocalEngine, path: str, *, told: bool) -> None:
+        await self._quiet()
+        await self._engines.adopt(engine, path)
+        self.trouble = ""
+        assert engine.info is not None
+        self._ready(engine.info, told)
+
+    def finished(self) -> None:
+        """A reply ended as it should: the engine is sound."""
+        self._deaths = 0
+
+    def look(self) -> None:
+        """Notice an engine that has died while nothing was asked of it."""
+        engine = self._engines.engine
+        if engine is not None and not engine.alive:
+            self.died(EngineDiedError("The engine ended unexpectedly."))
+
+    def died(self, error: EngineDiedError) -> None:
+        """The engine is gone: tell it, and start it again with the same model, but not for ever."""
+        if not self.is_closed and not self.is_busy and self._engines.engine is not None:
+            self.is_busy = True
+            self._run(self._revive(error))
+
+    async def _revive(self, error: EngineDiedError) -> None:
+        path = self._engines.path
+        self._deaths += 1
+        try:
+            await self._quiet()
+            await self._engines.drop()
+            if self._deaths >= DEATHS_IN_A_ROW:
+                raise UserError(
+                    f"{error.sentence} That was twice in a row; choose another model with ctrl+o."
+                )
+            self._tell(f"{error.sentence} What was written is kept; the engine is being started again.")
+            await self._adopt(await self._engines.load(path), path, told=False)
+        except UserError as trouble:
+            self.trouble = trouble.sentence
+            self._tell(trouble.sentence)
+        finally:
+            self.is_busy = False
+            self._changed()
+
+    async def close(self) -> None:
+        """End the engines."""
+        self.is_closed = True
+        await self._engines.close()

@@ -1,0 +1,81 @@
+"""Turns and tokens between the engine's messages and the library's records: the same fields, other types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from chatterm.engine.messages import Candidate, Distribution, Removal, TokenEvent
+from chatterm.library import Candidate as StoredCandidate
+from chatterm.library import Message, Token
+from chatterm.library import Removal as StoredRemoval
+from chatterm.tui.turns import Ending, Turn
+
+_ENDINGS: dict[str, Ending] = {
+    "stopped": "stopped",
+    "length": "length",
+    "context": "context",
+    "failed": "broken",
+    "interrupted": "broken",
+}
+
+
+def to_stored(events: Iterable[TokenEvent]) -> list[Token]:
+    """Token events as the library keeps them."""
+    return [
+        Token(
+            id=event.id,
+            text=event.text,
+            position=event.distribution.position,
+            logprob=event.logprob,
+            rank=event.rank,
+            sampled=event.sampled,
+            entropy=event.distribution.entropy,
+            temperature=event.temperature,
+            kept=event.distribution.kept,
+            removed=tuple(StoredRemoval(r.step, r.tokens, r.mass) for r in event.distribution.removed),
+            candidates=tuple(
+                StoredCandidate(c.id, c.text, c.logprob, c.rank, c.sampled, c.removed_by)
+                for c in event.distribution.candidates
+            ),
+        )
+        for event in events
+    ]
+
+
+def from_stored(message: Message, tokens: Sequence[Token]) -> Turn:
+    """A saved message as a turn, with its token records."""
+    turn = Turn(
+        "user" if message.role == "user" else "assistant",
+        message.content,
+        model=message.model or "",
+        finish=_ENDINGS.get(message.status),
+        number=message.id,
+        conversation=message.conversation,
+        sibling=message.sibling,
+        siblings=message.siblings,
+    )
+    for token in tokens:
+        turn.starts.append(token.start)
+        turn.tokens.append(_event(token))
+    return turn
+
+
+def _event(token: Token) -> TokenEvent:
+    return TokenEvent(
+        request=0,
+        id=token.id,
+        text=token.text,
+        logprob=token.logprob,
+        rank=token.rank,
+        sampled=token.sampled,
+        temperature=token.temperature,
+        distribution=Distribution(
+            position=token.position,
+            entropy=token.entropy,
+            kept=token.kept,
+            removed=tuple(Removal(r.step, r.tokens, r.mass) for r in token.removed),
+            candidates=tuple(
+                Candidate(c.id, c.text, c.logprob, c.rank, c.sampled, c.removed_by) for c in token.candidates
+            ),
+        ),
+    )

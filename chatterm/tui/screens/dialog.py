@@ -1,0 +1,46 @@
+"""What the screens that lie over the chat have in common."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from textual.screen import ModalScreen
+
+Answer = TypeVar("Answer")
+
+
+class Dialog(ModalScreen[Answer]):
+    """A framed box over the chat, which shows through around it."""
+
+    DEFAULT_CSS = """
+    Dialog {
+        align: center middle;
+        background: $background 60%;
+        & > .box {
+            width: 90%;
+            max-width: 100;
+            height: auto;
+            max-height: 90%;
+            background: $surface;
+            border: round $muted;
+            border-title-color: $foreground;
+            border-title-style: bold;
+            border-subtitle-color: $muted;
+            padding: 0 1;
+        }
+        & OptionList {
+            height: auto;
+            max-height: 1fr;
+            border: none;
+            background: $surface;
+            padding: 0;
+            scrollbar-size-vertical: 1;
+            &:focus { border: none; background-tint: $foreground 0%; }
+            & > .option-list--option-disabled { color: $muted; }
+        }
+    }
+    """
+
+    def action_back(self) -> None:
+        """To the chat, without an answer."""
+        self.dismiss(None)

@@ -1,0 +1,78 @@
+"""F1: the keys of the screen one is on, and how to read what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from chatterm.tui import keys
+from chatterm.tui.screens.dialog import Dialog
+
+LEGEND = (
+    ("▶", "the token that was drawn; · is a space, ⏎ a new line, ⇥ a tab"),
+    ("model", "the model's own probability: the softmax of its logits, nothing else"),
+    ("sampled", "what the token was drawn from, after penalties, truncation and temperature"),
+    ("struck out", "removed by the sampler step that is named; its bar is the mass it held"),
+    ("rank", "1 is the model's most probable token"),
+    ("entropy", "how undecided the model was, in nats: 0 is certain"),
+    (
+        "colour",
+        "how surprising a token was: -log p under 0.5, 1.5, 3, 5 nats, or over; "
+        "from 3 nats on it is underlined in the text too",
+    ),
+)
+
+
+class HelpScreen(Dialog[None]):
+    """The keys by place, those of `scope` first."""
+
+    DEFAULT_CSS = """
+    HelpScreen {
+        & > .box { height: 90%; scrollbar-size-vertical: 1; }
+        & .scope { text-style: bold; margin-top: 1; }
+        & Grid {
+            grid-size: 2;
+            grid-columns: 28 1fr;
+            grid-rows: auto;
+            height: auto;
+        }
+        & Grid > Static { height: auto; }
+        & .term { color: $muted; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "back", "Back to the chat")]
+
+    def __init__(self, scope: keys.Scope = "chat") -> None:
+        super().__init__()
+        self._scope = scope
+
+    def compose(self) -> ComposeResult:
+        """One section for each place."""
+        others = (scope for scope in keys.SCOPES if scope != self._scope)
+        with VerticalScroll(classes="box") as box:
+            box.border_title = "Keys"
+            box.border_subtitle = "esc back"
+            for scope in (self._scope, *others):
+                yield from _section(
+                    keys.SCOPES[scope],
+                    (("  ".join(map(keys.name, key.keys)), key.says) for key in keys.of(scope)),
+                )
+            yield from _section("Reading the next-token panel", LEGEND)
+
+    def on_mount(self) -> None:
+        """Arrow keys scroll."""
+        self.query_one(VerticalScroll).focus()
+
+
+def _section(title: str, rows: Iterable[tuple[str, str]]) -> ComposeResult:
+    yield Static(title, classes="scope")
+    with Grid():
+        for term, says in rows:
+            yield Static(Content(term), classes="term")
+            yield Static(Content(says))
