@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import groupby
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from tokenizers import models
 
@@ -19,21 +20,37 @@ def merges_from_scores(scores: Mapping[str, float]) -> list[tuple[str, str]]:
     """
     shorter = _longest_beginnings(scores)
     merges: list[tuple[str, str]] = []
-    best_first = sorted(scores, key=scores.__getitem__, reverse=True)
-    for _, equals in groupby(best_first, key=scores.__getitem__):
-        tokens = list(equals)
-        first = len(merges)
-        for token in tokens:
-            left = shorter.get(token)
-            while left is not None:
-                if (right := token[len(left) :]) in scores:
-                    merges.append((left, right))
-                left = shorter.get(left)
-        if len(tokens) > 1:
-            merges[first:] = sorted(
-                merges[first:], key=lambda pair: (len(pair[0]), len(pair[1])), reverse=True
-            )
+    begin, previous, tied = 0, None, False  # of the run of tokens with one score
+    for token in sorted(scores, key=scores.__getitem__, reverse=True):
+        if (score := scores[token]) != previous:
+            if tied:
+                merges[begin:] = sorted(merges[begin:], key=_lengths, reverse=True)
+            begin, previous, tied = len(merges), score, False
+        else:
+            tied = True
+        left = shorter.get(token)
+        while left is not None:
+            if (right := token[len(left) :]) in scores:
+                merges.append((left, right))
+            left = shorter.get(left)
+    merges[begin:] = sorted(merges[begin:], key=_lengths, reverse=True)
     return merges
+
+
+def _lengths(merge: tuple[str, str]) -> tuple[int, int]:
+    return len(merge[0]), len(merge[1])
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Keeps the garbage collector from walking a million new strings again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _longest_beginnings(tokens: Iterable[str]) -> dict[str, str]:

@@ -28,11 +28,13 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
         UserError: there is none, or it cannot be read.
     """
     config = read_json(folder / "tokenizer_config.json")
+    prepends_space = False
     if (path := folder / "tokenizer.json").is_file():
         backend = _from_json(path)
         default_bos = _begins_with(backend)
     elif (path := folder / "tokenizer.model").is_file():
         model = read_sentencepiece(path)
+        prepends_space = model.adds_space and not model.removes_extra_spaces
         backend = sentencepiece_backend(model, str(path))
         roles = (("bos_token", model.bos_id), ("eos_token", model.eos_id), ("pad_token", model.pad_id))
         stated = {role: model.pieces[index][0] for role, index in roles if 0 <= index < len(model.pieces)}
@@ -45,7 +47,7 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
         raise UserError(
             f"{folder} has no tokenizer: no tokenizer.json, tokenizer.model, or vocab.json with merges.txt."
         )
-    return _finish(backend, folder, config, default_bos, source=path.name)
+    return _finish(backend, folder, config, default_bos, prepends_space, source=path.name)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -103,7 +105,13 @@ def _begins_with(backend: tokenizers.Tokenizer) -> bool:
 
 
 def _finish(
-    backend: tokenizers.Tokenizer, folder: Path, config: Mapping[str, Any], default_bos: bool, *, source: str
+    backend: tokenizers.Tokenizer,
+    folder: Path,
+    config: Mapping[str, Any],
+    default_bos: bool,
+    prepends_space: bool,
+    *,
+    source: str,
 ) -> Tokenizer:
     first = next(iter(backend.encode("", add_special_tokens=True).ids), None)
     kind, strips_space = _kind(backend, folder / source)
@@ -144,6 +152,7 @@ def _finish(
         adds_bos=adds if isinstance(adds, bool) else default_bos and first in (None, bos_id),
         end_ids=end_tokens(control, _stated_ends(backend, folder, names)),
         strips_space=strips_space,
+        prepends_space=prepends_space,
         names=names,
         source=source,
     )

@@ -13,7 +13,7 @@ import tokenizers
 from tokenizers import AddedToken, decoders, normalizers
 
 from chatterm.checkpoint.thinking import NAMES
-from chatterm.checkpoint.tokenizer.bpe import bpe_model, merges_from_scores
+from chatterm.checkpoint.tokenizer.bpe import bpe_model, merges_from_scores, without_collector
 from chatterm.checkpoint.tokenizer.pieces import SPACE
 from chatterm.checkpoint.tokenizer.pre_tokenizers import RULES, PreTokenizing
 from chatterm.checkpoint.tokenizer.special import end_tokens, looks_like_control
@@ -77,13 +77,14 @@ def tokenizer_from_gguf(metadata: Mapping[str, Any]) -> Tokenizer:
         UserError: the kind of tokenizer or the pre-tokenizing rule is unknown, or the token list is damaged.
     """
     model = metadata.get(_PREFIX + "model")
-    if model in _REFUSED:
+    if isinstance(model, str) and model in _REFUSED:
         raise UserError(f"This GGUF file has {_REFUSED[model]}; chatterm runs decoder-only chat models.")
-    vocabulary = _read_vocabulary(metadata)
-    if model == "llama":
-        return _sentencepiece(metadata, vocabulary)
-    if model in ("gpt2", "gemma4"):
-        return _merges(metadata, vocabulary, _rule(metadata))
+    with without_collector():
+        vocabulary = _read_vocabulary(metadata)
+        if model == "llama":
+            return _sentencepiece(metadata, vocabulary)
+        if model in ("gpt2", "gemma4"):
+            return _merges(metadata, vocabulary, _rule(metadata))
     raise UserError(f"This GGUF file has a tokenizer of kind {model!r}, which chatterm does not know.")
 
 
@@ -205,6 +206,7 @@ def _finish(
         adds_bos=bool(metadata.get(_PREFIX + "add_bos_token", adds_bos)),
         end_ids=end_tokens(control_names, [id_ for id_ in stated if id_ is not None]),
         strips_space=prefix,
+        prepends_space=False,
         names=names,
         source="GGUF metadata",
     )

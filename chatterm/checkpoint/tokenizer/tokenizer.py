@@ -54,6 +54,7 @@ class Tokenizer:
         adds_bos: bool,
         end_ids: Iterable[int],
         strips_space: bool,
+        prepends_space: bool,
         names: Mapping[str, str],
         source: str,
     ) -> None:
@@ -68,6 +69,7 @@ class Tokenizer:
         self._control = frozenset(control)
         self._protected = self._control | frozenset(protected)
         self._strips_space = strips_space
+        self._prepends_space = prepends_space
         self._added = frozenset(backend.get_added_tokens_decoder())
         self._marks: dict[tuple[bool, bool, bool] | None, str] = {}
         self.token_bytes = lru_cache(maxsize=1 << 16)(self._token_bytes)
@@ -104,11 +106,21 @@ class Tokenizer:
 
     def _encode(self, text: str, *, special: bool) -> list[TokenSpan]:
         self._backend.encode_special_tokens = not special
-        encoding = self._backend.encode(_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
+        text = _SURROGATE.sub("\ufffd", text)
+        shift = int(
+            self._prepends_space and text != "" and not self._begins_with_added(text, special=special)
+        )
+        encoding = self._backend.encode(" " * shift + text, add_special_tokens=False)
         spans = [
-            TokenSpan(id_, *offsets) for id_, offsets in zip(encoding.ids, encoding.offsets, strict=True)
+            TokenSpan(id_, max(0, start - shift), end - shift)
+            for id_, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
         ]
         return spans if special or self._protected.isdisjoint(encoding.ids) else self._cut(text, spans)
+
+    def _begins_with_added(self, text: str, *, special: bool) -> bool:
+        """Whether the text begins with an added token, which takes no space before it."""
+        added = self._backend.get_added_tokens_decoder().values()
+        return text.startswith(tuple(token.content for token in added if special or not token.special))
 
     def _cut(self, text: str, spans: list[TokenSpan]) -> list[TokenSpan]:
         """Encodes `text` again, cut inside every control token that merging made of plain text.
