@@ -30,5 +30,6 @@ def about(info: ModelInfo | None) -> tuple[str, str]:
         f"{e.title} ({download_size(e)}, {e.licence})"
         for e in sorted(better, key=lambda e: e.parameters)[:OFFERED]
     )
+    offers = offers if info is not None else ""
     line = f"› Better ones: {offers} … F3" if offers else "› Other models … F3"
     return (entry.description if entry is not None else ""), line

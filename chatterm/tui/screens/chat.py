@@ -82,6 +82,7 @@ class ChatScreen(Screen[None]):
         self.set_interval(FRAME, self._frame)
         self.set_interval(1.0, self._look_after_engine)
         self.query_one(Transcript).turns = self.session.turns
+        self._fit_to(self.app.size.width)
         self._show_all()
 
     def _look_after_engine(self) -> None:

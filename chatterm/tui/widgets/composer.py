@@ -77,6 +77,12 @@ class Composer(TextArea):
         self.move_cursor(self.document.end)
 
     async def _on_key(self, event: events.Key) -> None:
+        """Enter is taken in its turn among the other keys, and not as a priority binding: that overtakes them."""
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.action_send()
+            return
         if self._sending is not None and event.is_printable:
             self._sending.stop()
             self._sending = None
