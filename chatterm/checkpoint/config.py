@@ -7,7 +7,6 @@ vocabulary.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +24,10 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "rope_theta": ("rotary_emb_base",),
     "partial_rotary_factor": ("rotary_pct",),
 }
+
+
+LARGEST = 1e30
+"""Larger numbers are damage; float32 ends at 3e38."""
 
 
 class Config:
@@ -78,15 +81,13 @@ class Config:
         return value
 
     def number(
-        self, key: str, default: float | None = None, *, least: float = -1e30, most: float = 1e30
+        self, key: str, default: float | None = None, *, least: float = -LARGEST, most: float = LARGEST
     ) -> float:
         """A finite number within bounds, as `integer`."""
         value = self.get(key)
         if value is None and default is not None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self.wrong(key, value, "a number")
-        if not least <= value <= most:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
             raise self.wrong(key, value, f"a number from {least:g} to {most:g}")
         return float(value)
 
@@ -122,7 +123,7 @@ class Config:
         if value is None:
             return None
         if not isinstance(value, list) or not all(
-            isinstance(item, int | float) and math.isfinite(item) for item in value
+            isinstance(item, int | float) and abs(item) <= LARGEST for item in value
         ):
             raise self.wrong(key, value, "a list of numbers")
         return tuple(float(item) for item in value)

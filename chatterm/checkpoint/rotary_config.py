@@ -23,6 +23,8 @@ from chatterm.checkpoint.config import Config
 from chatterm.errors import UserError
 
 MAX_POSITIONS = 2**31
+LEAST_BASE, MOST_BASE = 1.01, 1e15
+LEAST_FACTOR, MOST_FACTOR = 1e-3, 1e6
 
 
 def read_rotary(
@@ -52,8 +54,8 @@ def read_rotary(
         settings = settings.section(layer_type)
     if settings is None or not (settings.stated("rope_theta") or settings.stated("rope_type")):
         settings = config.section("rope_scaling") or Config({}, config.where)
-    outer_base = config.number("rope_theta", base, least=1e-3)
-    chosen_base = settings.number("rope_theta", outer_base, least=1e-3)
+    outer_base = config.number("rope_theta", base, least=LEAST_BASE, most=MOST_BASE)
+    chosen_base = settings.number("rope_theta", outer_base, least=LEAST_BASE, most=MOST_BASE)
     share = (
         settings.number("partial_rotary_factor", config.number("partial_rotary_factor", 1.0))
         if partial
@@ -77,16 +79,17 @@ def _read_scaling(
     if kind == "linear":
         return LinearScaling(_factor(settings))
     if kind == "dynamic":
+        if dimensions <= 2:
+            raise config.wrong("head_dim", dimensions, "larger for dynamic rotary scaling")
         return DynamicScaling(
             _factor(settings), config.integer("max_position_embeddings", most=MAX_POSITIONS)
         )
     if kind == "llama3":
-        return Llama3Scaling(
-            _factor(settings),
-            settings.number("low_freq_factor", least=1e-6),
-            settings.number("high_freq_factor", least=1e-6),
-            _trained(settings, config),
-        )
+        low = settings.number("low_freq_factor", least=LEAST_FACTOR, most=MOST_FACTOR)
+        high = settings.number("high_freq_factor", least=LEAST_FACTOR, most=MOST_FACTOR)
+        if high <= low:
+            raise settings.wrong("high_freq_factor", high, f"more than the {low:g} of low_freq_factor")
+        return Llama3Scaling(_factor(settings), low, high, _trained(settings, config))
     if kind == "yarn":
         return _yarn(settings, config)
     if kind == "factors":  # our own name for GGUF's tensor `rope_freqs`
@@ -98,7 +101,7 @@ def _read_scaling(
 
 
 def _factor(settings: Config) -> float:
-    return settings.number("factor", least=1e-6)
+    return settings.number("factor", least=LEAST_FACTOR, most=MOST_FACTOR)
 
 
 def _trained(settings: Config, config: Config) -> int:
@@ -121,7 +124,10 @@ def _factors(settings: Config, key: str, dimensions: int) -> tuple[float, ...]:
 def _yarn(settings: Config, config: Config) -> YarnScaling:
     trained = _trained(settings, config)
     factor = settings.number(
-        "factor", config.integer("max_position_embeddings", most=MAX_POSITIONS) / trained, least=1e-6
+        "factor",
+        config.integer("max_position_embeddings", most=MAX_POSITIONS) / trained,
+        least=LEAST_FACTOR,
+        most=MOST_FACTOR,
     )
 
     def sharpening(weight: float) -> float:
@@ -147,7 +153,7 @@ def _longrope(settings: Config, config: Config, dimensions: int) -> LongRopeScal
     attention_factor = settings.optional_number("attention_factor")
     if attention_factor is None:
         context = config.integer("max_position_embeddings", most=MAX_POSITIONS)
-        factor = settings.number("factor", context / trained, least=1e-6)
+        factor = settings.number("factor", context / trained, least=LEAST_FACTOR, most=MOST_FACTOR)
         attention_factor = math.sqrt(1 + math.log(factor) / math.log(trained)) if factor > 1 else 1.0
     return LongRopeScaling(
         _factors(settings, "short_factor", dimensions),

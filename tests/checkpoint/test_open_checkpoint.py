@@ -219,7 +219,11 @@ def test_paths_that_hold_no_checkpoint(tmp_path, name, sentence):
         open_checkpoint(tmp_path / name)
 
 
-OTHER_KEYS = ["head_dim", "rope_scaling", "rope_parameters", "sliding_window", "layer_types", "no_rope_layers", "partial_rotary_factor", "hidden_act", "logit_scale", "num_kv_heads", "query_pre_attn_scalar", "alibi", "use_sliding_window"]
+OTHER_KEYS = (
+    *("head_dim", "rope_scaling", "rope_parameters", "sliding_window", "use_sliding_window", "layer_types"),
+    *("no_rope_layers", "partial_rotary_factor", "hidden_act", "logit_scale", "num_kv_heads", "alibi"),
+    *("query_pre_attn_scalar", "max_window_layers", "sliding_window_pattern", "add_cross_attention"),
+)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

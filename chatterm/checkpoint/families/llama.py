@@ -58,7 +58,7 @@ def _olmo2(config: Config) -> Architecture:
 def _granite(config: Config) -> Architecture:
     gguf_scale = config.get("logit_scale")  # GGUF's name for the same divisor
     divisor = config.number(
-        "logits_scaling", 1.0 if gguf_scale is None else config.number("logit_scale"), least=1e-9
+        "logits_scaling", 1.0 if gguf_scale is None else config.number("logit_scale", least=1e-9), least=1e-9
     )
     return common(
         config,

@@ -1,0 +1,106 @@
+"""Compiling the native operator, once per machine, and remembering the result."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from chatterm import paths
+from chatterm.model.native.binding import open_library
+
+SOURCES = ("step.c", "tiles.h", "pack.h", "pool.h", "simd.h")
+FLAGS = ("-O3", "-std=gnu11", "-fvisibility=hidden", "-shared", "-fPIC", "-pthread")
+TUNING = ("-march=native", "-mcpu=native")
+"""How compilers are told to use every instruction of this processor; the first that works is taken."""
+
+COMPILE_SECONDS = 120
+DISABLE = "CHATTERM_NATIVE"
+"""Set to 0 in the environment, it makes chatterm do without the native operator."""
+
+
+class NotBuiltError(Exception):
+    """There is no native operator here; the message says why."""
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """The operator, compiled if this machine has not done so yet (a few seconds).
+
+    Raises:
+        NotBuiltError: it is switched off, there is no compiler, or it does not compile.
+    """
+    if os.environ.get(DISABLE) == "0":
+        raise NotBuiltError(f"switched off by {DISABLE}=0")
+    if sys.byteorder != "little" or sys.platform == "win32":
+        raise NotBuiltError("not made for this kind of machine")
+    compiler = shutil.which(os.environ.get("CC", "")) or shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise NotBuiltError("there is no C compiler")
+    file = paths.cache_folder() / "native" / f"step-{_fingerprint(compiler)}.so"
+    if not file.exists():
+        _compile(compiler, file)
+    try:
+        return open_library(file)
+    except OSError as error:
+        raise NotBuiltError(f"it cannot be loaded ({error})") from error
+
+
+def _fingerprint(compiler: str) -> str:
+    """Changes with the sources, the compiler and the processor."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        digest.update((folder / name).read_bytes())
+    stat = Path(compiler).resolve().stat()
+    digest.update(repr((compiler, stat.st_size, stat.st_mtime_ns, FLAGS, _processor())).encode())
+    return digest.hexdigest()[:16]
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    facts = [line for line in text.splitlines() if line.startswith(("model name", "flags", "Features"))]
+    return "\n".join(sorted(set(facts)))
+
+
+def _compile(compiler: str, file: Path) -> None:
+    """Compile into place, whole or not at all."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+            made = Path(folder) / file.name
+            problem = ""
+            for tuning in (*TUNING, ""):
+                problem = _run(compiler, [*FLAGS, *filter(None, [tuning])], made)
+                if not problem:
+                    made.replace(file)
+                    return
+    except OSError as error:
+        raise NotBuiltError(f"it cannot be compiled ({error})") from error
+    raise NotBuiltError(f"it does not compile: {problem}")
+
+
+def _run(compiler: str, flags: list[str], out: Path) -> str:
+    """Compile once; an empty string, or what the compiler complained of first."""
+    source = Path(__file__).parent / "step.c"
+    command = [compiler, *flags, "-o", str(out), str(source), "-lm"]
+    try:
+        result = subprocess.run(  # noqa: S603  our own source, the user's own compiler, no shell
+            command, capture_output=True, text=True, errors="replace", timeout=COMPILE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return f"{compiler} took more than {COMPILE_SECONDS} s"
+    if result.returncode == 0:
+        return ""
+    lines = [line for line in result.stderr.splitlines() if "error" in line] or result.stderr.splitlines()
+    return lines[0][:200] if lines else f"{compiler} ended with status {result.returncode}"

@@ -1,0 +1,108 @@
+"""Weight matrices in the tiles that the native operator reads (`tiles.h`)."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chatterm.checkpoint.tensors import PackedWeight, Weight
+from chatterm.model.native.binding import ALIGNMENT, Matrix
+from chatterm.model.native.build import library
+
+LANES = 16
+_DENSE_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 30}
+"""GGUF's numbers for the plain types."""
+
+
+class Pool:
+    """Threads of the native operator."""
+
+    def __init__(self, threads: int) -> None:
+        """Start `threads` threads, the caller's own among them."""
+        self.handle = library().chatterm_pool(threads)
+        if not self.handle:
+            raise MemoryError("no memory for the native operator's threads")
+        self.threads: int = library().chatterm_threads(self.handle)
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            library().chatterm_end_pool(self.handle)
+
+
+class Tiles:
+    """One matrix W `(rows, columns)` and perhaps a bias, packed for the native operator.
+
+    Quantised blocks keep their numbers exactly, in about as many bytes.
+    """
+
+    def __init__(self, weight: Weight, bias: Tensor | None, pool: Pool) -> None:
+        """Pack a matrix.
+
+        Raises:
+            TypeError: no tile holds this type; see `fits`.
+        """
+        self.pool = pool
+        self.rows, self.columns = weight.shape
+        kind, data, row_bytes = _source(weight)
+        tile_kind = library().chatterm_kind(kind)
+        if tile_kind < 0:
+            raise TypeError(f"no tile holds {kind}")
+        size = library().chatterm_packed_bytes(tile_kind, self.rows, self.columns)
+        self._memory = np.zeros(size + ALIGNMENT, np.uint8)
+        start = self._memory.ctypes.data
+        start += -start % ALIGNMENT
+        address = data.data_ptr() if isinstance(data, Tensor) else data.ctypes.data
+        library().chatterm_pack(kind, address, row_bytes, self.rows, self.columns, start)
+        self.matrix = Matrix(tile_kind, self.rows, self.columns, 0, start, None)
+        self._bias: Tensor | None = None
+        if bias is not None:
+            self._bias = torch.nn.functional.pad(bias.float(), (0, -self.rows % LANES)).contiguous()
+            self.matrix.bias = self._bias.data_ptr()
+
+    @property
+    def bias(self) -> Tensor | None:
+        """`(rows,)` float32."""
+        return None if self._bias is None else self._bias[: self.rows]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory taken."""
+        return self._memory.nbytes
+
+    def times(self, x: Tensor) -> Tensor:
+        """W x + b for one contiguous float32 vector `(columns,)`; `(rows,)`."""
+        y = torch.empty(self.rows + -self.rows % LANES)
+        library().chatterm_multiply(self.pool.handle, ctypes.byref(self.matrix), x.data_ptr(), y.data_ptr())
+        return y[: self.rows]
+
+    def expand(self, out: Tensor) -> Tensor:
+        """W as numbers, written to `out` `(rows, columns)`, contiguous float32 or bfloat16."""
+        wide = out.dtype == torch.float32
+        library().chatterm_expand(self.pool.handle, ctypes.byref(self.matrix), out.data_ptr(), int(wide))
+        return out
+
+    def look_up(self, rows: Tensor) -> Tensor:
+        """Some rows `(T,)` int64 of W; `(T, columns)` float32."""
+        rows = rows.contiguous()
+        out = torch.empty(rows.numel(), self.columns)
+        library().chatterm_rows(ctypes.byref(self.matrix), rows.data_ptr(), rows.numel(), out.data_ptr())
+        return out
+
+
+def fits(weight: Weight) -> bool:
+    """Whether tiles can hold this weight exactly."""
+    if isinstance(weight, PackedWeight):
+        return bool(library().chatterm_kind(int(weight.type)) >= 0)
+    return weight.dtype in _DENSE_TYPES
+
+
+def _source(weight: Weight) -> tuple[int, Tensor | np.ndarray[tuple[int, ...], np.dtype[np.uint8]], int]:
+    """GGUF's number of the type, the rows in memory, and the bytes from one to the next."""
+    if isinstance(weight, PackedWeight):
+        blocks = np.ascontiguousarray(weight.blocks).reshape(weight.shape[0], -1)
+        return int(weight.type), blocks, blocks.strides[0]
+    weight = weight.contiguous()
+    return _DENSE_TYPES[weight.dtype], weight, weight.shape[1] * weight.element_size()
