@@ -107,11 +107,11 @@ def _surround(backend: tokenizers.Tokenizer, model: SentencePieceModel) -> None:
         steps.append(normalizers.Precompiled(model.character_map))
     if model.removes_extra_spaces:
         steps += [normalizers.Strip(left=True, right=True), normalizers.Replace(Regex(" {2,}"), " ")]
-        if model.adds_space:  # where spaces stay as they are, the tokenizer itself puts one before a text
-            steps.append(normalizers.Prepend(SPACE))
     if steps:
         backend.normalizer = normalizers.Sequence(steps)
-    backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="never", split=False)
+    # Where spaces stay as they are, the tokenizer itself puts one before a text, also before another space.
+    scheme = "first" if model.adds_space and model.removes_extra_spaces else "never"
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme=scheme, split=False)
     decoding = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
     backend.decoder = decoders.Sequence(
         [*decoding, decoders.Strip(" ", 1, 0)] if model.adds_space else decoding

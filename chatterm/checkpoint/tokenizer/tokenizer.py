@@ -107,15 +107,29 @@ class Tokenizer:
     def _encode(self, text: str, *, special: bool) -> list[TokenSpan]:
         self._backend.encode_special_tokens = not special
         text = _SURROGATE.sub("\ufffd", text)
-        shift = int(
+        begin = self._blank_start(text)
+        space = int(
             self._prepends_space and text != "" and not self._begins_with_added(text, special=special)
         )
-        encoding = self._backend.encode(" " * shift + text, add_special_tokens=False)
+        encoding = self._backend.encode(" " * space + text[begin:], add_special_tokens=False)
         spans = [
-            TokenSpan(id_, max(0, start - shift), end - shift)
+            TokenSpan(id_, max(0, start + begin - space), end + begin - space)
             for id_, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
         ]
         return spans if special or self._protected.isdisjoint(encoding.ids) else self._cut(text, spans)
+
+    def _blank_start(self, text: str) -> int:
+        """How many characters at the start of `text` come to nothing in a vocabulary that strips texts.
+
+        The pre-tokenizer looks at offsets to know the first word, so they have to go before.
+        """
+        normalizer = self._backend.normalizer
+        if normalizer is None or normalizer.normalize_str(" ") != "":
+            return 0
+        count = 0
+        while count < len(text) and normalizer.normalize_str(text[count]) == "":
+            count += 1
+        return count
 
     def _begins_with_added(self, text: str, *, special: bool) -> bool:
         """Whether the text begins with an added token, which takes no space before it."""
