@@ -1,0 +1,99 @@
+"""Weights in tiles are the same numbers, and a product with them is the product."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+from torch import Tensor
+
+from chatterm.checkpoint.tensors import PackedWeight, Weight, dense
+from chatterm.model.native.build import NotBuiltError, library
+from chatterm.model.native.tiles import Pool, Tiles, fits
+
+try:
+    library()
+except NotBuiltError as error:
+    pytest.skip(f"no native operator here: {error}", allow_module_level=True)
+
+HALVES = {  # where the half-precision scales of a block are
+    "Q4_0": (0,), "Q4_1": (0, 2), "Q5_0": (0,), "Q5_1": (0, 2), "Q8_0": (0,),
+    "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,),
+}  # fmt: skip
+ROWS = (16, 40)
+THREADS = (1, 2)
+
+
+def random_blocks(name: str, rows: int, columns: int, seed: int) -> PackedWeight:
+    """Any bytes are valid blocks; only the scales are kept from being huge or not numbers."""
+    kind = GGMLQuantizationType[name]
+    size, block_bytes = GGML_QUANT_SIZES[kind]
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (rows, columns // size, block_bytes), dtype=np.uint8)
+    for place in HALVES[name]:
+        scales = rng.normal(0, 0.01, (rows, columns // size)).astype(np.float16)
+        scales.flat[:4] = (0.0, -0.0, 6e-8, -3e-6)  # zeros and subnormals too
+        blocks[..., place : place + 2] = scales.view(np.uint8).reshape(rows, -1, 2)
+    return PackedWeight(kind, blocks.reshape(rows, -1), (rows, columns))
+
+
+def weights(rows: int) -> dict[str, Weight]:
+    generator = torch.Generator().manual_seed(rows)
+    plain = torch.randn(rows, 512, generator=generator)
+    packed = {name: random_blocks(name, rows, 512, rows) for name in HALVES}
+    odd = torch.randn(rows, 37, generator=generator)
+    return packed | {
+        "F32": plain, "F16": plain.half(), "BF16": plain.bfloat16(), "F32 odd": odd, "BF16 odd": odd.bfloat16(),
+    }  # fmt: skip
+
+
+NAMES = list(weights(16))
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("name", NAMES)
+def test_tiles_hold_the_same_numbers(name: str, rows: int) -> None:
+    weight = weights(rows)[name]
+    assert fits(weight)
+    tiles = Tiles(weight, None, Pool(2))
+    expected = dense(weight).float()
+    got = tiles.expand(torch.empty(expected.shape))
+    torch.testing.assert_close(got, expected, rtol=2e-6, atol=1e-9)
+    narrow = tiles.expand(torch.empty(expected.shape, dtype=torch.bfloat16))
+    assert torch.equal(narrow, got.bfloat16())
+    some = torch.tensor([rows - 1, 0, 3])
+    assert torch.equal(tiles.look_up(some), got[some])
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_product_with_tiles_is_the_product(name: str, threads: int) -> None:
+    weight = weights(40)[name]
+    matrix = dense(weight).double()
+    x = torch.randn(matrix.shape[1], generator=torch.Generator().manual_seed(1))
+    bias = torch.randn(40, generator=torch.Generator().manual_seed(2))
+    got: Tensor = Tiles(weight, bias, Pool(threads)).times(x).double()
+    expected = matrix @ x.double() + bias.double()
+    scale = (matrix.abs() @ x.double().abs()) + bias.double().abs()
+    assert ((got - expected).abs() / scale).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["Q4_1", "Q8_0"])
+def test_packed_weights_stay_as_small_as_their_blocks(name: str) -> None:
+    weight = random_blocks(name, 1024, 1024, 0)
+    assert Tiles(weight, None, Pool(1)).nbytes < 1.05 * weight.nbytes
+
+
+def test_what_does_not_fit_is_known() -> None:
+    blocks = np.zeros((16, 66), np.uint8)
+    assert not fits(PackedWeight(GGMLQuantizationType.IQ2_XXS, blocks, (16, 256)))
+    assert not fits(torch.zeros(16, 32, dtype=torch.float64))
+
+
+def test_many_rounds_of_work_on_many_threads_agree() -> None:
+    weight = torch.randn(333, 64, generator=torch.Generator().manual_seed(0))
+    tiles = Tiles(weight, None, Pool(7))
+    x = torch.randn(64, generator=torch.Generator().manual_seed(1))
+    first = tiles.times(x)
+    assert all(torch.equal(tiles.times(x), first) for _ in range(3000))
