@@ -120,6 +120,19 @@ class ChatSession:
         return reply.tokens[-1].distribution.position + 1 if reply.tokens else len(reply.prompt)
 
     @property
+    def context_left(self) -> int | None:
+        """Tokens of the window that are free; None without a model."""
+        return self.info.context - self.context_used if self.info is not None else None
+
+    async def count(self, text: str) -> int | None:
+        """How many tokens a text is; None where nobody can tell now."""
+        engine = self.engines.engine
+        try:
+            return len((await engine.tokenize(text)).tokens) if engine is not None else None
+        except (EngineError, EngineDiedError):
+            return None
+
+    @property
     def tokens_per_second(self) -> float | None:
         """Of the running reply, else of the last one."""
         if self.live is not None:
@@ -285,7 +298,12 @@ class ChatSession:
             if otherwise:
                 self.tell(otherwise)
             return
-        self._show([self._known.get(turn.number or 0, turn) for turn in turns])
+        for place, turn in enumerate(turns):
+            known = self._known.get(turn.number or 0)
+            if known is not None:
+                known.sibling, known.siblings = turn.sibling, turn.siblings
+                turns[place] = known
+        self._show(turns)
 
     def _show(self, turns: list[Turn]) -> None:
         self.turns = turns

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.timer import Timer
 
 from chatterm.errors import UserError
 from chatterm.tui import keys, messages
@@ -33,7 +34,7 @@ NARROW = 100
 """Columns below which the panel is shown only on demand."""
 
 COUNT_DELAY = 0.15
-"""Seconds of quiet after which a written message is counted in tokens."""
+"""Seconds of quiet after which a message that is being written is counted in tokens."""
 
 TEMPERATURE_HINT = ("alt+↑↓", "temperature", "parameters")
 
@@ -64,6 +65,7 @@ class ChatScreen(Screen[None]):
         self._wants_panel: bool | None = None if panel else False  # None: wherever there is room
         self._drawn = 0  # tokens of the live reply that are on the screen
         self._look_is_old = True
+        self._counting: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Controls, conversation and panel, input, status, keys."""
@@ -225,6 +227,22 @@ class ChatScreen(Screen[None]):
     def _submitted(self, event: messages.Submitted) -> None:
         self._leave_tokens()
         self.session.send(event.text)
+
+    @on(Composer.Changed)
+    def _edited(self) -> None:
+        if self._counting is not None:
+            self._counting.stop()
+        self._counting = self.set_timer(COUNT_DELAY, self._count)
+
+    def _count(self) -> None:
+        self.run_worker(self._count_tokens(), group="count", exclusive=True, exit_on_error=True)
+
+    async def _count_tokens(self) -> None:
+        composer = self.query_one(Composer)
+        text = composer.text.strip()
+        tokens = await self.session.count(text) if text else None
+        if composer.text.strip() == text:
+            composer.count(tokens, self.session.context_left)
 
     @on(messages.ExampleChosen)
     def _example_chosen(self, event: messages.ExampleChosen) -> None:

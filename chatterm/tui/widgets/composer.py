@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import BindingType
-from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import TextArea
 
@@ -45,9 +44,6 @@ class Composer(TextArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("message")
 
-    class Edited(Message):
-        """The text changed."""
-
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(
             id=id,
@@ -62,9 +58,12 @@ class Composer(TextArea):
         self._draft = ""
         self._sending: Timer | None = None
 
-    def count(self, tokens: int | None) -> None:
-        """Show how many tokens the text is; None while that is not known."""
-        self.border_subtitle = "" if tokens is None else f"{tokens} token{'' if tokens == 1 else 's'}"
+    def count(self, tokens: int | None, room: int | None = None) -> None:
+        """Show how many tokens the text is, and whether `room` tokens are too few; None while not known."""
+        words = "" if tokens is None else f"{tokens} token{'' if tokens == 1 else 's'}"
+        if tokens is not None and room is not None and tokens > room:
+            words += f", more than the {max(0, room)} that are left of the context window"
+        self.border_subtitle = words
 
     def remember(self, texts: list[str]) -> None:
         """Take messages that were sent into the history."""
@@ -77,7 +76,7 @@ class Composer(TextArea):
         self.move_cursor(self.document.end)
 
     async def _on_key(self, event: events.Key) -> None:
-        """Enter is taken in its turn among the other keys, and not as a priority binding: that overtakes them."""
+        """Enter is taken in its turn among the other keys; as a priority binding it would overtake them."""
         if event.key == "enter":
             event.stop()
             event.prevent_default()

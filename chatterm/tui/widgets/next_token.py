@@ -227,7 +227,7 @@ class NextTokenPanel(Widget):
         ]
         of = f" of {bars.count(self._vocabulary)}" if self._vocabulary else ""
         return [
-            f"rank {token.rank} · model {bars.percent(math.exp(token.logprob)).strip()} · "
+            f"rank {token.rank} · p {bars.percent(math.exp(token.logprob)).strip()} · "
             f"surprise {max(0.0, -token.logprob):.2f} nats",
             f"entropy {distribution.entropy:.2f} nats · drawn at T {token.temperature:.2f}",
             f"kept {bars.count(distribution.kept)}{of} · "

@@ -148,7 +148,7 @@ class Transcript(ScrollView, can_focus=True):
             self._to_end()
 
     def _to_end(self) -> None:
-        self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+        self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
 
     def _refresh_from(self, first: int, end: int) -> None:
         top = max(0, first - round(self.scroll_y))

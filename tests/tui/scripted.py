@@ -1,0 +1,360 @@
+"""An engine without a model: a small made-up vocabulary, real softmax, a script of replies.
+
+It keeps to the `LocalEngine` protocol, so that the interface cannot tell it from the real one. Everything is
+a function of (script, position), so that a screenshot is the same each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import zlib
+from collections.abc import AsyncIterator
+
+from chatterm.engine.client import EngineDiedError, EngineError
+from chatterm.engine.messages import (
+    Candidate,
+    Chat,
+    Discovered,
+    Distribution,
+    Finished,
+    FoundCheckpoint,
+    LoadOptions,
+    ModelInfo,
+    Predicted,
+    Progress,
+    PromptToken,
+    Removal,
+    Rendered,
+    Started,
+    Timing,
+    TokenEvent,
+    Tokenized,
+    Tokens,
+)
+from chatterm.sampling import SamplingParameters
+
+WORDS = (
+    " the", " its", " a", " our", "The", "苹果", "是", "水果", "。", "\n", "\n\n", " sea", " ocean",
+    "'s", " mirror", ",", " reflecting", " beauty", " of", " waves", " light", ".", " deep", " blue",
+    " quiet", " song", " salt", " wind", " moon", " tide", " and", " calls", " home", " to", " all",
+    " who", " listen", "<0xE4>", "<|im_end|>",
+)  # fmt: skip
+HAIKU = [
+    "The", " ocean", "'s", " mirror", ",", "\n",
+    " reflecting", " the", " beauty", " of", "\n",
+    " the", " deep", " blue", " moon", ".",
+]  # fmt: skip
+CHINESE = ["苹果", "是", "水果", "。"]
+
+
+def info(name: str = "Scripted-135M", context: int = 256) -> ModelInfo:
+    return ModelInfo(
+        name=name,
+        path=f"/models/{name}.gguf",
+        format="gguf",
+        family="llama",
+        parameters=134_515_008,
+        quantisation="Q4_1",
+        computation="int4 · bfloat16",
+        device="cpu",
+        file_bytes=98_362_432,
+        layers=30,
+        heads=9,
+        vocabulary=len(WORDS),
+        trained_context=context,
+        context=context,
+        is_chat=True,
+        sampling=SamplingParameters(),
+        sampling_source="chatterm defaults",
+        exact=False,
+    )
+
+
+class Knobs:
+    """What a test does to the engine."""
+
+    def __init__(self) -> None:
+        self.replies: list[list[str]] = [HAIKU]
+        self.delay = 0.0
+        self.hold_at: int | None = None  # token before which the reply waits for `go`
+        self.go = asyncio.Event()
+        self.die_at: int | None = None  # token before which the engine dies
+        self.die_on_load = False
+        self.load_error: str | None = None
+        self.load_gate: asyncio.Event | None = None
+        self.fetch_error: str | None = None
+        self.fetch_progress: list[Progress] = []
+        self.fetch_gate: asyncio.Event | None = None
+        self.generate_error: str | None = None
+        self.thinking = False
+        self.notices: tuple[str, ...] = ()
+        self.context = 256
+        self.found: tuple[FoundCheckpoint, ...] = FOUND
+        self.available_bytes = 4_000_000_000
+        self.started: list[ScriptedEngine] = []
+        self.chats: list[Chat] = []
+        self.predictions: list[tuple[Tokens, SamplingParameters]] = []
+
+    async def start(self) -> ScriptedEngine:
+        engine = ScriptedEngine(self)
+        self.started.append(engine)
+        return engine
+
+
+def _found(name: str, **more: object) -> FoundCheckpoint:
+    values = {
+        "name": name,
+        "path": f"/models/{name}.gguf",
+        "source": "models/",
+        "format": "gguf",
+        "file_bytes": 98_362_432,
+        "family": "llama",
+        "parameters": 134_515_008,
+        "quantisation": "Q4_1",
+        "trained_context": 8192,
+        "is_chat": True,
+        "memory_bytes": 220_000_000,
+    }
+    return FoundCheckpoint(**{**values, **more})
+
+
+FOUND = (
+    _found("Scripted-135M"),
+    _found(
+        "Scripted-1B",
+        source="Hugging Face cache",
+        format="safetensors",
+        file_bytes=2_400_000_000,
+        parameters=1_200_000_000,
+        quantisation="bfloat16",
+        memory_bytes=2_900_000_000,
+        family="qwen3",
+    ),
+    _found(
+        "Scripted-70B",
+        source="Ollama",
+        file_bytes=40_000_000_000,
+        parameters=70_000_000_000,
+        quantisation="Q4_K_M",
+        memory_bytes=43_000_000_000,
+    ),
+    _found(
+        "mixture-8x7B",
+        family="mixtral",
+        parameters=None,
+        quantisation=None,
+        memory_bytes=None,
+        problem="mixtral is a mixture of experts, which chatterm cannot run yet.",
+    ),
+)
+
+
+def logits(position: int, script: str | None) -> list[float]:
+    """Scores of all words at a position; the scripted word is high, but not always the highest."""
+    noise = [(zlib.crc32(f"{position}:{number}".encode()) % 1000) / 170 for number in range(len(WORDS))]
+    if script is not None:
+        number = WORDS.index(script)
+        noise[number] = 4.6 + (zlib.crc32(f"lift{position}".encode()) % 1000) / 250
+    return noise
+
+
+def softmax(scores: list[float]) -> list[float]:
+    top = max(scores)
+    powers = [math.exp(score - top) for score in scores]
+    total = math.fsum(powers)
+    return [power / total for power in powers]
+
+
+def distribution(
+    position: int, script: str | None, sampling: SamplingParameters, count: int, also: tuple[int, ...] = ()
+) -> Distribution:
+    scores = logits(position, script)
+    model = softmax(scores)
+    ranked = sorted(range(len(WORDS)), key=lambda number: -model[number])
+    removed_by: dict[int, str] = {}
+    alive = list(ranked)
+
+    def cut(step: str, keep: int) -> None:
+        nonlocal alive
+        removed_by.update(dict.fromkeys(alive[max(1, keep) :], step))
+        alive = alive[: max(1, keep)]
+
+    if sampling.top_k:
+        cut("top_k", sampling.top_k)
+    if sampling.top_p < 1:
+        total, keep = 0.0, 0
+        for number in alive:
+            total, keep = total + model[number], keep + 1
+            if total >= sampling.top_p:
+                break
+        cut("top_p", keep)
+    if sampling.min_p > 0:
+        cut("min_p", sum(model[number] >= sampling.min_p * model[ranked[0]] for number in alive))
+    if sampling.temperature == 0:
+        cut("temperature", 1)
+        drawn = [1.0]
+    else:
+        drawn = softmax([scores[number] / sampling.temperature for number in alive])
+    sampled = dict(zip(alive, drawn, strict=True))
+    steps = [step for step in ("top_k", "top_p", "min_p", "temperature") if step in removed_by.values()]
+    shown = [*ranked[:count], *(n for n in also if n not in ranked[:count])]
+    return Distribution(
+        position=position,
+        entropy=-math.fsum(p * math.log(p) for p in model),
+        kept=len(alive),
+        removed=tuple(
+            Removal(
+                s,
+                sum(v == s for v in removed_by.values()),
+                math.fsum(model[n] for n, v in removed_by.items() if v == s),
+            )
+            for s in steps
+        ),
+        candidates=tuple(
+            Candidate(
+                n, WORDS[n], math.log(model[n]), ranked.index(n) + 1, sampled.get(n, 0.0), removed_by.get(n)
+            )
+            for n in shown
+        ),
+    )
+
+
+class ScriptedEngine:
+    def __init__(self, knobs: Knobs) -> None:
+        self.knobs = knobs
+        self.info: ModelInfo | None = None
+        self.alive = True
+        self.closed = False
+
+    async def load(self, path: str, options: LoadOptions | None = None, on_progress=None) -> ModelInfo:
+        if on_progress is not None:
+            on_progress(Progress(request=1, what="reading tensors", done=90, total=272, unit="tensors"))
+        if self.knobs.load_gate is not None:
+            await self.knobs.load_gate.wait()
+        if self.knobs.die_on_load:
+            self.alive = False
+            raise EngineDiedError("The engine was killed, most likely because memory ran out.")
+        if self.knobs.load_error is not None:
+            raise EngineError(self.knobs.load_error)
+        name = path.rsplit("/", 1)[-1].removesuffix(".gguf")
+        self.info = info(name if name != "default" else "Scripted-135M", self.knobs.context)
+        return self.info
+
+    def generate(self, prompt, sampling, *, max_tokens=None, stop=(), candidates=10):
+        assert isinstance(prompt, Chat)
+        self.knobs.chats.append(prompt)
+        return ScriptedReply(self, prompt, sampling, candidates)
+
+    async def predict(self, prompt, sampling, *, candidates=10, also=()) -> Predicted:
+        self._check()
+        assert isinstance(prompt, Tokens)
+        self.knobs.predictions.append((prompt, sampling))
+        position = len(prompt.ids)
+        script = next((WORDS[n] for n in also), None)
+        return Predicted(
+            request=1,
+            prompt=prompt.ids,
+            distribution=distribution(position, script, sampling, candidates, also),
+        )
+
+    async def tokenize(self, text: str) -> Tokenized:
+        self._check()
+        words = text.split(" ")
+        return Tokenized(request=1, tokens=tuple(PromptToken(n, w, 0, 0) for n, w in enumerate(words) if w))
+
+    async def render(self, chat: Chat) -> Rendered:
+        self._check()
+        return Rendered(request=1, text="", tokens=())
+
+    async def discover(self, folders=()) -> Discovered:
+        return Discovered(request=1, checkpoints=self.knobs.found, available_bytes=self.knobs.available_bytes)
+
+    async def fetch(self, name: str, on_progress=None) -> str:
+        for progress in self.knobs.fetch_progress:
+            on_progress(progress)
+        if self.knobs.fetch_gate is not None:
+            await self.knobs.fetch_gate.wait()
+        if self.knobs.fetch_error is not None:
+            raise EngineError(self.knobs.fetch_error)
+        return f"/models/{name}.gguf"
+
+    async def close(self) -> None:
+        self.alive = False
+        self.closed = True
+
+    def _check(self) -> None:
+        if not self.alive:
+            raise EngineDiedError("The engine was killed, most likely because memory ran out.")
+
+
+class ScriptedReply:
+    def __init__(
+        self, engine: ScriptedEngine, prompt: Chat, sampling: SamplingParameters, count: int
+    ) -> None:
+        self.engine = engine
+        self.prompt = prompt
+        self.sampling = sampling
+        self.count = count
+        self.stopped = False
+        self.steered: list[SamplingParameters] = []
+
+    def steer(self, sampling: SamplingParameters) -> None:
+        self.sampling = sampling
+        self.steered.append(sampling)
+
+    def stop(self) -> None:
+        self.stopped = True
+        self.engine.knobs.go.set()
+
+    async def __aiter__(self) -> AsyncIterator[object]:
+        knobs = self.engine.knobs
+        self.engine._check()
+        if knobs.generate_error is not None:
+            raise EngineError(knobs.generate_error)
+        knobs.replies = knobs.replies[1:] + knobs.replies[:1]
+        script = knobs.replies[-1]
+        length = 20 + sum(len(m.content.split()) for m in self.prompt.messages)
+        yield Started(
+            request=1, prompt=tuple(range(length)), reused=0, notices=knobs.notices, thinking=knobs.thinking
+        )
+        reason = "end"
+        for index, word in enumerate(script):
+            if index == knobs.hold_at:
+                await knobs.go.wait()
+            if index == knobs.die_at:
+                self.engine.alive = False
+            self.engine._check()
+            await asyncio.sleep(knobs.delay)
+            if self.stopped:
+                reason = "stopped"
+                break
+            if length + index >= knobs.context:
+                reason = "context"
+                break
+            yield self._token(length + index, word)
+        timing = Timing(
+            prompt_tokens=length,
+            reused_tokens=0,
+            generated_tokens=index + 1,
+            first_token=0.2,
+            prefill=0.2,
+            decode=index / 60,
+        )
+        yield Finished(request=1, reason=reason, text="", timing=timing)
+
+    def _token(self, position: int, word: str) -> TokenEvent:
+        number = WORDS.index(word)
+        sampling = self.sampling
+        found = distribution(position, word, sampling, self.count, (number,))
+        drawn = next(c for c in found.candidates if c.id == number)
+        return TokenEvent(
+            request=1,
+            id=number,
+            text=word,
+            logprob=drawn.logprob,
+            rank=drawn.rank,
+            sampled=drawn.sampled,
+            distribution=found,
+            temperature=sampling.temperature,
+        )
