@@ -15,8 +15,10 @@ PartKind = Literal["thinking", "answer"]
 class StopMatcher:
     """Finds the first stop string in streamed text.
 
-    Text that could still become a stop string is held back; everything before it is let through at once. Of
-    several that begin at the same place the longest that is there wins nothing: all end the text there.
+    Text that could still become a stop string is held back; everything before it is let through at once.
+
+    Attributes:
+        found: the stop string that ended the text, or None.
     """
 
     def __init__(self, stop: Iterable[str]) -> None:
