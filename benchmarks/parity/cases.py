@@ -84,7 +84,7 @@ _GEMMA2 = {"sliding_window": WINDOW, "query_pre_attn_scalar": 24}
 _TIGHT = {"query_pre_attn_scalar": 16, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0}
 _GEMMA3_LINEAR = _GEMMA3 | {"query_pre_attn_scalar": 16, "rope_parameters": _PER_LAYER}
 _NOPE_WINDOW = {"no_rope_layer_interval": 2, "use_sliding_window": True, "sliding_window": WINDOW}
-_COHERE2 = {"sliding_window": WINDOW, "num_hidden_layers": 5}
+_COHERE2 = {"sliding_window": WINDOW, "logit_scale": 0.8, "num_hidden_layers": 5}
 _UNTIED_WINDOW = {"sliding_window": WINDOW, "tie_word_embeddings": False}
 
 CASES: tuple[Case, ...] = (
@@ -159,9 +159,9 @@ CASES: tuple[Case, ...] = (
     Case("stablelm", "sequential"),
     Case("stablelm", "parallel, biases", {"use_parallel_residual": True, "use_qkv_bias": True}, style="old"),
     Case("stablelm", "query and key norms", {"qk_layernorm": True, "partial_rotary_factor": 0.5}),
-    Case("cohere", "tied"),
-    Case("cohere", "query and key norms", {"use_qk_norm": True, "logit_scale": 0.3}, style="old"),
-    Case("cohere", "biases", {"attention_bias": True}),
+    Case("cohere", "tied", {"logit_scale": 0.8}),
+    Case("cohere", "query and key norms", {"use_qk_norm": True, "logit_scale": 0.7}, style="old"),
+    Case("cohere", "biases", {"attention_bias": True, "logit_scale": 0.8}),
     Case("cohere2", "windows, full layers without rotary", _COHERE2),
     Case("cohere2", "windows, full layers without rotary", _COHERE2, style="old"),
     Case("falcon", "one key"),

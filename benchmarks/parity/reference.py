@@ -19,6 +19,8 @@ _UNNAMED = {
 }
 """Keys of the common sizes that a family does not have."""
 
+_NORM_EPS = ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon")
+
 
 def make_model(case: Case, seed: int = 0) -> nn.Module:
     """The random model of a case, float32, with weights large enough that every part matters."""
@@ -29,6 +31,9 @@ def make_model(case: Case, seed: int = 0) -> nn.Module:
     if case.rope is not None:
         options["rope_parameters"] = {"rope_theta": 10_000.0, **case.rope}
     config = AutoConfig.for_model(case.family, **options)
+    for name in _NORM_EPS:
+        if hasattr(config, name):
+            setattr(config, name, 3e-3)  # large enough to matter
     torch.manual_seed(seed)
     model: nn.Module = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
     with torch.no_grad():

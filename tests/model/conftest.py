@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.parity import reference
 from benchmarks.parity.cases import CASES
-from chatterm.checkpoint.open import open_checkpoint
+from chatterm.checkpoint.open import Checkpoint, open_checkpoint
 from chatterm.model.decoder import Decoder
 from chatterm.model.load import load_decoder
 
@@ -43,17 +43,23 @@ def quiet_transformers() -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_decoder(tmp_path_factory, quiet_transformers) -> Callable[[str], Decoder]:
-    """The decoder of a case of the parity table, by its name; each is made once."""
+def tiny_checkpoint(tmp_path_factory, quiet_transformers) -> Callable[[str], Checkpoint]:
+    """The checkpoint of a case of the parity table, by its name; each is made once."""
 
     @cache
-    def load(name: str) -> Decoder:
+    def make(name: str) -> Checkpoint:
         (case,) = [case for case in CASES if case.name == name]
         folder = tmp_path_factory.mktemp("tiny")
         reference.save(case, reference.make_model(case), folder)
-        return load_decoder(open_checkpoint(folder))
+        return open_checkpoint(folder)
 
-    return load
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_decoder(tiny_checkpoint) -> Callable[[str], Decoder]:
+    """The decoder of such a checkpoint, in float32; each is loaded once."""
+    return cache(lambda name: load_decoder(tiny_checkpoint(name)))
 
 
 @pytest.fixture(scope="session")

@@ -143,7 +143,7 @@ FAMILIES = (
         _FALCON,
         _FALCON_GGUF,
         {"norm_eps": 1e-5, "hidden_act": "gelu", "tie_word_embeddings": True},
-        {},
+        {"max_position_embeddings": 2048},  # the first Falcons leave it out
         {"multi_query": False},
     ),
 )
