@@ -15,6 +15,9 @@ from torch import Tensor
 
 from chatterm.checkpoint.architecture import Architecture
 
+FIRST = 512
+"""Positions for which memory is taken at first."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -37,9 +40,9 @@ class Cache:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        shape = (architecture.layers, architecture.kv_heads, capacity, architecture.head_size)
-        # uninitialised: the operating system provides the memory only as it is written
+        shape = (architecture.layers, architecture.kv_heads, min(capacity, FIRST), architecture.head_size)
         self.keys = torch.empty(shape, device=device, dtype=dtype)
+        """`(layers, kv_heads, allocated, head_size)`; replaced by a larger one as the text grows."""
         self.values = torch.empty(shape, device=device, dtype=dtype)
         self.tokens = torch.empty(capacity, device=device, dtype=torch.int64)
         self.capacity = capacity
@@ -67,6 +70,7 @@ class Cache:
         count = tokens.shape[0]
         if count > self.free:
             raise ValueError(f"{count} tokens do not fit: {self.length} of {self.capacity} are taken")
+        self._reserve(self.length + count)
         self.tokens[self.length : self.length + count] = tokens
         self.rotated_at[self.length :] = [rotated_at] * count
         self._incoming = count
@@ -139,6 +143,20 @@ class Cache:
             self.capacity, self.replayed_at = capacity, None
             self.length, self.regime, self.rotated_at = before
             self.keys[:, :, place], self.values[:, :, place], self.tokens[place] = kept
+
+    def _reserve(self, positions: int) -> None:
+        """Make room for that many positions; at least twice as many as before, so that it happens seldom."""
+        allocated = self.keys.shape[2]
+        if positions <= allocated:
+            return
+        size = min(self.capacity, max(positions, 2 * allocated))
+        # ordinary tensors even if the caller is in inference mode, so that anybody may write to them later
+        with torch.inference_mode(False), torch.no_grad():
+            for name in ("keys", "values"):
+                old = getattr(self, name)
+                new = old.new_empty((*old.shape[:2], size, old.shape[3]))
+                new[:, :, : self.length] = old[:, :, : self.length]
+                setattr(self, name, new)
 
     def _span(self, window: int | None, *, whole: bool) -> Span:
         key = window if not whole else -1 if window is None else -1 - window

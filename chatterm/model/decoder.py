@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.errors import UserError
 from chatterm.model.block import Block
 from chatterm.model.cache import Cache
 from chatterm.model.linear import Linear
+from chatterm.model.native.step import NativeStep, native_step
 from chatterm.model.norm import Norm
-from chatterm.model.rotary import RotaryTable, regime
+from chatterm.model.rotary import RotaryTable, Turn, regime
 from chatterm.model.taps import Taps
 
 
@@ -23,17 +23,31 @@ class Decoder(nn.Module):
         self,
         architecture: Architecture,
         *,
-        embedding: nn.Parameter,
+        embedding: Linear,
         positions: nn.Parameter | None,
         blocks: list[Block],
         final_norm: Norm,
         unembedding: Linear,
         context: int,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> None:
-        """`context` is how many tokens a cache holds unless told otherwise."""
+        """Put together by `chatterm.model.load`.
+
+        Args:
+            architecture: what it is made of.
+            embedding: its rows are the tokens' vectors; the same object as `unembedding` where they are tied.
+            positions: learned ones, `(context, width)`.
+            blocks: in order.
+            final_norm: before the unembedding.
+            unembedding: residual stream → logits.
+            context: how many tokens a cache holds unless told otherwise.
+            device: where it computes.
+            dtype: of the residual stream; norms, rotary and logits are float32 throughout.
+        """
         super().__init__()
         self.architecture = architecture
-        self.context = context
+        self.context, self.device, self.dtype = context, device, dtype
         self.embedding, self.positions = embedding, positions
         self.blocks = nn.ModuleList(blocks)
         self.final_norm, self.unembedding = final_norm, unembedding
@@ -42,16 +56,11 @@ class Decoder(nn.Module):
             None if rotary is None else RotaryTable(rotary, self.device) for rotary in self._rotaries
         ]
         self._kinds = [self._rotaries.index(layer.rotary) for layer in architecture.layer_options]
+        self._native = native_step(self)
 
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-        return self.embedding.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the residual stream; norms, rotary and logits are float32 throughout."""
-        return self.embedding.dtype
+    def rotary_kind(self, layer: int) -> int:
+        """Index of a layer's rotation among those that differ."""
+        return self._kinds[layer]
 
     def new_cache(self, context: int | None = None) -> Cache:
         """An empty cache for `context` tokens (default: the decoder's own).
@@ -89,6 +98,9 @@ class Decoder(nn.Module):
         tokens = tokens.to(self.device)
         length = cache.length + tokens.shape[0] if cache.replayed_at is None else cache.replayed_at
         self._keep_rotation(cache, length, taps)
+        if self._native is not None and taps is None and tokens.shape[0] == 1:
+            logits = self._single(self._native, tokens, cache, length)
+            return logits if last_only else logits[None]
         x = self._blocks(tokens, cache, length, taps)
         logits = self.unembed(x[-1:] if last_only else x)
         if taps is not None:
@@ -97,7 +109,7 @@ class Decoder(nn.Module):
 
     def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
         """What enters the first block, `(T, width)`, for tokens at positions `start` …"""
-        x = functional.embedding(tokens, self.embedding)
+        x = self.embedding.look_up(tokens).to(self.dtype)
         if self.architecture.embedding_scale != 1.0:
             x = x * self.architecture.embedding_scale
         if self.positions is not None:
@@ -119,9 +131,7 @@ class Decoder(nn.Module):
     def _blocks(self, tokens: Tensor, cache: Cache, length: int, taps: Taps | None) -> Tensor:
         start = cache.length
         cache.begin(tokens, length)
-        turns = [
-            None if table is None else table.turn(start, tokens.shape[0], length) for table in self._tables
-        ]
+        turns = self._turns(start, tokens.shape[0], length)
         x = self.embed(tokens, start)
         if taps is not None:
             x = taps("embedding", None, x)
@@ -129,6 +139,18 @@ class Decoder(nn.Module):
             x = block(x, cache, turns[kind], taps)
         cache.finish()
         return x
+
+    def _single(self, native: NativeStep, tokens: Tensor, cache: Cache, length: int) -> Tensor:
+        """One token `(1,)` by the native operator: float32 logits `(vocabulary,)`."""
+        start = cache.length
+        cache.begin(tokens, length)
+        logits = native(int(tokens), start, cache.keys, cache.values, self._turns(start, 1, length))
+        cache.finish()
+        return logits
+
+    def _turns(self, start: int, count: int, length: int) -> list[Turn | None]:
+        """The rotations of the new positions, one for each kind of layer."""
+        return [None if table is None else table.turn(start, count, length) for table in self._tables]
 
     def _keep_rotation(self, cache: Cache, length: int, taps: Taps | None) -> None:
         """Read the cached tokens anew where the longer (or cut) text has other rotary frequencies."""

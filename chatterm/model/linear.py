@@ -16,6 +16,7 @@ class Linear(nn.Module):
 
     in_features: int
     out_features: int
+    bias: Tensor | None
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -24,6 +25,10 @@ class Linear(nn.Module):
     @abstractmethod
     def dense(self) -> Tensor:
         """The matrix W as numbers, `(out_features, in_features)`; made anew where it is kept packed."""
+
+    @abstractmethod
+    def look_up(self, rows: Tensor) -> Tensor:
+        """Some rows of W, for `(T,)` int64 indices: `(T, in_features)`. An embedding is a matrix used so."""
 
 
 class DenseLinear(Linear):
@@ -42,6 +47,10 @@ class DenseLinear(Linear):
     def dense(self) -> Tensor:
         """The matrix itself, not a copy."""
         return self.weight
+
+    def look_up(self, rows: Tensor) -> Tensor:
+        """Some rows of W."""
+        return functional.embedding(rows, self.weight)
 
 
 def make_linear(

@@ -13,8 +13,11 @@ from chatterm.model.attention import Attention
 from chatterm.model.block import Block
 from chatterm.model.decoder import Decoder
 from chatterm.model.feed_forward import FeedForward
-from chatterm.model.linear import DenseLinear, Linear, make_linear
+from chatterm.model.linear import Linear, make_linear
+from chatterm.model.native.build import NotBuiltError, library
+from chatterm.model.native.tiles import Pool, Tiles, fits
 from chatterm.model.norm import Norm
+from chatterm.model.tiled import TiledLinear
 
 
 def load_decoder(
@@ -23,23 +26,48 @@ def load_decoder(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     context: int | None = None,
+    threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Decoder:
     """Load all weights.
+
+    On a CPU in float32 they stay packed, in tiles of the native operator, if that can be built here and all
+    of them fit; else they become plain numbers of `dtype`.
 
     Args:
         checkpoint: from `open_checkpoint`.
         device: where to compute.
         dtype: of weights and residual stream; float32 is exact.
         context: tokens a cache holds by default; None = what the checkpoint was made for.
+        threads: of the native operator; None = as many as torch uses, 0 = do without it.
         progress: called with (parameters read, parameters in all) after each.
 
     Raises:
         UserError: a weight cannot be decoded.
     """
-    return _Loader(checkpoint, torch.device(device), dtype, progress or (lambda done, total: None)).load(
-        context
-    )
+    pool = _native_pool(checkpoint, torch.device(device), dtype, threads)
+    tell = progress or (lambda done, total: None)
+    return _Loader(checkpoint, torch.device(device), dtype, pool, tell).load(context)
+
+
+def _native_pool(
+    checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, threads: int | None
+) -> Pool | None:
+    """Threads of the native operator, or None where it cannot serve this checkpoint."""
+    if threads == 0 or device.type != "cpu" or dtype != torch.float32:
+        return None
+    try:
+        library()
+    except NotBuiltError:
+        return None
+    matrices = [name for name, part in checkpoint.layout.items() if len(part.shape) == 2 and _is_matrix(name)]
+    if not all(fits(read_weight(checkpoint, name)) for name in matrices):
+        return None
+    return Pool(threads or torch.get_num_threads())
+
+
+def _is_matrix(name: str) -> bool:
+    return name.endswith(".weight") and "norm" not in name and name != "positions.weight"
 
 
 class _Loader:
@@ -48,17 +76,19 @@ class _Loader:
         checkpoint: Checkpoint,
         device: torch.device,
         dtype: torch.dtype,
+        pool: Pool | None,
         progress: Callable[[int, int], None],
     ) -> None:
         self.checkpoint = checkpoint
         self.architecture = checkpoint.architecture
         self.device, self.dtype = device, dtype
+        self.pool = pool
         self.progress = progress
         self.done = 0
 
     def load(self, context: int | None) -> Decoder:
         a = self.architecture
-        embedding = self.plain("embedding.weight")
+        embedding = self.linear("embedding")
         positions = self.plain("positions.weight") if a.learned_positions else None
         blocks = [self.block(layer) for layer in range(a.layers)]
         return Decoder(
@@ -67,8 +97,10 @@ class _Loader:
             positions=positions,
             blocks=blocks,
             final_norm=self.norm("final_norm"),
-            unembedding=DenseLinear(embedding) if a.tied else self.linear("unembedding"),
+            unembedding=embedding if a.tied else self.linear("unembedding"),
             context=a.context if context is None else context,
+            device=self.device,
+            dtype=self.dtype,
         ).eval()
 
     def block(self, layer: int) -> Block:
@@ -113,7 +145,12 @@ class _Loader:
                 else torch.zeros(layout[f"{name}.weight"].shape[0])
                 for name in names
             ]
-        layer = make_linear(weights, biases, dtype=self.dtype, device=self.device)
+        layer: Linear
+        if self.pool is None:
+            layer = make_linear(weights, biases, dtype=self.dtype, device=self.device)
+        else:
+            each: list[Tensor | None] = [*biases] if biases else [None] * len(weights)
+            layer = TiledLinear([Tiles(*pair, self.pool) for pair in zip(weights, each, strict=True)])
         self.count(sum(f"{name}.{kind}" in layout for name in names for kind in ("weight", "bias")))
         return layer
 

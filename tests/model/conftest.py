@@ -58,8 +58,8 @@ def tiny_checkpoint(tmp_path_factory, quiet_transformers) -> Callable[[str], Che
 
 @pytest.fixture(scope="session")
 def tiny_decoder(tiny_checkpoint) -> Callable[[str], Decoder]:
-    """The decoder of such a checkpoint, in float32; each is loaded once."""
-    return cache(lambda name: load_decoder(tiny_checkpoint(name)))
+    """The decoder of such a checkpoint, in float32 and in torch alone; each is loaded once."""
+    return cache(lambda name: load_decoder(tiny_checkpoint(name), threads=0))
 
 
 @pytest.fixture(scope="session")

@@ -118,6 +118,20 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tiny_decoder):
         pass
 
 
+def test_memory_is_taken_as_the_text_grows_and_nothing_is_lost(tiny_decoder, monkeypatch):
+    decoder = tiny_decoder("gemma3_text, windows, two rotary bases")
+    whole = decoder(TOKENS, decoder.new_cache(48))
+    monkeypatch.setattr("chatterm.model.cache.FIRST", 3)
+    cache = decoder.new_cache(48)
+    sizes = []
+    with torch.inference_mode():
+        for token in TOKENS[:-1]:
+            decoder(token.view(1), cache)
+            sizes.append(cache.keys.shape[2])
+    assert sorted(set(sizes)) == [3, 6, 12, 24, 48]
+    assert distance(decoder(TOKENS[-1:], cache), whole) < 1e-4  # outside of inference mode
+
+
 def test_learned_positions_bound_the_context(tiny_decoder):
     decoder = tiny_decoder("gpt2, tied")
     assert decoder.new_cache().capacity == 128

@@ -1,0 +1,165 @@
+"""The native operator for one decoder: a token in, logits out."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, get_args
+
+import torch
+from torch import Tensor
+
+from chatterm.checkpoint.architecture import Activation, NormKind, QueryKeyNorm
+from chatterm.model.native.binding import Layer, Matrix, Model, Norm, Step
+from chatterm.model.native.build import library
+from chatterm.model.norm import Norm as NormModule
+from chatterm.model.rotary import Turn
+from chatterm.model.tiled import TiledLinear
+
+if TYPE_CHECKING:
+    from chatterm.model.block import Block
+    from chatterm.model.decoder import Decoder
+
+_LANES = 16
+
+
+class NativeStep:
+    """The structures that `step.c` reads. They point into the decoder's own tensors, which it keeps alive."""
+
+    def __init__(self, decoder: Decoder, embedding: TiledLinear, unembedding: TiledLinear) -> None:
+        self._decoder = decoder
+        a = decoder.architecture
+        self._layers = (Layer * a.layers)()
+        for layer, block in zip(self._layers, decoder.blocks, strict=True):
+            _fill_layer(layer, block, decoder)  # type: ignore[arg-type]
+        rotaries = [options.rotary for options in a.layer_options if options.rotary is not None]
+        self._model = Model(
+            layers=a.layers,
+            width=a.width,
+            heads=a.heads,
+            kv_heads=a.kv_heads,
+            head_size=a.head_size,
+            ffn_width=a.ffn_width,
+            vocabulary=a.vocabulary,
+            rotary_dimensions=rotaries[0].dimensions if rotaries else 0,
+            norm_kind=get_args(NormKind).index(a.norm),
+            activation=get_args(Activation).index(a.activation),
+            gated=a.gated,
+            parallel=a.parallel,
+            shared_norm=a.shared_norm,
+            query_key_norm=0
+            if a.query_key_norm is None
+            else 1 + get_args(QueryKeyNorm).index(a.query_key_norm),
+            norm_eps=a.norm_eps,
+            attention_soft_cap=a.attention_soft_cap or 0.0,
+            logit_soft_cap=a.logit_soft_cap or 0.0,
+            embedding_scale=a.embedding_scale,
+            residual_scale=a.residual_scale,
+            logit_scale=a.logit_scale,
+            embedding=embedding.parts[0].matrix,
+            unembedding=unembedding.parts[0].matrix,
+            final_norm=_norm(decoder.final_norm),
+            positions=None if decoder.positions is None else decoder.positions.data_ptr(),
+            layer=self._layers,
+        )
+        self._pool = embedding.parts[0].pool
+        self._engine: int | None = None
+        self._capacity = 0
+        self._padded = a.vocabulary + -a.vocabulary % _LANES
+
+    def __call__(
+        self, token: int, position: int, keys: Tensor, values: Tensor, turns: Sequence[Turn | None]
+    ) -> Tensor:
+        """Decode one token.
+
+        Args:
+            token: its id.
+            position: where it stands; the cache holds the positions before it.
+            keys: the cache, `(layers, kv_heads, capacity, head_size)` float32; position is written.
+            values: likewise.
+            turns: the rotation of this position for each kind of layer.
+
+        Returns:
+            Float32 logits `(vocabulary,)`.
+        """
+        capacity = keys.shape[2]
+        self._reserve(capacity)
+        kinds = len(turns)
+        cosines, sines = (ctypes.c_void_p * kinds)(), (ctypes.c_void_p * kinds)()
+        for kind, turn in enumerate(turns):
+            if turn is not None:
+                cosines[kind], sines[kind] = turn.cos.data_ptr(), turn.sin.data_ptr()
+        logits = torch.empty(self._padded)
+        step = Step(
+            token,
+            position,
+            capacity,
+            0,
+            keys.data_ptr(),
+            values.data_ptr(),
+            cosines,
+            sines,
+            logits.data_ptr(),
+        )
+        library().chatterm_step(self._engine, ctypes.byref(step))
+        return logits[: self._model.vocabulary]
+
+    def _reserve(self, capacity: int) -> None:
+        """Scratch memory for that many positions."""
+        if capacity <= self._capacity and self._engine is not None:
+            return
+        self._release()
+        self._engine = library().chatterm_engine(ctypes.byref(self._model), self._pool.handle, capacity)
+        if not self._engine:
+            raise MemoryError("no memory for the native operator")
+        self._capacity = capacity
+
+    def _release(self) -> None:
+        if self._engine:
+            library().chatterm_end_engine(self._engine)
+        self._engine = None
+
+    def __del__(self) -> None:
+        if getattr(self, "_engine", None):
+            self._release()
+
+
+def native_step(decoder: Decoder) -> NativeStep | None:
+    """The operator for a decoder, or None where some weight is not in tiles."""
+    linears = [module for module in decoder.modules() if hasattr(module, "out_features")]
+    embedding, unembedding = decoder.embedding, decoder.unembedding
+    if not all(isinstance(linear, TiledLinear) for linear in linears):
+        return None
+    assert isinstance(embedding, TiledLinear) and isinstance(unembedding, TiledLinear)
+    return NativeStep(decoder, embedding, unembedding)
+
+
+def _fill_layer(layer: Layer, block: Block, decoder: Decoder) -> None:
+    options = decoder.architecture.layer_options[block.layer]
+    layer.queries, layer.keys, layer.values = _matrices(block.attention.qkv)
+    (layer.output,) = _matrices(block.attention.output)
+    *gate, layer.up = _matrices(block.feed_forward.up)
+    if gate:
+        (layer.gate,) = gate
+    (layer.down,) = _matrices(block.feed_forward.down)
+    layer.attention_norm = _norm(block.attention_norm)
+    layer.ffn_norm = _norm(block.ffn_norm)
+    layer.attention_output_norm = _norm(block.attention_output_norm)
+    layer.ffn_output_norm = _norm(block.ffn_output_norm)
+    layer.query_norm = _norm(block.attention.query_norm)
+    layer.key_norm = _norm(block.attention.key_norm)
+    layer.rotary = -1 if options.rotary is None else decoder.rotary_kind(block.layer)
+    layer.window = options.window or 0
+    layer.attention_scale = options.attention_scale
+
+
+def _matrices(linear: object) -> list[Matrix]:
+    assert isinstance(linear, TiledLinear)
+    return [part.matrix for part in linear.parts]
+
+
+def _norm(norm: NormModule | None) -> Norm:
+    if norm is None:
+        return Norm(None, None)
+    assert norm.weight.is_contiguous()
+    return Norm(norm.weight.data_ptr(), None if norm.bias is None else norm.bias.data_ptr())
