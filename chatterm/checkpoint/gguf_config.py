@@ -58,6 +58,7 @@ def gguf_config(file: GGUFFile, architecture: str) -> dict[str, Any]:
     # what config.json states and GGUF shows by the presence of tensors
     config["use_qk_norm"] = config["qk_layernorm"] = "blk.0.attn_q_norm.weight" in file.tensors
     config["new_decoder_architecture"] = "blk.0.attn_norm_2.weight" in file.tensors
+    _add_window_pattern(config, file.metadata.get(f"{architecture}.attention.sliding_window_pattern"))
     _add_partial_rotary(config, file.metadata.get(f"{architecture}.rope.dimension_count"))
     if scaling := _rope_scaling(file, architecture):
         config["rope_scaling"] = scaling
@@ -69,6 +70,14 @@ def _same_everywhere(values: list[Any], what: str) -> Any:
     if not values or any(value != values[0] for value in values):
         raise UserError(f"{what} differs from layer to layer, which no supported family has.")
     return values[0]
+
+
+def _add_window_pattern(config: dict[str, Any], pattern: object) -> None:
+    """Newer files say which layers are windowed: one flag for each, or every how-manieth is not."""
+    if isinstance(pattern, list):
+        config["layer_types"] = ["sliding_attention" if short else "full_attention" for short in pattern]
+    elif pattern is not None:
+        config["sliding_window_pattern"] = pattern
 
 
 def _add_partial_rotary(config: dict[str, Any], dimensions: object) -> None:

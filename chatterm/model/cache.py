@@ -41,10 +41,12 @@ class Cache:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         shape = (architecture.layers, architecture.kv_heads, min(capacity, FIRST), architecture.head_size)
-        self.keys = torch.empty(shape, device=device, dtype=dtype)
-        """`(layers, kv_heads, allocated, head_size)`; replaced by a larger one as the text grows."""
-        self.values = torch.empty(shape, device=device, dtype=dtype)
-        self.tokens = torch.empty(capacity, device=device, dtype=torch.int64)
+        # ordinary tensors even if the caller is in inference mode, so that anybody may write to them later
+        with torch.inference_mode(False):
+            self.keys = torch.empty(shape, device=device, dtype=dtype)
+            """`(layers, kv_heads, allocated, head_size)`; replaced by a larger one as the text grows."""
+            self.values = torch.empty(shape, device=device, dtype=dtype)
+            self.tokens = torch.empty(capacity, device=device, dtype=torch.int64)
         self.capacity = capacity
         self.length = 0
         self.regime: tuple[int, ...] | None = None
@@ -150,7 +152,6 @@ class Cache:
         if positions <= allocated:
             return
         size = min(self.capacity, max(positions, 2 * allocated))
-        # ordinary tensors even if the caller is in inference mode, so that anybody may write to them later
         with torch.inference_mode(False), torch.no_grad():
             for name in ("keys", "values"):
                 old = getattr(self, name)

@@ -262,7 +262,13 @@ def test_weights_of_integers_are_refused_when_read(tmp_path):
 # --- GGUF -----------------------------------------------------------------------------------------------
 
 
-def write_gguf(path: Path, architecture: str = "llama", kind: str = "model", **metadata: Any) -> Path:
+def write_gguf(
+    path: Path,
+    architecture: str = "llama",
+    kind: str = "model",
+    extra: dict[str, np.ndarray] | None = None,
+    **metadata: Any,
+) -> Path:
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_type(kind)
     values = {
@@ -287,6 +293,8 @@ def write_gguf(path: Path, architecture: str = "llama", kind: str = "model", **m
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2)
     for name, array in weights().items():
         writer.add_tensor(names.get_name(name, (".weight",)), array)
+    for name, array in (extra or {}).items():
+        writer.add_tensor(name, array)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -322,6 +330,28 @@ def test_a_gguf_file_says_what_it_is(tmp_path):
 def test_gguf_refusals_are_one_clear_sentence(tmp_path, options, sentence):
     with pytest.raises(UserError, match=sentence):
         open_checkpoint(write_gguf(tmp_path / "x.gguf", **options))
+
+
+def test_a_gguf_file_may_say_which_layers_are_windowed(tmp_path):
+    from chatterm.checkpoint.gguf_config import gguf_config
+
+    for value, key, expected in [
+        ([True, False], "layer_types", ["sliding_attention", "full_attention"]),
+        (5, "sliding_window_pattern", 5),
+    ]:
+        file = open_checkpoint(
+            write_gguf(tmp_path / "x.gguf", **{"attention.sliding_window_pattern": value})
+        ).gguf
+        assert gguf_config(file, "llama")[key] == expected
+
+
+def test_the_image_side_of_a_gguf_file_is_passed_over(tmp_path):
+    path = write_gguf(tmp_path / "x.gguf", extra={"v.blk.0.attn_q.weight": np.ones((4, 4), np.float32)})
+    assert open_checkpoint(path).parameters == sum(int(np.prod(shape)) for shape in SHAPES.values())
+    with pytest.raises(UserError, match="1 tensors that have no place"):
+        open_checkpoint(
+            write_gguf(tmp_path / "y.gguf", extra={"blk.0.ffn_gate_exps": np.ones(4, np.float32)})
+        )
 
 
 def test_a_gguf_file_holds_exactly_the_weights_of_its_folder(tmp_path):

@@ -44,6 +44,7 @@ GGUF_SLOTS: Mapping[str, str] = {
 }
 _NO_PARAMETERS = (r".*rotary_emb\.inv_freq", r".*\.masked_bias")
 _GGUF_NO_PARAMETERS = (
+    r"(v|a|mm)\..*",  # the image or audio side that some files carry along; text does not pass through it
     r"rope_freqs\.weight",
     r"rope_factors_(long|short)\.weight",
     r"blk\.\d+\.attn_rot_embd\.weight",
