@@ -24,7 +24,8 @@ SYSTEM_FOLDED = (
     "This model's chat template takes no system prompt, so it was put in front of your first message."
 )
 TURNS_FOLDED = (
-    "This model's chat template wants you and the model to take turns, so messages in a row were joined."
+    "This model's chat template wants you and the model to take turns, beginning with you, so messages in a "
+    "row were joined or an empty one was added."
 )
 
 
