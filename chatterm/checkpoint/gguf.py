@@ -29,6 +29,8 @@ MAX_ARRAY_DEPTH = 4
 MIN_KEY_VALUE_BYTES = 8 + 4 + 1  # key length, type, a one-byte value
 MIN_TENSOR_INFO_BYTES = 8 + 4 + 4 + 8  # name length, dimension count, type, offset
 DEFAULT_ALIGNMENT = 32
+LONG_ARRAY = 4096
+"""Arrays of at least that many items are skipped by `arrays=False`; per-layer settings are shorter."""
 
 _STRING, _ARRAY = 8, 9
 _SCALARS: dict[int, struct.Struct] = {
@@ -86,7 +88,7 @@ def read_gguf(path: Path | str, *, arrays: bool = True) -> GGUFFile:
 
     Args:
         path: a `.gguf` file.
-        arrays: with False, metadata arrays (vocabulary, merges, scores) are skipped, which is faster.
+        arrays: with False, long metadata arrays (vocabulary, merges, scores) are skipped, which is faster.
 
     Raises:
         UserError: the file is not a GGUF file that this program reads, is damaged, or a part is missing.
@@ -233,18 +235,23 @@ class _Header:
             return self.string_array(self.count(claimed, 8, "strings in a list"))
         length = self.count(claimed, 12, "lists in a list")
         values = [self.value(item, depth) for _ in range(length)]
-        return values if self.keep_arrays else _SKIPPED
+        return values if self.keeps(length) else _SKIPPED
+
+    def keeps(self, length: int) -> bool:
+        """Whether an array of that length is wanted."""
+        return self.keep_arrays or length < LONG_ARRAY
 
     def scalar_array(self, form: struct.Struct, claimed: int) -> Any:
         length = self.count(claimed, form.size, "numbers in a list")
         start, self.at = self.at, self.at + length * form.size
-        if not self.keep_arrays:
+        if not self.keeps(length):
             return _SKIPPED
         return np.frombuffer(self.data, np.dtype(form.format), length, start).tolist()
 
     def string_array(self, length: int) -> Any:
         """The hot loop: a vocabulary has up to a few hundred thousand entries."""
         data, size, at = self.data, self.size, self.at
+        keep = self.keeps(length)
         unpack: Callable[[mmap.mmap, int], tuple[int]] = struct.Struct("<Q").unpack_from
         values: list[str] = []
         decode = partial(str, encoding="utf-8", errors="surrogateescape")
@@ -253,11 +260,11 @@ class _Header:
             at += 8
             if count > size - at:
                 raise UserError(f"{self.path} has a string longer than the file; it is damaged.")
-            if self.keep_arrays:
+            if keep:
                 values.append(decode(data[at : at + count]))
             at += count
         self.at = at
-        return values if self.keep_arrays else _SKIPPED
+        return values if keep else _SKIPPED
 
     def tensors(self, count: int, metadata: dict[str, Any]) -> dict[str, GGUFTensor]:
         alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)

@@ -76,8 +76,13 @@ class Checkpoint:
         return _file_type(self.gguf, notable) or "/".join(notable)
 
 
-def open_checkpoint(path: Path | str) -> Checkpoint:
+def open_checkpoint(path: Path | str, *, vocabulary: bool = True) -> Checkpoint:
     """Understand the checkpoint at `path`: a GGUF file (any part of a split one) or a Hugging Face folder.
+
+    Args:
+        path: of the checkpoint.
+        vocabulary: with False, a GGUF file's token lists stay unread, which makes looking at many files fast;
+            no tokenizer can be made from the result.
 
     Raises:
         UserError: it is not there, damaged, or of a kind that does not load; the sentence says which.
@@ -96,7 +101,7 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
             f"{path} holds weights only; pass its folder, {path.parent}, with config.json beside it."
         )
     elif path.is_file():
-        checkpoint = _open_gguf(path)
+        checkpoint = _open_gguf(path, vocabulary=vocabulary)
     else:
         raise UserError(
             f"{path} does not exist; pass a GGUF file or a folder with config.json and safetensors."
@@ -105,8 +110,8 @@ def open_checkpoint(path: Path | str) -> Checkpoint:
     return checkpoint
 
 
-def _open_gguf(path: Path) -> Checkpoint:
-    file = read_gguf(path)
+def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
+    file = read_gguf(path, arrays=vocabulary)
     refuse_gguf(file.metadata, str(path))
     kind = str(file.metadata["general.architecture"])
     family = BY_GGUF_ARCHITECTURE[kind]
