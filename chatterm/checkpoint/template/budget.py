@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 MAX_STEPS = 2_000_000  # loop iterations and calls
@@ -76,3 +78,21 @@ class Budget:
             raise BudgetError("it grows without bound")
         self._weights[id(value)] = (value, total)
         return total
+
+
+_current: ContextVar[Budget | None] = ContextVar("budget", default=None)
+
+
+@contextmanager
+def rendering() -> Iterator[None]:
+    """Gives the template that is compiled or rendered inside a fresh budget."""
+    token = _current.set(Budget())
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> Budget:
+    """The budget of the rendering under way; a fresh one outside."""
+    return _current.get() or Budget()

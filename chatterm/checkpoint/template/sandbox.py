@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import BuiltinMethodType, MethodType
 from typing import Any
@@ -23,25 +21,21 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from chatterm.checkpoint.template.budget import MAX_STRING, Budget, BudgetError
+from chatterm.checkpoint.template.bounds import (
+    MAX_WIDTH,
+    bounded_filter,
+    built,
+    check_method,
+    check_operator,
+    counted,
+    joined,
+    weighed_output,
+)
+from chatterm.checkpoint.template.budget import MAX_STRING, BudgetError, current
 
-_budget: ContextVar[Budget] = ContextVar("budget")
 # Names with a space: no template can write them.
 _COUNTED, _JOINED, _BUILT = "counted iteration", "bounded join", "weighed literal"
-_PERCENT = re.compile(r"%(?:\([^)]*\))?[-#0 +]*(\*|\d+)?(?:\.(\*|\d+))?")
-_MAX_WIDTH = 10_000
 _CALL_STEPS = 10  # a call costs about as much as ten turns of a loop
-_PADDING = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs"})
-
-
-@contextmanager
-def rendering() -> Iterator[Budget]:
-    """Gives templates that are rendered inside a fresh budget."""
-    token = _budget.set(budget := Budget())
-    try:
-        yield budget
-    finally:
-        _budget.reset(token)
 
 
 class ChatEnvironment(ImmutableSandboxedEnvironment):
@@ -54,11 +48,11 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=[_Generation, jinja2.ext.loopcontrols],
-            finalize=_weighed_output,
+            finalize=weighed_output,
         )
-        self.filters = {name: _bounded_filter(name, filter_) for name, filter_ in self.filters.items()}
+        self.filters = {name: bounded_filter(name, filter_) for name, filter_ in self.filters.items()}
         self.filters["tojson"] = _tojson
-        self.filters.update({_COUNTED: _counted, _JOINED: _joined, _BUILT: _built})
+        self.filters.update({_COUNTED: counted, _JOINED: joined, _BUILT: built})
         self.globals.pop("lipsum", None)
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = _strftime_now
@@ -72,24 +66,20 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
     def concat(parts: Iterable[str]) -> str:
         """Joins the output of a template, a macro or a block."""
         parts = list(parts)
-        _spend_characters(sum(map(len, parts)))
+        current().characters(sum(map(len, parts)))
         return "".join(parts)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Runs an operator that can make its result much larger than its operands."""
-        budget = _budget.get(None)
-        if budget is not None:
-            _check_operator(budget, operator, left, right)
+        check_operator(current(), operator, left, right)
         return super().call_binop(context, operator, left, right)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         """Calls a function, macro or method."""
-        budget = _budget.get(None)
-        if budget is None:
-            return super().call(__context, __obj, *args, **kwargs)
+        budget = current()
         budget.step(_CALL_STEPS)
         if isinstance(__obj, BuiltinMethodType) and isinstance(__obj.__self__, str):
-            _check_method(budget, __obj.__self__, __obj.__name__, args)
+            check_method(budget, __obj.__self__, __obj.__name__, args)
         result = super().call(__context, __obj, *args, **kwargs)
         if isinstance(result, str):
             budget.characters(len(result))
@@ -132,10 +122,10 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         if any(
-            int(number) > _MAX_WIDTH for number in re.findall(r"\d+", format_spec)[:8] if len(number) < 20
+            int(number) > MAX_WIDTH for number in re.findall(r"\d+", format_spec)[:8] if len(number) < 20
         ) or (re.search(r"\d{20}", format_spec)):
             raise BudgetError("it grows without bound")
-        _spend_weight(value)
+        current().weight(value)
         result: str = super().format_field(value, format_spec)
         return result
 
@@ -175,7 +165,8 @@ def _tojson(
 ) -> str:
     """Plain JSON; Jinja's own filter would escape characters of HTML."""
     width = len(indent) if isinstance(indent, str) else indent or 0
-    _spend_characters(_spend_weight(value) * (min(width, MAX_STRING) + 1))
+    budget = current()
+    budget.characters(budget.weight(value) * (min(width, MAX_STRING) + 1))
     return json.dumps(
         value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
     )
@@ -245,132 +236,3 @@ class _Instrument(jinja2.visitor.NodeTransformer):
     def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:  # noqa: N802
         self.generic_visit(node)
         return _through(_BUILT, node)
-
-
-def _spend_characters(count: int) -> None:
-    if (budget := _budget.get(None)) is not None:
-        budget.characters(count)
-
-
-def _spend_weight(value: Any) -> int:
-    budget = _budget.get(None)
-    return 0 if budget is None else budget.weight(value)
-
-
-def _weighed_output(value: Any) -> Any:
-    """Jinja calls this with everything that `{{ … }}` prints."""
-    if not isinstance(value, str):
-        _spend_characters(_spend_weight(value))
-    return value
-
-
-def _counted(values: Any) -> Any:
-    budget = _budget.get(None)
-    return values if budget is None else budget.iterate(values)
-
-
-def _joined(values: list[Any]) -> str:
-    for value in values:
-        _spend_weight(value)
-    texts = list(map(str, values))
-    _spend_characters(sum(map(len, texts)))
-    return "".join(texts)
-
-
-def _built(value: Any) -> Any:
-    _spend_weight(value)
-    return value
-
-
-def _check_operator(budget: Budget, operator: str, left: Any, right: Any) -> None:
-    if isinstance(left, bool) or isinstance(right, bool):
-        left, right = (int(side) if isinstance(side, bool) else side for side in (left, right))
-    if operator == "+":
-        if isinstance(left, str) and isinstance(right, str):
-            budget.characters(len(left) + len(right))
-        elif isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
-            budget.step(len(left) + len(right))
-            budget.characters(budget.weight(left) + budget.weight(right))
-    elif operator == "%" and isinstance(left, str):
-        _check_percent(budget, left, right)
-    elif operator == "*":
-        for many, count in ((left, right), (right, left)):
-            if isinstance(count, int) and isinstance(many, (str, list, tuple)):
-                budget.characters(budget.weight(many) * max(count, 0))
-        if isinstance(left, int) and isinstance(right, int):
-            budget.bits(left.bit_length() + right.bit_length())
-    elif operator == "**" and isinstance(left, int) and isinstance(right, int):
-        budget.bits(left.bit_length() * abs(right))
-
-
-def _check_percent(budget: Budget, text: str, values: Any) -> None:
-    widths = [number for match in _PERCENT.finditer(text) for number in match.groups() if number]
-    if any(number == "*" or len(number) > 5 or int(number) > _MAX_WIDTH for number in widths):
-        raise BudgetError("it grows without bound")
-    budget.characters(len(text) + sum(map(int, widths)) + text.count("%") * budget.weight(values))
-
-
-def _check_method(budget: Budget, text: str, name: str, args: Sequence[Any]) -> None:
-    """Refuses calls of a string's methods whose result would be far too long."""
-    if name in _PADDING:
-        width = args[0] if args and isinstance(args[0], int) else 8
-        budget.characters(max(width, 0) * (1 + text.count("\t") if name == "expandtabs" else 1))
-    elif name == "join" and args:
-        budget.characters(_joined_length(budget, text, args[0]))
-    elif name == "replace" and len(args) >= 2:
-        budget.characters(_replaced_length(text, args[0], args[1]))
-    elif name == "translate" and args:
-        budget.characters(len(text) * budget.weight(args[0]))
-
-
-def _joined_length(budget: Budget, separator: str, values: Any) -> int:
-    if not isinstance(values, (list, tuple, dict, set, frozenset, str)):
-        return 0  # an iterator: what it makes is counted where it is made
-    return budget.weight(values) + len(separator) * len(values)
-
-
-def _replaced_length(text: str, old: Any, new: Any) -> int:
-    count = text.count(str(old)) if str(old) else len(text) + 1
-    return len(text) + count * len(str(new))
-
-
-def _bounded_filter(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """`filter_` with its work counted before and its text after."""
-    from functools import wraps
-
-    position = 1 if getattr(filter_, "jinja_pass_arg", None) is not None else 0
-
-    @wraps(filter_)
-    def bounded(*args: Any, **kwargs: Any) -> Any:
-        budget = _budget.get(None)
-        if budget is None or len(args) <= position:
-            return filter_(*args, **kwargs)
-        budget.step()
-        given = [*args[position + 1 :], *kwargs.values()]
-        _check_filter(budget, name, args[position], given)
-        result = filter_(*args, **kwargs)
-        if isinstance(result, str):
-            budget.characters(len(result))
-        return result
-
-    return bounded
-
-
-def _check_filter(budget: Budget, name: str, value: Any, given: Sequence[Any]) -> None:
-    numbers = [number for number in given if isinstance(number, int)]
-    if name in ("center", "indent", "batch", "slice", "wordwrap"):
-        if any(number > _MAX_WIDTH for number in numbers):
-            raise BudgetError("it grows without bound")
-        if name == "indent":
-            width = max([*numbers, *(len(part) for part in given if isinstance(part, str)), 4])
-            budget.characters(str(value).count("\n") * width)
-    elif name == "join":
-        values = list(value) if not isinstance(value, (str, list, tuple, dict)) else value
-        separator = next((part for part in given if isinstance(part, str)), "")
-        budget.characters(_joined_length(budget, separator, values))
-    elif name == "replace" and len(given) >= 2:
-        budget.characters(_replaced_length(str(value), given[0], given[1]))
-    elif name == "format":
-        _check_percent(budget, str(value), list(given))
-    elif name in ("string", "pprint", "escape", "e", "forceescape", "urlencode", "xmlattr", "sum", "list"):
-        budget.characters(budget.weight(value))

@@ -7,10 +7,10 @@ from typing import Any
 
 import jinja2
 
-from chatterm.checkpoint.template.budget import BudgetError
+from chatterm.checkpoint.template.budget import BudgetError, rendering
 from chatterm.checkpoint.template.folding import render_folding
 from chatterm.checkpoint.template.messages import ChatMessage, Rendered, TemplateRefusedError, Turn
-from chatterm.checkpoint.template.sandbox import ChatEnvironment, rendering
+from chatterm.checkpoint.template.sandbox import ChatEnvironment
 from chatterm.checkpoint.thinking import ThinkingMarkers
 from chatterm.errors import UserError
 

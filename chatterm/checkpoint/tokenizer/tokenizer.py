@@ -240,20 +240,22 @@ class Tokenizer:
         return found
 
     @cached_property
-    def _protected_names(self) -> dict[str, int]:
-        named = ((self._backend.id_to_token(token), token) for token in sorted(self._protected))
-        return {name: token for name, token in named if name}
+    def _first_characters(self) -> frozenset[str]:
+        names = filter(None, map(self._backend.id_to_token, self._protected))
+        return frozenset(name[0] for name in names)
 
     def find_control(self, text: str) -> list[TokenSpan]:
         """Where names of control tokens and thinking markers that are tokens stand in `text`, in order.
 
         The leftmost goes first, and of those that begin at one place the longest.
         """
-        present = sorted((name for name in self._protected_names if name in text), key=len, reverse=True)
-        if not present:
+        if self._first_characters.isdisjoint(text):
             return []
-        pattern = re.compile("|".join(map(re.escape, present)))
-        return [
-            TokenSpan(self._protected_names[match[0]], match.start(), match.end())
-            for match in pattern.finditer(text)
-        ]
+        found = []
+        for token, start, _ in self._encode(text, special=True):
+            if token in self._protected:
+                name = self._backend.id_to_token(token) or ""
+                begin = text.find(name, start)  # the span may hold white space that the token strips
+                if begin >= 0:
+                    found.append(TokenSpan(token, begin, begin + len(name)))
+        return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 import sentencepiece
+from tokenizers import Tokenizer as Backend
+from tokenizers import decoders, models, pre_tokenizers
 
 from chatterm.checkpoint.gguf import read_gguf
 from chatterm.checkpoint.tokenizer import Tokenizer, tokenizer_from_gguf
@@ -60,6 +63,29 @@ def default_metadata(default_model_path: Path) -> Mapping[str, Any]:
 def default_tokenizer(default_metadata: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer of the default model."""
     return tokenizer_from_gguf(default_metadata)
+
+
+@pytest.fixture(scope="session")
+def default_folder(default_metadata: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default model's vocabulary as a folder, with the pre-tokenizers of its authors' `tokenizer.json`."""
+    names, types = (default_metadata[f"tokenizer.ggml.{key}"] for key in ("tokens", "token_type"))
+    merges = [tuple(merge.split(" ")) for merge in default_metadata["tokenizer.ggml.merges"]]
+    backend = Backend(models.BPE(vocab={name: index for index, name in enumerate(names)}, merges=merges))
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens([name for name, kind in zip(names, types, strict=True) if kind == 3])
+    folder = tmp_path_factory.mktemp("smollm")
+    backend.save(str(folder / "tokenizer.json"))
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": "<|im_start|>",
+        "eos_token": "<|im_end|>",
+        "chat_template": default_metadata["tokenizer.chat_template"],
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer as Backend
-from tokenizers import decoders, models, pre_tokenizers
+from tokenizers import pre_tokenizers
 from transformers.tokenization_utils_base import generate_merges
 
 from chatterm.checkpoint.tokenizer import Tokenizer, tokenizer_from_folder, tokenizer_from_gguf
@@ -134,24 +134,9 @@ def _has_user_defined(tokenizer: Tokenizer, ids: list[int], text: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def default_pair(
-    default_metadata: Mapping[str, Any],
-    default_tokenizer: Tokenizer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[Tokenizer, Tokenizer]:
-    """SmolLM2's vocabulary from GGUF, and from a `tokenizer.json` with its authors' pre-tokenizers."""
-    backend = Backend(models.BPE(vocab=_tokens(default_metadata), merges=_merges(default_metadata)))
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    backend.decoder = decoders.ByteLevel()
-    types = default_metadata["tokenizer.ggml.token_type"]
-    names = default_metadata["tokenizer.ggml.tokens"]
-    backend.add_special_tokens([name for name, kind in zip(names, types, strict=True) if kind == 3])
-    folder = tmp_path_factory.mktemp("smollm")
-    backend.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text('{"bos_token": "<|im_start|>", "eos_token": "<|im_end|>"}')
-    return default_tokenizer, tokenizer_from_folder(folder)
+def default_pair(default_tokenizer: Tokenizer, default_folder: Path) -> tuple[Tokenizer, Tokenizer]:
+    """SmolLM2's vocabulary from GGUF and from `tokenizer.json`."""
+    return default_tokenizer, tokenizer_from_folder(default_folder)
 
 
 @few

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from chatterm.checkpoint.template import ChatTemplate, chat_template, encode_chat, template_in_gguf
+from chatterm.checkpoint.template import (
+    ChatTemplate,
+    chat_template,
+    encode_chat,
+    template_in_folder,
+    template_in_gguf,
+)
 from chatterm.checkpoint.template.messages import TemplateRefusedError, Turn
-from chatterm.checkpoint.tokenizer import Tokenizer
+from chatterm.checkpoint.tokenizer import Tokenizer, tokenizer_from_folder
 
 NAMES = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 USER, ASSISTANT, SYSTEM = "user", "assistant", "system"
@@ -88,3 +95,27 @@ def test_the_templates_of_vocabularies_encode_as_one_text(
         assert prompt.ids[-len(backend_ids) :] == backend_ids
         assert prompt.ids.count(tokenizer.bos_id) <= 1 or not tokenizer.adds_bos
         assert not tokenizer.adds_bos or prompt.ids[0] == tokenizer.bos_id
+
+
+@pytest.mark.parametrize("name", [name for name in CONVERSATIONS if name != "a thought"])
+def test_the_default_model_gets_the_ids_of_transformers(
+    name: str, default_folder: Path, default_tokenizer: Tokenizer, default_metadata: Mapping[str, Any]
+) -> None:
+    theirs = transformers.PreTrainedTokenizerFast.from_pretrained(default_folder)
+    from_folder, from_gguf = template_in_folder(default_folder), template_in_gguf(default_metadata)
+    assert from_folder is not None
+    assert from_gguf is not None
+    for tokenizer, found in (
+        (tokenizer_from_folder(default_folder), from_folder),
+        (default_tokenizer, from_gguf),
+    ):
+        template = chat_template(found, tokenizer)
+        for partial in (False, True):
+            turns = CONVERSATIONS[name] + ([PARTIAL] if partial else [])
+            expected = theirs.apply_chat_template(
+                [turn._asdict() for turn in turns],
+                add_generation_prompt=not partial,
+                continue_final_message=partial,
+                return_dict=False,
+            )
+            assert encode_chat(tokenizer, template, turns, continue_reply=partial).ids == expected

@@ -122,7 +122,7 @@ def test_a_refusal_is_given_in_the_templates_words() -> None:
         ),
         ("{{ 'a' ~ 1 ~ none ~ missing }}|{{ ['a', 'b'] | join(', ') }}", "a1None|a, b"),
         (
-            "{% for a in [1, 2]|map('string') %}{{ loop.index }}/{{ loop.length }}{{ a ~ loop.last }}{% endfor %}",
+            "{% for a in [1, 2]|map('abs') %}{{ loop.index }}/{{ loop.length ~ a ~ loop.last }}{% endfor %}",
             "1/21False2/22True",
         ),
         ("{% for k, v in {'x': 1}.items() %}{{ k }}{{ v }}{% else %}none{% endfor %}", "x1"),
