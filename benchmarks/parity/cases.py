@@ -87,7 +87,7 @@ _NOPE_WINDOW = {"no_rope_layer_interval": 2, "use_sliding_window": True, "slidin
 _COHERE2 = {"sliding_window": WINDOW, "logit_scale": 0.8, "num_hidden_layers": 5}
 _UNTIED_WINDOW = {"sliding_window": WINDOW, "tie_word_embeddings": False}
 
-CASES: tuple[Case, ...] = (
+_NAMED: tuple[Case, ...] = (
     Case("gpt2", "tied"),
     Case("gpt2", "untied, attention scaled by layer", _GPT2_UNTIED, gguf=False),
     Case("gpt2", "bare names, stray buffers", bare_names=True, stray=True),
@@ -171,3 +171,53 @@ CASES: tuple[Case, ...] = (
     Case("falcon", "as many keys, sequential", {"multi_query": False, "parallel_attn": False}, gguf=False),
 )
 # fmt: on
+
+_SCALINGS = {"linear": _LINEAR, "dynamic": _DYNAMIC, "llama3": _LLAMA3, "yarn": _YARN}
+_SCALED: dict[str, dict[str, Any]] = {
+    "gpt_neox": {},
+    "mistral": {"sliding_window": WINDOW},
+    "qwen2": {},
+    "qwen3": {"head_dim": 16},
+    "gemma": {"head_dim": 16},
+    "gemma2": _GEMMA2 | {"head_dim": 16},
+    "phi": {"num_key_value_heads": 4},
+    "olmo2": {},
+    "granite": _GRANITE,
+    "smollm3": {"num_hidden_layers": 5},
+    "starcoder2": {"sliding_window": None},
+    "stablelm": {"partial_rotary_factor": 0.5},
+    "cohere": {"logit_scale": 0.8},
+    "cohere2": _COHERE2,
+    "falcon": {},
+}
+"""Every other family that takes all rope scalings. Phi-3 takes only LongRoPE, Gemma 3 one per layer type."""
+
+
+_ALWAYS_TIED_IN_GGUF = ("gemma", "cohere", "cohere2")
+_NOT_IN_GGUF = (
+    "mistral",
+    "gemma2",
+)  # as configured above: the file has no place for the window, or the scale
+
+
+def _scaled(number: int, family: str, scaling: str) -> Case:
+    """One family with one scaling; style, sharding and tying take turns."""
+    tied, sharded = number % 3 == 0 and family != "phi", number % 4 == 0
+    config = _SCALED[family] | {"tie_word_embeddings": tied}
+    if scaling == "dynamic":
+        config |= {"max_position_embeddings": TRAINED}
+    return Case(
+        family,
+        ", ".join(filter(None, (scaling, "tied" if tied else "untied", "sharded" if sharded else ""))),
+        config,
+        rope=_SCALINGS[scaling],
+        style="old" if number % 2 else "new",
+        sharded=sharded,
+        gguf=scaling in ("linear", "yarn")
+        and family not in _NOT_IN_GGUF
+        and (tied or family not in _ALWAYS_TIED_IN_GGUF),
+    )
+
+
+_PRODUCT = [(family, scaling) for family in _SCALED for scaling in _SCALINGS]
+CASES = (*_NAMED, *(_scaled(number, *pair) for number, pair in enumerate(_PRODUCT)))
