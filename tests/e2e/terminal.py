@@ -1,0 +1,94 @@
+"""A terminal for tests: a pseudo-terminal with the installed program in it, and a screen that can be read."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pexpect
+import pyte
+
+
+class Terminal:
+    """Runs a command at a size, keeps the screen up to date, types keys."""
+
+    KEYS = {  # noqa: RUF012
+        "enter": "\r", "escape": "\x1b", "alt+up": "\x1b[1;3A", "alt+down": "\x1b[1;3B", "ctrl+q": "\x11",
+        "ctrl+n": "\x0e", "ctrl+j": "\n", "left": "\x1b[D", "right": "\x1b[C", "up": "\x1b[A",
+        "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS",
+    }  # fmt: skip
+
+    def __init__(self, arguments: list[str], folder: Path, columns: int = 120, rows: int = 40) -> None:
+        """Start `chatterm ARGUMENTS` with its settings, data and caches under `folder`."""
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self.raw = b""
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "CHATTERM_CONFIG": str(folder / "config"),
+            "CHATTERM_DATA": str(folder / "data"),
+            "CHATTERM_LOG": str(folder / "log"),
+        }
+        program = str(Path(sys.executable).with_name("chatterm"))
+        self.process = pexpect.spawn(
+            program, arguments, env=environment, dimensions=(rows, columns), timeout=1
+        )
+
+    @property
+    def text(self) -> str:
+        """The whole screen, a line a row."""
+        return "\n".join(self.screen.display)
+
+    def read(self, seconds: float = 0.05) -> None:
+        """Take in what the program writes within that time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            try:
+                data = self.process.read_nonblocking(1 << 16, timeout=left)
+            except pexpect.TIMEOUT:
+                continue
+            except pexpect.EOF:
+                return
+            self.raw += data
+            self._stream.feed(data)
+
+    def wait(self, condition: str | Callable[[str], bool], seconds: float = 90) -> str:
+        """Wait until the screen holds a text, or until a condition on it is true; the screen then."""
+        holds = (lambda screen: condition in screen) if isinstance(condition, str) else condition
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.read()
+            if holds(self.text):
+                return self.text
+            if not self.process.isalive():
+                break
+        raise AssertionError(f"{condition!r} did not come; the screen was:\n{self.text}")
+
+    def type(self, text: str) -> None:
+        """Type characters."""
+        self.process.send(text)
+
+    def press(self, *keys: str) -> None:
+        """Press keys by name."""
+        for key in keys:
+            self.process.send(self.KEYS[key])
+            self.read(0.05)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size, as dragging a window does."""
+        self.screen.resize(rows, columns)
+        self.process.setwinsize(rows, columns)
+
+    def end(self, seconds: float = 15) -> int:
+        """Wait for the program to leave; its exit status."""
+        end = time.monotonic() + seconds
+        while self.process.isalive() and time.monotonic() < end:
+            self.read()
+        self.process.close(force=True)
+        assert self.process.exitstatus is not None, "it had to be killed"
+        return int(self.process.exitstatus)
