@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import tokenizers
@@ -70,9 +70,9 @@ class Tokenizer:
         self._protected = self._control | frozenset(protected)
         self._strips_space = strips_space
         self._prepends_space = prepends_space
-        self._added = frozenset(backend.get_added_tokens_decoder())
+        self._added = backend.get_added_tokens_decoder()
         self._marks: dict[tuple[bool, bool, bool] | None, str] = {}
-        self.token_bytes = lru_cache(maxsize=1 << 16)(self._token_bytes)
+        self._bytes: dict[int, bytes] = {}
 
     # --- text to ids ------------------------------------------------------------------------------------
 
@@ -133,8 +133,8 @@ class Tokenizer:
 
     def _begins_with_added(self, text: str, *, special: bool) -> bool:
         """Whether the text begins with an added token, which takes no space before it."""
-        added = self._backend.get_added_tokens_decoder().values()
-        return text.startswith(tuple(token.content for token in added if special or not token.special))
+        names = self._added_names if special else self._added_text_names
+        return text.startswith((*names, *self._marks.values()))
 
     def _cut(self, text: str, spans: list[TokenSpan]) -> list[TokenSpan]:
         """Encodes `text` again, cut inside every control token that merging made of plain text.
@@ -177,7 +177,7 @@ class Tokenizer:
 
         Its name is random, so that no text can hold it by design.
         """
-        added = self._backend.get_added_tokens_decoder().get(token)
+        added = self._added.get(token)
         flags = (added.lstrip, added.rstrip, added.single_word) if added else None
         if flags not in self._marks:
             self._marks[flags] = mark = f"\U0010fffe{secrets.token_hex(16)}\U0010ffff"
@@ -219,8 +219,14 @@ class Tokenizer:
             return f"[unused {token}]"
         return visible(self.token_bytes(token))
 
-    def _token_bytes(self, token: int) -> bytes:
+    def token_bytes(self, token: int) -> bytes:
         """The bytes that a token stands for: a control token's name; nothing for an id without a token."""
+        known = self._bytes.get(token)
+        if known is None:
+            known = self._bytes[token] = self._find_bytes(token)
+        return known
+
+    def _find_bytes(self, token: int) -> bytes:
         name = self._backend.id_to_token(token) if 0 <= token < self.vocabulary else None
         if name is None:
             return b""
@@ -238,6 +244,14 @@ class Tokenizer:
         """The id of the token that is called exactly `name` in the vocabulary."""
         found: int | None = self._backend.token_to_id(name)
         return found
+
+    @cached_property
+    def _added_names(self) -> tuple[str, ...]:
+        return tuple(token.content for token in self._added.values())
+
+    @cached_property
+    def _added_text_names(self) -> tuple[str, ...]:
+        return tuple(token.content for token in self._added.values() if not token.special)
 
     @cached_property
     def _first_characters(self) -> frozenset[str]:

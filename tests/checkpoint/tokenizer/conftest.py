@@ -67,7 +67,7 @@ def default_tokenizer(default_metadata: Mapping[str, Any]) -> Tokenizer:
 
 @pytest.fixture(scope="session")
 def default_folder(default_metadata: Mapping[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default model's vocabulary as a folder, with the pre-tokenizers of its authors' `tokenizer.json`."""
+    """The default model's vocabulary as a folder, with its authors' pre-tokenizers and template."""
     names, types = (default_metadata[f"tokenizer.ggml.{key}"] for key in ("tokens", "token_type"))
     merges = [tuple(merge.split(" ")) for merge in default_metadata["tokenizer.ggml.merges"]]
     backend = Backend(models.BPE(vocab={name: index for index, name in enumerate(names)}, merges=merges))
