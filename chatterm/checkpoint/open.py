@@ -64,12 +64,16 @@ class Checkpoint:
 
     @cached_property
     def quantisation(self) -> str:
-        """How the weights are stored: "Q4_1", "Q5_0/Q4_K/Q6_K" (by bytes), "bfloat16"."""
+        """How the weights are stored: "Q4_1", "Q4_K_M", "Q5_0/Q4_K/Q6_K" (by bytes), "bfloat16"."""
         used = {tensor for part in self.layout.values() for tensor in part.tensors}
         sizes: Counter[str] = Counter()
         for name in used:
             tensor = self.stored[name]
-            kind = tensor.type.name if isinstance(tensor, GGUFTensor) else _SAFETENSORS_TYPES[tensor.type]
+            kind = (
+                tensor.type.name
+                if isinstance(tensor, GGUFTensor)
+                else _SAFETENSORS_TYPES.get(tensor.type, tensor.type)
+            )
             sizes[kind] += tensor.nbytes
         total = sizes.total()
         notable = [kind for kind, size in sizes.most_common() if size >= NOTABLE_SHARE * total]
@@ -192,7 +196,7 @@ def folder_name(path: Path) -> str:
 
 
 def _file_type(file: GGUFFile | None, notable: list[str]) -> str | None:
-    """The one type that `general.file_type` names, if most bytes really are of it."""
+    """The mixture that `general.file_type` names ("Q4_K_M"), if most bytes really are of its type."""
     from gguf.constants import LlamaFileType
 
     stated = file.metadata.get("general.file_type") if file else None
@@ -204,4 +208,4 @@ def _file_type(file: GGUFFile | None, notable: list[str]) -> str | None:
         )
     except ValueError:
         return None
-    return name if name == notable[0] else None
+    return name if name is not None and f"{name}_".startswith(f"{notable[0]}_") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -255,6 +256,7 @@ def test_weights_of_integers_are_refused_when_read(tmp_path):
     arrays = weights()
     arrays["model.norm.weight"] = np.ones(16, np.int64)
     checkpoint = open_checkpoint(write(tmp_path / "model", CONFIG, arrays))
+    assert checkpoint.quantisation == "float32"
     with pytest.raises(UserError, match="stored as I64"):
         read_weight(checkpoint, "final_norm.weight")
 
@@ -267,9 +269,10 @@ def write_gguf(
     architecture: str = "llama",
     kind: str = "model",
     extra: dict[str, np.ndarray] | None = None,
+    split_max_tensors: int = 0,
     **metadata: Any,
 ) -> Path:
-    writer = gguf.GGUFWriter(path, architecture)
+    writer = gguf.GGUFWriter(path, architecture, split_max_tensors=split_max_tensors)
     writer.add_type(kind)
     values = {
         "context_length": 64,
@@ -330,6 +333,33 @@ def test_a_gguf_file_says_what_it_is(tmp_path):
 def test_gguf_refusals_are_one_clear_sentence(tmp_path, options, sentence):
     with pytest.raises(UserError, match=sentence):
         open_checkpoint(write_gguf(tmp_path / "x.gguf", **options))
+
+
+def test_a_mixture_is_named_as_its_file_says_if_that_is_what_it_mostly_is(tmp_path):
+    opened = open_checkpoint(write_gguf(tmp_path / "x.gguf", **{"general.file_type": 15}))
+
+    def stored_as(kind: gguf.GGMLQuantizationType) -> str:
+        tensors = {name: dataclasses.replace(tensor, type=kind) for name, tensor in opened.stored.items()}
+        return dataclasses.replace(opened, stored=tensors).quantisation
+
+    assert stored_as(gguf.GGMLQuantizationType.Q4_K) == "Q4_K_M"
+    assert stored_as(gguf.GGMLQuantizationType.Q5_0) == "Q5_0"
+    assert stored_as(gguf.GGMLQuantizationType.Q4_0) == "Q4_0"
+
+
+def test_a_split_file_holds_what_the_whole_one_holds(tmp_path):
+    from chatterm.checkpoint.tensors import read_dense
+
+    whole = open_checkpoint(write_gguf(tmp_path / "whole.gguf"))
+    write_gguf(tmp_path / "split.gguf", split_max_tensors=4)
+    parts = sorted(tmp_path.glob("split-*.gguf"))
+    assert len(parts) == 5
+    for part in (parts[0], parts[3]):
+        split = open_checkpoint(part)
+        assert (split.name, split.parameters) == ("split", whole.parameters)
+        assert split.file_bytes == sum(path.stat().st_size for path in parts)
+        for name in whole.layout:
+            assert np.array_equal(read_dense(split, name), read_dense(whole, name))
 
 
 def test_a_gguf_file_may_say_which_layers_are_windowed(tmp_path):
