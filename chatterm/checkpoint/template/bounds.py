@@ -109,8 +109,7 @@ def bounded_filter(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]
         given = [*args[position + 1 :], *kwargs.values()]
         _check_filter(budget, name, args[position], given)
         result = filter_(*args, **kwargs)
-        if isinstance(result, str):
-            budget.characters(len(result))
+        budget.made(result)
         return result
 
     return bounded

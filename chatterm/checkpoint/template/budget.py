@@ -45,6 +45,13 @@ class Budget:
         if count > MAX_STRING or self._characters > MAX_TOTAL:
             raise BudgetError("it grows without bound")
 
+    def made(self, result: Any) -> None:
+        """Counts what a call or filter gave."""
+        if isinstance(result, str):
+            self.characters(len(result))
+        elif isinstance(result, (list, tuple, dict)):
+            self.step(len(result))
+
     def bits(self, count: int) -> None:
         """Refuses integers of absurd size."""
         if count > MAX_INTEGER_BITS:

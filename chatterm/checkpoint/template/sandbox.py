@@ -81,8 +81,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         if isinstance(__obj, BuiltinMethodType) and isinstance(__obj.__self__, str):
             check_method(budget, __obj.__self__, __obj.__name__, args)
         result = super().call(__context, __obj, *args, **kwargs)
-        if isinstance(result, str):
-            budget.characters(len(result))
+        budget.made(result)
         return result
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:

@@ -53,7 +53,7 @@ class ChatTemplate:
         try:
             with rendering():
                 self._template = _ENVIRONMENT.from_string(text)
-        except (jinja2.TemplateSyntaxError, RecursionError, BudgetError, SyntaxError, ValueError) as error:
+        except Exception as error:  # the compiler of a language with untrusted input
             raise UserError(f"The chat template in {source} cannot be read: {error}.") from error
 
     def render(self, messages: Sequence[ChatMessage], *, continue_reply: bool = False) -> Rendered:

@@ -144,7 +144,8 @@ def _download(scratch: Path) -> Path:
     # fmt: off
     command = [
         sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps",
-        "--no-binary", PACKAGE, "--dest", str(scratch), f"{PACKAGE}=={VERSION}",
+        "--retries", "1", "--timeout", "30", "--no-binary", PACKAGE,
+        "--dest", str(scratch), f"{PACKAGE}=={VERSION}",
     ]
     # fmt: on
     done = subprocess.run(command, capture_output=True, text=True, check=False)

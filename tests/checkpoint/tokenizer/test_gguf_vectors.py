@@ -213,6 +213,41 @@ def test_every_rule_cuts_text_and_loses_nothing(name: str) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("gpt-2", "It's  1234 x", ["It", "'s", "·", "·1234", "·x"]),
+        ("smollm", "It's 123", ["It", "'s", "·", "1", "2", "3"]),
+        ("llama-bpe", "It'S 1234567", ["It", "'S", "·", "123", "456", "7"]),
+        ("qwen2", "It's 123", ["It", "'s", "·", "1", "2", "3"]),
+        ("deepseek-v3", "a 1234 !b", ["a", "·", "123", "4", "·!", "b"]),
+        ("gpt-4o", "HelloWorld's 1234", ["Hello", "World's", "·", "123", "4"]),
+        ("tekken", "HelloWorld 12", ["Hello", "World", "·", "1", "2"]),
+        ("falcon", "a: 1234", ["a", ":", "·", "123", "4"]),
+        ("kimi-k2", "abc's 1234 x", ["abc's", "·", "123", "4", "·x"]),
+        ("afmoe", "1234567", ["1", "234", "567"]),
+        ("tiny_aya", "1234567", ["1", "234", "567"]),
+        ("superbpe", "x 1234567", ["x·", "1", "234", "567"]),
+        ("jais-2", "a     b", ["a", "····", "·b"]),
+        ("bloom", "Hi, you (x)", ["Hi", ",", "·you", "·(", "x", ")"]),
+        ("exaone-moe", "ab cd 12", ["ab·cd", "·", "1", "2"]),
+        ("laguna", "a\n\nb", ["a", "NN", "b"]),
+        ("ufakzeka", "It's", ["It", "'s"]),
+    ],
+)
+def test_rules_cut_where_their_models_do(name: str, text: str, expected: list[str]) -> None:
+    cut = [
+        piece.replace("Ġ", "·").replace("Ċ", "N")
+        for piece, _ in RULES[name].pre_tokenizer().pre_tokenize_str(text)
+    ]
+    assert cut == expected
+
+
+def test_kimi_keeps_chinese_apart() -> None:
+    pieces = RULES["kimi-k2"].pre_tokenizer().pre_tokenize_str("看abc中文x")
+    assert [span for _, span in pieces] == [(0, 1), (1, 4), (4, 6), (6, 7)]
+
+
 class TestRefusals:
     """What cannot be read exactly is not read at all."""
 

@@ -25,6 +25,8 @@ def render(text: str) -> str:
         "{{ range(1000000000)|list }}",
         "{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}",
         "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+        "{% set x = ('x' * 9999999).split('x') %}",
+        "{% set x = ('x' * 9999999)|list %}",
         "{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}",
         GROWING.format(start="['a']", step="{% set ns.x = ns.x + ns.x %}"),
     ],
