@@ -62,7 +62,7 @@ def size(number: float) -> str:
     """Bytes as people say them: `94 MB`, `1.2 GB` (powers of 1000)."""
     for unit in ("B", "kB", "MB"):
         if number < 999.5:
-            return f"{number:.0f} {unit}"
+            return f"{number:.1f} {unit}" if number < 9.95 and unit != "B" else f"{number:.0f} {unit}"
         number /= 1000
     return f"{number:.1f} GB"
 

@@ -139,3 +139,7 @@ def table() -> str:
         rows = [f"| {' or '.join(f'`{name(k)}`' for k in key.keys)} | {key.says} |" for key in of(scope)]
         parts.append("\n".join([f"## {title}", "", "| key | what it does |", "|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(table(), end="")

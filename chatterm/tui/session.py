@@ -7,8 +7,8 @@ read by the screen's own clock, so that a fast engine cannot flood it.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any
 
 from textual.message import Message
@@ -43,8 +43,6 @@ from chatterm.tui.values import SamplingValues, draw_seed
 Run = Callable[[Coroutine[Any, Any, None]], object]
 WARN_AT = 0.85
 """The part of the context window at which the user is told, once per conversation."""
-
-CHECK_EVERY = 16  # tokens
 
 
 class ChatSession:
@@ -136,7 +134,7 @@ class ChatSession:
     def tokens_per_second(self) -> float | None:
         """Of the running reply, else of the last one."""
         if self.live is not None:
-            spent = time.monotonic() - self._first_token_at
+            spent = monotonic() - self._first_token_at
             return (len(self.live.tokens) - 1) / spent if len(self.live.tokens) > 1 and spent > 0 else None
         return self.timing.tokens_per_second if self.timing is not None else None
 
@@ -223,11 +221,10 @@ class ChatSession:
         turn.add(event)
         if first:
             self.reading = None
-            self._first_token_at = time.monotonic()
+            self._first_token_at = monotonic()
             self.lookout.follow(turn)
             self._post(StateChanged())
-        if len(turn.tokens) % CHECK_EVERY == 0:
-            self._warn_of_context(turn)
+        self._warn_of_context(turn)
 
     def _ended(self, turn: Turn) -> None:
         turn.live = False

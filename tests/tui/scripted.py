@@ -277,7 +277,7 @@ class ScriptedEngine:
             await self.knobs.fetch_gate.wait()
         if self.knobs.fetch_error is not None:
             raise EngineError(self.knobs.fetch_error)
-        return f"/models/{name}.gguf"
+        return name if name.startswith("/") else f"/models/{name}.gguf"
 
     async def close(self) -> None:
         self.alive = False

@@ -52,8 +52,7 @@ class ParameterStrip(Widget):
             for knob in KNOBS
             if knob is not TEMPERATURE
         ]
-        drawn = f"auto {sampling.seed}" if sampling.seed else "auto"
-        seed = str(sampling.seed) if seed_is_chosen else drawn
+        seed = str(sampling.seed) if seed_is_chosen else f"auto {sampling.seed}".removesuffix(" 0")
         parts.append(("seed", "seed", seed, seed_is_chosen))
         if parts != self._parts:
             self._parts = parts
@@ -74,8 +73,10 @@ class ParameterStrip(Widget):
         room = self.size.width - cell_len(KEY_HINT) - 2
         for field, name, value, changed in self._parts:
             value = f"{value}*" if changed else value
+            if used + cell_len(f"{name} {value}") > room:
+                value = value.partition(" ")[0]  # the seed that was drawn can be looked up behind the key
             width = cell_len(f"{name} {value}") + 2
-            if used + width > room:
+            if used + width - 2 > room:
                 break
             segments += [
                 Segment(f"{name} ", muted),
@@ -117,7 +118,7 @@ class ControlBar(Horizontal):
     ControlBar {
         height: 1;
         background: $panel;
-        & > .brand { width: auto; padding: 0 2 0 1; text-style: bold; }
+        & > .brand { width: auto; padding: 0 1; text-style: bold; }
     }
     """
 

@@ -163,14 +163,14 @@ class Transcript(ScrollView, can_focus=True):
         return self._views[index], y - self._starts[index]
 
     def _line_of(self, turn: Turn, index: int) -> int | None:
-        """The line on which a token stands."""
-        offset = turn.starts[index]
+        """The line on which a token stands, or the one behind which its hidden text does."""
+        start, end = turn.span(index)
         for number, view in enumerate(self._views):
             if view.turn is turn:
                 best = 0
                 for row, line in enumerate(view.body):
                     bounds = line.bounds()
-                    if bounds is not None and bounds[0] <= offset:
+                    if bounds is not None and bounds[0] < max(end, start + 1):
                         best = row
                 return self._starts[number] + len(view.head) + best
         return None

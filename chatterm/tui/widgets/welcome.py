@@ -25,7 +25,7 @@ EXAMPLES = (
 SMALL = 600_000_000
 """Parameters up to which a model is said to know little."""
 
-BAR = 30
+BAR = 22
 
 
 class Choice(Static, can_focus=True):

@@ -1,0 +1,230 @@
+"""Loading, choosing and losing models."""
+
+from __future__ import annotations
+
+import asyncio
+
+from scripted import CHINESE, HAIKU
+
+from chatterm.engine.messages import Progress
+from chatterm.tui.screens.picker import PickerScreen
+
+
+async def test_a_message_sent_before_the_model_is_ready_is_answered_then(chat, knobs):
+    knobs.load_gate = asyncio.Event()
+    async with chat() as it:
+        await it.until(lambda: "Loading" in it.text())
+        await it.say("early")
+        assert it.session.live is None
+        knobs.load_gate.set()
+        await it.until(lambda: it.session.last_reply is not None and it.session.live is None)
+        assert it.session.last_reply.text == "".join(HAIKU)
+
+
+async def test_a_download_shows_size_speed_and_remaining_time(chat, knobs):
+    knobs.fetch_gate = asyncio.Event()
+    knobs.fetch_progress = [
+        Progress(
+            request=1,
+            what="downloading model.safetensors",
+            done=42_000_000,
+            total=93_000_000,
+            unit="bytes",
+            per_second=5.2e6,
+            remaining=9.8,
+        )
+    ]
+    async with chat(model="default") as it:
+        await it.until(lambda: "42 MB of 93 MB · 5.2 MB/s · 10 s left" in it.text())
+        assert "Downloading model.safetensors" in it.text()
+        assert "You can write meanwhile" in it.text()
+        knobs.fetch_gate.set()
+        await it.ready()
+
+
+async def test_no_model_is_one_clear_sentence_and_no_crash(chat, knobs):
+    knobs.fetch_error = "The hub cannot be reached; put a GGUF file into /models."
+    async with chat(model="default") as it:
+        await it.until(lambda: "The hub cannot be reached" in it.transcript())
+        await it.say("hello?")
+        assert it.session.info is None
+        knobs.fetch_error = None
+        await it.session.host.open("default")
+        await it.until(lambda: it.session.last_reply is not None and it.session.live is None)
+
+
+async def test_a_checkpoint_that_does_not_load_keeps_the_old_one(chat, knobs):
+    async with chat() as it:
+        await it.ask()
+        knobs.load_error = "That file is damaged; fetch it again."
+        await it.session.host.open("Scripted-1B")
+        assert it.session.info.name == "Scripted-135M"
+        assert "That file is damaged; fetch it again." in it.notices()
+        knobs.load_error = None
+        await it.ask("still there?")
+
+
+async def test_the_picker_lists_what_is_found_and_what_can_be_fetched(chat):
+    async with chat(size=(120, 60)) as it:
+        await it.ready()
+        await it.press("ctrl+o")
+        await it.until(lambda: "Scripted-1B" in it.text())
+        text = it.text()
+        assert "● Scripted-135M" in text
+        assert "llama · 135M · Q4_1 · fits (220 MB) · models/" in text
+        assert "too large now (needs 43.0 GB)" in text
+        assert "mixtral is a mixture of experts, which chatterm cannot run yet." in text
+        assert "On this machine · 4.0 GB of memory free" in text
+        assert "To download" in text and "Apache-2.0" in text and "Qwen3 0.6B" in text
+        await it.press("escape")
+        assert it.app.screen is it.app.chat
+
+
+async def test_an_unloadable_checkpoint_cannot_be_chosen(chat):
+    async with chat() as it:
+        await it.ready()
+        await it.press("f3")
+        await it.until(lambda: "mixture-8x7B" in it.text())
+        options = it.app.screen.query_one("OptionList")
+        unloadable = [option for option in options.options if option.id and "mixture" in option.id]
+        assert [option.disabled for option in unloadable] == [True]
+
+
+async def test_another_model_is_loaded_while_the_chat_goes_on(chat, knobs):
+    async with chat() as it:
+        live = await it.hold(at=4)
+        knobs.load_gate = asyncio.Event()
+        old = it.session.engines.engine
+        await it.press("f3")
+        await it.until(lambda: "Scripted-1B" in it.text())
+        await it.press("enter")
+        await it.until(lambda: it.app.screen is it.app.chat and it.session.engines.step is not None)
+        await it.press("h", "i")
+        assert it.session.engines.engine is old, "the old one goes on"
+        knobs.load_gate.set()
+        knobs.go.set()
+        await it.until(lambda: it.session.info is not None and it.session.info.name == "Scripted-1B")
+        assert live.text == "".join(HAIKU), "the running reply was finished by the old model"
+        assert live.model == "Scripted-135M"
+        await it.until(lambda: old.closed)
+        assert "From here on Scripted-1B answers." in it.notices()
+        knobs.hold_at = None
+        reply = await it.ask("and you?")
+        assert reply.model == "Scripted-1B"
+        assert len(knobs.chats[-1].messages) == 3, "the conversation goes on"
+
+
+async def test_a_model_that_does_not_fit_beside_the_old_one_replaces_it_first(chat, knobs):
+    async with chat() as it:
+        await it.ask()
+        old = it.session.engines.engine
+        knobs.available_bytes = 1_000_000_000
+        knobs.load_gate = asyncio.Event()
+        loading = asyncio.create_task(it.session.host.open("/models/Scripted-1B.gguf"))
+        await it.until(lambda: old.closed)
+        knobs.load_gate.set()
+        await loading
+        assert it.session.info.name == "Scripted-1B"
+        assert any("Both models do not fit" in notice for notice in it.notices())
+
+
+async def test_a_download_can_be_cancelled(chat, knobs):
+    async with chat() as it:
+        await it.ready()
+        knobs.fetch_gate = asyncio.Event()
+        await it.press("f3")
+        await it.until(lambda: "Qwen3 0.6B" in it.text() or "SmolLM2" in it.text())
+        options = it.app.screen.query_one("OptionList")
+        ids = [option.id or "" for option in options.options]
+        options.highlighted = next(i for i, name in enumerate(ids) if name.startswith("catalog:"))
+        await it.press("enter")
+        await it.until(lambda: it.session.host.is_busy)
+        assert isinstance(it.app.screen, PickerScreen)
+        await it.press("c")
+        await it.until(lambda: not it.session.host.is_busy)
+        assert it.session.engines.step is None
+        assert it.session.info.name == "Scripted-135M"
+
+
+async def test_a_dead_engine_is_started_again_and_the_partial_reply_is_kept(chat, knobs):
+    async with chat() as it:
+        await it.ready()
+        knobs.die_at = 5
+        await it.say("write")
+        await it.until(lambda: any("memory ran out" in notice for notice in it.notices()))
+        reply = it.session.last_reply
+        assert reply.text == "".join(HAIKU[:5]) and reply.finish == "broken"
+        await it.until(lambda: "what was written is kept" in it.transcript())
+        knobs.die_at = None
+        await it.ready()
+        assert len(knobs.started) >= 2
+        knobs.replies = [CHINESE]
+        assert (await it.ask("again")).text == "".join(CHINESE)
+
+
+async def test_after_the_second_death_in_a_row_it_is_not_started_again(chat, knobs):
+    async with chat() as it:
+        await it.ready()
+        knobs.die_at = 2
+        await it.say("one")
+        await it.until(lambda: it.session.live is None and len(it.notices()) == 1)
+        await it.ready()
+        await it.say("two")
+        await it.until(lambda: any("twice in a row" in notice for notice in it.notices()))
+        await it.until(lambda: it.session.info is None and not it.session.host.is_busy)
+        assert "twice in a row" in it.session.host.trouble
+
+
+async def test_an_engine_that_dies_while_idle_is_noticed(chat, knobs):
+    async with chat() as it:
+        await it.ask()
+        it.session.engines.engine.alive = False
+        await it.until(lambda: any("ended unexpectedly" in notice for notice in it.notices()))
+        await it.ready()
+
+
+async def test_context_is_warned_of_before_and_when_it_is_full(chat, knobs):
+    knobs.context = 36
+    async with chat() as it:
+        reply = await it.ask()
+        assert reply.finish == "context"
+        notices = it.notices()
+        assert sum("tokens of the context window are filled" in notice for notice in notices) == 1
+        assert any("The context window of 36 tokens is full" in notice for notice in notices)
+        await it.until(lambda: "stopped: the context window is full" in it.transcript())
+
+
+async def test_a_refusal_of_the_engine_is_told(chat, knobs):
+    knobs.generate_error = "The conversation has 300 tokens, the context window 256; begin a new one."
+    async with chat() as it:
+        await it.ready()
+        await it.say("too long")
+        await it.until(lambda: knobs.generate_error in it.notices())
+        assert it.session.live is None
+
+
+async def test_notices_of_the_engine_are_shown(chat, knobs):
+    knobs.notices = ("The system prompt was folded into the first message.",)
+    async with chat() as it:
+        await it.ask()
+        assert "folded into the first message" in it.transcript()
+
+
+async def test_the_welcome_says_what_the_model_is_and_offers_better_ones(chat, knobs):
+    async with chat(model="SmolLM2-135M-Instruct") as it:
+        await it.ready()
+        await it.until(lambda: "135M parameters" in it.text())
+        text = " ".join(it.text().split())
+        assert "knows little" in text
+        assert "726 MB" in text and "Apache-2.0" in text
+        await it.pilot.click("#better")
+        await it.until(lambda: isinstance(it.app.screen, PickerScreen))
+
+
+async def test_quitting_ends_all_engines(knobs, chat):
+    async with chat() as it:
+        await it.ready()
+        await it.press("f3")
+        await it.until(lambda: len(knobs.started) == 2 or it.session.engines._scout is not None)
+        await it.press("escape", "ctrl+q")
+        await it.until(lambda: all(engine.closed for engine in knobs.started))

@@ -1,0 +1,139 @@
+"""Conversations are saved as they happen and can be gone on with."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from scripted import CHINESE, HAIKU
+
+from chatterm.errors import UserError
+from chatterm.library import AsyncLibrary, Library
+
+
+@pytest.fixture
+def library_file(tmp_path):
+    return tmp_path / "library.sqlite3"
+
+
+@pytest.fixture
+def stored(library_file):
+    """What another program sees on disk."""
+
+    def read():
+        with Library(library_file) as library:
+            last = library.last_conversation()
+            return [] if last is None else list(library.open(last.id).path)
+
+    return read
+
+
+async def test_the_message_is_on_disk_before_the_model_is_asked(chat, library_file, stored, knobs):
+    seen = []
+    start = knobs.start
+
+    async def start_watched():
+        engine = await start()
+        generate = engine.generate
+
+        def watched(*args, **more):
+            seen.append([message.content for message in stored()])
+            return generate(*args, **more)
+
+        engine.generate = watched
+        return engine
+
+    knobs.start = start_watched
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.ask("remember me")
+        assert seen == [["remember me"]]
+
+
+async def test_a_growing_reply_is_on_disk_with_its_tokens(chat, library_file, stored):
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        live = await it.hold(at=5)
+        await it.until(lambda: len(stored()) == 2 and stored()[1].tokens == 5)
+        assert stored()[1].content == live.text
+        assert "saving" in it.text() or "saved" in it.text()
+        it.knobs.go.set()
+        await it.until(lambda: not live.live)
+        await it.until(lambda: it.session.keeper.state == "saved")
+        assert stored()[1].status == "done"
+        assert stored()[1].content == "".join(HAIKU)
+
+
+async def test_the_last_conversation_is_resumed_with_its_token_records(chat, library_file, knobs):
+    opened = partial(AsyncLibrary.open_library, library_file)
+    async with chat(library=opened) as it:
+        first = await it.ask("one")
+        tokens = first.tokens
+        await it.press("escape")
+    knobs.hold_at = None
+    async with chat(library=opened, resume=True) as it:
+        await it.until(lambda: it.session.last_reply is not None)
+        reply = it.session.last_reply
+        assert reply.text == first.text
+        assert [t.id for t in reply.tokens] == [t.id for t in tokens]
+        assert reply.tokens[3].distribution.candidates[0].text == tokens[3].distribution.candidates[0].text
+        await it.ready()
+        await it.until(lambda: any(line.startswith("▶ .") for line in it.panel()))
+        knobs.replies = [CHINESE]
+        await it.ask("two")
+        assert [m.content for m in knobs.chats[-1].messages] == ["one", "".join(HAIKU), "two"]
+
+
+async def test_siblings_of_an_earlier_session_can_be_walked(chat, library_file, knobs):
+    opened = partial(AsyncLibrary.open_library, library_file)
+    knobs.replies = [HAIKU, CHINESE]
+    async with chat(library=opened) as it:
+        first = await it.ask("one")
+        await it.press("ctrl+r")
+        await it.until(lambda: it.session.last_reply is not first and it.session.live is None)
+        await it.until(lambda: it.session.keeper.state == "saved")
+    async with chat(library=opened, resume=True) as it:
+        await it.until(lambda: "‹ 2/2 ›" in it.transcript())
+        await it.press("alt+left")
+        await it.until(lambda: it.session.last_reply.text == "".join(HAIKU))
+
+
+async def test_earlier_conversations_can_be_chosen(chat):
+    async with chat() as it:
+        await it.ask("about cats")
+        await it.press("ctrl+n")
+        await it.ask("about [red]dogs[/red]")
+        await it.press("f9")
+        await it.until(lambda: "about cats" in it.text())
+        assert "about [red]dogs[/red]" in it.text()
+        await it.press("down", "enter")
+        await it.until(lambda: it.session.turns and it.session.turns[0].text == "about cats")
+
+
+async def test_a_library_that_cannot_be_opened_is_told_and_the_chat_goes_on(chat, tmp_path):
+    (tmp_path / "file").write_text("")
+    blocked = tmp_path / "file" / "library.sqlite3"
+    async with chat(library=partial(AsyncLibrary.open_library, blocked, or_in_memory=True)) as it:
+        await it.ask()
+        assert any("nothing is saved" in notice for notice in it.notices())
+        assert it.session.keeper.state == "not saved"
+
+
+async def test_a_write_that_fails_is_told_once_and_does_not_stop_the_reply(chat):
+    async with chat() as it:
+        await it.ready()
+        await it.session.keeper.conversations()
+
+        async def refuse(*_args, **_more):
+            raise UserError("The disk is full; make room.")
+
+        library = it.session.keeper._library
+        library.extend_reply = library.begin_reply = refuse
+        await it.ask("one")
+        await it.ask("two")
+        assert it.notices().count("The disk is full; make room.") == 1
+        assert it.session.keeper.state == "not saved"
+
+
+async def test_an_unknown_conversation_is_one_sentence(chat, knobs):
+    async with chat() as it:
+        await it.session.resume(99)
+        assert any("no conversation 99" in notice for notice in it.notices())
