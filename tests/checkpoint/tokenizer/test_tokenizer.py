@@ -158,6 +158,27 @@ class TestControlTokens:
         assert default_tokenizer.decode(ids, skip_special=False) == text
         assert spans[-1].end == len(text)
 
+    @few
+    @given(
+        name=st.sampled_from(["phi-3", "llama-spm", "llama-bpe", "qwen2", "command-r", "gemma-4"]),
+        data=st.data(),
+    )
+    def test_marking_all_names_is_encoding_with_control_tokens(
+        self, vocabulary: Vocabularies, name: str, data: st.DataObject
+    ) -> None:
+        tokenizer = vocabulary(name)
+        names = [
+            *map(tokenizer.piece, sorted(tokenizer.end_ids)),
+            tokenizer.piece(tokenizer.bos_id or 0),
+            "<|user|>",
+        ]
+        words = st.sampled_from([*names, "Hello", " world", "\n", "\n\n", "  ", " ", "苹果", "<", "|>"])
+        text = "".join(data.draw(st.lists(words, max_size=10)))
+        found = tokenizer.find_control(text)
+        assert all(tokenizer.piece(token) == text[start:end] for token, start, end in found)
+        marked = tokenizer.encode_marked(text, found)
+        assert [span.id for span in marked] == tokenizer.encode(text, special=True)
+
     def test_a_token_that_merging_would_make_is_cut(self, tmp_path: Path) -> None:
         vocabulary = {"<": 0, "s": 1, ">": 2, "<s": 3, "<s>": 4}
         backend = Backend(models.BPE(vocab=vocabulary, merges=[("<", "s"), ("<s", ">")]))
