@@ -54,6 +54,8 @@ trained lengths of rope scaling ({TRAINED}) are shorter than the text, so that t
 GGUF files are written as llama.cpp's converter writes them; with a block type (Q4_0 …) both sides have the
 same rounded weights.
 
+Each case runs twice, in torch alone and with chatterm's native operator; the table has the larger difference.
+
 Beyond the trained length, dynamic scaling gives every token another set of frequencies; like transformers,
 chatterm leaves the keys in the cache as they were rotated, so only *prefill* and *decode* have a reference.
 With LongRoPE the cached text is read anew when it outgrows the trained length, as transformers' `generate`

@@ -59,14 +59,18 @@ def _compare(
     case: Case, path: Path, tokens: Tensor, expected: Tensor, expected_decoded: Tensor
 ) -> Difference:
     checkpoint = open_checkpoint(path)
-    decoder = load_decoder(checkpoint)
+    # in torch alone, and with the native operator where there is one
+    decoders = [load_decoder(checkpoint, threads=threads) for threads in (0, 1)]
+    pieces = [_largest_in_pieces(case, decoder, tokens, expected) for decoder in decoders]
     return Difference(
         case,
         checkpoint.format,
         checkpoint.quantisation,
-        prefill=_largest(_read(decoder, tokens, (len(tokens),)), expected),
-        pieces=_largest_in_pieces(case, decoder, tokens, expected),
-        decode=_largest(_read(decoder, tokens, (1,) * len(tokens)), expected_decoded),
+        prefill=max(_largest(_read(decoder, tokens, (len(tokens),)), expected) for decoder in decoders),
+        pieces=max((piece for piece in pieces if piece is not None), default=None),
+        decode=max(
+            _largest(_read(decoder, tokens, (1,) * len(tokens)), expected_decoded) for decoder in decoders
+        ),
     )
 
 
