@@ -18,6 +18,7 @@ Kind = Literal["byte-level", "sentencepiece"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOTHING = -1
+_FEW_NAMES = 1024  # up to here, searching for each name is faster than tokenizing
 
 
 class TokenSpan(NamedTuple):
@@ -112,10 +113,10 @@ class Tokenizer:
             self._prepends_space and text != "" and not self._begins_with_added(text, special=special)
         )
         encoding = self._backend.encode(" " * space + text[begin:], add_special_tokens=False)
-        spans = [
-            TokenSpan(id_, max(0, start + begin - space), end + begin - space)
-            for id_, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
-        ]
+        offsets, shift = encoding.offsets, begin - space
+        if shift:
+            offsets = [(max(0, start + shift), end + shift) for start, end in offsets]
+        spans = [TokenSpan(id_, start, end) for id_, (start, end) in zip(encoding.ids, offsets, strict=True)]
         return spans if special or self._protected.isdisjoint(encoding.ids) else self._cut(text, spans)
 
     def _blank_start(self, text: str) -> int:
@@ -254,16 +255,17 @@ class Tokenizer:
         return tuple(token.content for token in self._added.values() if not token.special)
 
     @cached_property
-    def _first_characters(self) -> frozenset[str]:
-        names = filter(None, map(self._backend.id_to_token, self._protected))
-        return frozenset(name[0] for name in names)
+    def _protected_names(self) -> tuple[str, ...]:
+        return tuple(filter(None, map(self._backend.id_to_token, sorted(self._protected))))
 
     def find_control(self, text: str) -> list[TokenSpan]:
         """Where names of control tokens and thinking markers that are tokens stand in `text`, in order.
 
         The leftmost goes first, and of those that begin at one place the longest.
         """
-        if self._first_characters.isdisjoint(text):
+        if len(self._protected_names) <= _FEW_NAMES and not any(
+            name in text for name in self._protected_names
+        ):
             return []
         found = []
         for token, start, _ in self._encode(text, special=True):
