@@ -112,8 +112,9 @@ class ChattermApp(App[int]):
             ParametersScreen: "parameters",
             ConversationsScreen: "conversations",
         }
+        here: keys.Scope = "tokens" if self.session.lookout.pin is not None else "chat"
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(scopes.get(type(self.screen), "chat")))
+            self.push_screen(HelpScreen(scopes.get(type(self.screen), here)))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers: all that the keys do, and the themes."""

@@ -48,6 +48,7 @@ def from_stored(message: Message, tokens: Sequence[Token]) -> Turn:
         "user" if message.role == "user" else "assistant",
         message.content,
         model=message.model or "",
+        sampling=message.sampling,
         finish=_ENDINGS.get(message.status),
         number=message.id,
         conversation=message.conversation,

@@ -166,6 +166,7 @@ class ChatSession:
             "assistant", model=engine.info.name, live=True, markers=engine.info.thinking or USUAL_MARKERS
         )
         sampling = self.values.for_reply()
+        turn.sampling = sampling
         self._post(SamplingChanged())
         question = question_of(self.turns, turn)
         chat = chat_of(self.turns, self.settings.system_prompt)
@@ -347,8 +348,17 @@ class ChatSession:
         self.look_again()
         self._post(SamplingChanged())
 
-    def look_again(self) -> None:
-        """Bring the shown distribution in line with the values in force."""
+    def look_again(self, *, only_if_other_values: bool = False) -> None:
+        """Bring the shown distribution in line with the values in force.
+
+        With `only_if_other_values` nothing is asked of the engine where the token was drawn with just these.
+        """
+        look = self.lookout.look
+        values = self.values.sampling
+        if only_if_other_values and look is not None and look.turn.sampling is not None:
+            same = look.turn.sampling.replace(seed=values.seed) == values
+            if same and look.token.temperature == values.temperature:
+                return
         self.lookout.resample(self.engines.engine, self.values.sampling, self.settings.candidates)
 
     async def _prompt_of(self, turn: Turn) -> tuple[int, ...]:

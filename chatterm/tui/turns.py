@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from chatterm.engine.messages import Chat, Finish, Message, TokenEvent
+from chatterm.sampling import SamplingParameters
 
 Ending = Finish | Literal["broken"]
 """Why a reply ended; `broken`: the engine failed in the middle."""
@@ -24,6 +25,7 @@ class Turn:
     tokens: list[TokenEvent] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)  # of each token in `text`
     prompt: tuple[int, ...] = ()  # the tokens in front of the reply, where this session knows them
+    sampling: SamplingParameters | None = None  # with which the reply began
     finish: Ending | None = None
     live: bool = False
     thinking: bool = False  # the reply began inside a thinking block

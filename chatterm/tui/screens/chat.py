@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import ClassVar
 
 from textual import on
@@ -22,8 +23,9 @@ from chatterm.tui.session import ChatSession
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.control_bar import ControlBar
+from chatterm.tui.widgets.key_line import KeyLine, chat_hints, token_hints
 from chatterm.tui.widgets.next_token import NextTokenPanel
-from chatterm.tui.widgets.status_line import KeyLine, Status, StatusLine, hint
+from chatterm.tui.widgets.status_line import Status, StatusLine
 from chatterm.tui.widgets.transcript import Transcript
 from chatterm.tui.widgets.welcome import Welcome
 
@@ -33,10 +35,11 @@ FRAME = 1 / 30
 NARROW = 100
 """Columns below which the panel is shown only on demand."""
 
+REST = 3
+"""How long drawing rests afterwards, in times of what it took: keys come first, however long the reply."""
+
 COUNT_DELAY = 0.15
 """Seconds of quiet after which a message that is being written is counted in tokens."""
-
-TEMPERATURE_HINT = ("alt+↑↓", "temperature", "parameters")
 
 
 class ChatScreen(Screen[None]):
@@ -64,6 +67,7 @@ class ChatScreen(Screen[None]):
         self.session = session
         self._wants_panel: bool | None = None if panel else False  # None: wherever there is room
         self._drawn = 0  # tokens of the live reply that are on the screen
+        self._rest_until = 0.0
         self._look_is_old = True
         self._counting: Timer | None = None
 
@@ -83,7 +87,6 @@ class ChatScreen(Screen[None]):
         """Show what there is, and begin to draw growing replies."""
         self.set_interval(FRAME, self._frame)
         self.set_interval(1.0, self._look_after_engine)
-        self.query_one(Transcript).turns = self.session.turns
         self._fit_to(self.app.size.width)
         self._show_all()
 
@@ -106,9 +109,11 @@ class ChatScreen(Screen[None]):
     def _frame(self) -> None:
         """Draw what came since the last frame."""
         live = self.session.live
-        if live is not None and len(live.tokens) != self._drawn:
+        if live is not None and len(live.tokens) != self._drawn and monotonic() >= self._rest_until:
             self._drawn = len(live.tokens)
+            began = monotonic()
             self.query_one(Transcript).grew(live)
+            self._rest_until = monotonic() + REST * (monotonic() - began)
             self._look_is_old = True
             self._show_state()
         if self._look_is_old:
@@ -162,26 +167,8 @@ class ChatScreen(Screen[None]):
         self._show_keys()
 
     def _show_keys(self) -> None:
-        if self.query_one(Transcript).selected is not None:
-            hints = [
-                ("←→", "token", "select_tokens"),
-                ("↑↓", "line", "select_tokens"),
-                hint("leave"),
-                TEMPERATURE_HINT,
-                hint("app.help"),
-            ]
-        else:
-            stop = [hint("stop")] if self.session.live is not None else []
-            names = (
-                "select_tokens",
-                "pick",
-                "parameters",
-                "toggle_panel",
-                "conversations",
-                "new",
-                "regenerate",
-            )
-            hints = [*stop, hint("app.help"), TEMPERATURE_HINT, *map(hint, names)]
+        selecting = self.query_one(Transcript).selected is not None
+        hints = token_hints() if selecting else chat_hints(writing=self.session.live is not None)
         self.query_one(KeyLine).show(hints)
 
     # --- from the session -------------------------------------------------------------------------------
@@ -197,10 +184,10 @@ class ChatScreen(Screen[None]):
     def _turn_added(self, event: messages.TurnAdded) -> None:
         self._talking()
         transcript = self.query_one(Transcript)
-        if transcript.turns is not self.session.turns:
+        if transcript.turns is self.session.turns:
+            transcript.catch_up()
+        else:
             transcript.show(self.session.turns)
-        elif self.session.turns[-1] is event.turn:
-            transcript.add(event.turn)
         if event.turn.live:
             self._drawn = 0
 
@@ -278,7 +265,7 @@ class ChatScreen(Screen[None]):
         transcript.focus(scroll_visible=False)
         self.session.lookout.select(turn, index)
         transcript.select(turn, index)
-        self.session.look_again()
+        self.session.look_again(only_if_other_values=True)
         self._show_look()
         self._show_keys()
 

@@ -1,4 +1,4 @@
-"""The foot of the screen: what is running and how, and the keys that work here."""
+"""The status line: what is running, how fast, and how full its context is."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
-from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
 from chatterm.engine.messages import ModelInfo
-from chatterm.tui import bars, keys
+from chatterm.tui import bars
 from chatterm.tui.engines import Step
-from chatterm.tui.text.lines import FAINT, MUTED
+from chatterm.tui.text.lines import FAINT
 from chatterm.tui.widgets.paint import Paint
 
 CONTEXT_BAR = 8
@@ -118,56 +116,3 @@ def working(step: Step) -> str:
         return f"{step.what} …"
     share = progress.done / progress.total
     return f"{step.what} ▕{bars.bar(share, WORKING_BAR)}▏{share:4.0%}"
-
-
-class KeyLine(Widget):
-    """The keys that work here, as many as fit; a click does what the key does."""
-
-    DEFAULT_CSS = """
-    KeyLine { height: 1; background: $background; padding: 0 1; }
-    """
-
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
-        self._paint = Paint(self)
-        self._hints: list[tuple[str, str, str]] = []  # key, what it does, action
-        self._places: list[tuple[int, str]] = []
-
-    def show(self, hints: list[tuple[str, str, str]]) -> None:
-        """Show these: the key's name, what it does, and the action of a click."""
-        if hints != self._hints:
-            self._hints = hints
-            self.refresh()
-
-    def notify_style_update(self) -> None:
-        """Other colours."""
-        super().notify_style_update()
-        self._paint.forget()
-
-    def render_line(self, y: int) -> Strip:
-        """The only line."""
-        base = self.rich_style
-        muted = base + self._paint.style(MUTED)
-        segments: list[Segment] = []
-        self._places = []
-        used = 0
-        for name, says, action in self._hints:
-            width = cell_len(name) + 1 + cell_len(says) + 3
-            if used + width - 3 > self.size.width:
-                break
-            segments += [Segment(name, base + Style(bold=True)), Segment(f" {says}   ", muted)]
-            used += width
-            self._places.append((used, action))
-        return Strip(segments).crop_extend(0, self.size.width, base)
-
-    async def on_click(self, event: events.Click) -> None:
-        """Do what the key does."""
-        action = next((action for end, action in self._places if event.x - 1 < end), None)
-        if action:
-            await self.screen.run_action(action)
-
-
-def hint(action: str) -> tuple[str, str, str]:
-    """The hint of a key of the table."""
-    key = next(key for key in keys.KEYS if key.action == action)
-    return keys.name(key.keys[0]), key.hint, action

@@ -62,19 +62,23 @@ class Transcript(ScrollView, can_focus=True):
     # --- what to show -----------------------------------------------------------------------------------
 
     def show(self, turns: list[Turn]) -> None:
-        """Show a conversation, from its end."""
-        self.turns = turns
-        self.selected = None
-        self._first = max(0, len(turns) - AT_ONCE)
-        self._following = True
+        """Show a conversation: another one from its end, the same one again from where it was read."""
+        if turns is not self.turns:
+            self.turns = turns
+            self.selected = None
+            self._first = max(0, len(turns) - AT_ONCE)
+            self._following = True
         self._lay_out()
 
-    def add(self, turn: Turn) -> None:
-        """Show one turn more, which stands at the end of `turns`."""
-        if turn.role == "user":
-            self._following = True
-        self._views.append(TurnView(turn, self._text_width, unfolded=self.unfolded))
-        self._measure(len(self._views) - 1)
+    def catch_up(self) -> None:
+        """Show the turns that were added at the end of `turns`."""
+        if not self.size.width:
+            return
+        for turn in self.turns[self._first + len(self._views) :]:
+            if turn.role == "user":
+                self._following = True
+            self._views.append(TurnView(turn, self._text_width, unfolded=self.unfolded))
+            self._measure(len(self._views) - 1)
 
     def grew(self, turn: Turn) -> None:
         """A turn has more text or another state."""

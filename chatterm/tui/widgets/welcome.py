@@ -91,7 +91,6 @@ class Welcome(VerticalScroll, can_focus=False):
         & .title { text-style: bold; margin-bottom: 1; }
         & .state { margin-bottom: 1; }
         & .heading { color: $muted; }
-        & .gap { margin-bottom: 1; }
     }
     """
 
@@ -103,7 +102,7 @@ class Welcome(VerticalScroll, can_focus=False):
             yield Static("Try:", classes="heading")
             for text in EXAMPLES:
                 yield Example(text)
-            yield Static("", classes="gap")
+            yield Static("")
             yield Better("", id="better")
 
     def show(self, info: ModelInfo | None, step: Step | None, trouble: str, about: str, better: str) -> None:

@@ -1,0 +1,85 @@
+"""The keys that work here, at the foot of the screen."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.strip import Strip
+from textual.widget import Widget
+
+from chatterm.tui import keys
+from chatterm.tui.text.lines import MUTED
+from chatterm.tui.widgets.paint import Paint
+
+Hint = tuple[str, str, str]
+"""A key's name, what it does, and the action of a click."""
+
+TEMPERATURE: Hint = ("alt+↑↓", "temperature", "parameters")
+
+
+class KeyLine(Widget):
+    """The keys that work here, as many as fit; a click does what the key does."""
+
+    DEFAULT_CSS = """
+    KeyLine { height: 1; background: $background; padding: 0 1; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._paint = Paint(self)
+        self._hints: list[Hint] = []  # key, what it does, action
+        self._places: list[tuple[int, str]] = []
+
+    def show(self, hints: list[Hint]) -> None:
+        """Show these: the key's name, what it does, and the action of a click."""
+        if hints != self._hints:
+            self._hints = hints
+            self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Other colours."""
+        super().notify_style_update()
+        self._paint.forget()
+
+    def render_line(self, y: int) -> Strip:
+        """The only line."""
+        base = self.rich_style
+        muted = base + self._paint.style(MUTED)
+        segments: list[Segment] = []
+        self._places = []
+        used = 0
+        for name, says, action in self._hints:
+            width = cell_len(name) + 1 + cell_len(says) + 3
+            if used + width - 3 > self.size.width:
+                break
+            segments += [Segment(name, base + Style(bold=True)), Segment(f" {says}   ", muted)]
+            used += width
+            self._places.append((used, action))
+        return Strip(segments).crop_extend(0, self.size.width, base)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what the key does."""
+        action = next((action for end, action in self._places if event.x - 1 < end), None)
+        if action:
+            await self.screen.run_action(action)
+
+
+def chat_hints(*, writing: bool) -> list[Hint]:
+    """The keys of the chat; while a reply is being written, how to stop it comes first."""
+    names = ("select_tokens", "pick", "parameters", "toggle_panel", "conversations", "new", "regenerate")
+    stop = [hint("stop")] if writing else []
+    return [*stop, hint("app.help"), TEMPERATURE, *map(hint, names)]
+
+
+def token_hints() -> list[Hint]:
+    """The keys while a token is selected."""
+    walk = [("←→", "token", "select_tokens"), ("↑↓", "line", "select_tokens")]
+    return [*walk, hint("leave"), TEMPERATURE, hint("app.help")]
+
+
+def hint(action: str) -> Hint:
+    """The hint of a key of the table."""
+    key = next(key for key in keys.KEYS if key.action == action)
+    return keys.name(key.keys[0]), key.hint, action
