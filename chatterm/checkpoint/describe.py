@@ -13,14 +13,14 @@ from chatterm.checkpoint.open import open_checkpoint
 Details = dict[str, str | int | float | bool | None]
 
 
-def describe(path: Path, bytes_per_weight: float = 4) -> tuple[Found, Details]:
+def describe(path: Path, packed: bool = False) -> tuple[Found, Details]:
     """A checkpoint, and further facts about it in the order in which to show them.
 
     Raises:
         UserError: it cannot be loaded; the sentence says why.
     """
     checkpoint = open_checkpoint(path)
-    found = found_of(checkpoint, checkpoint.name, "path", bytes_per_weight)
+    found = found_of(checkpoint, checkpoint.name, "path", packed)
     return found, _details(checkpoint.architecture)
 
 

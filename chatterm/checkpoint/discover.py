@@ -46,19 +46,19 @@ class Found:
     problem: str | None = None  # one sentence
 
 
-def discover(extra_folders: Iterable[Path] = (), bytes_per_weight: float = 4) -> list[Found]:
+def discover(extra_folders: Iterable[Path] = (), packed: bool = False) -> list[Found]:
     """Every checkpoint in chatterm's folders, the extra ones, the Hugging Face cache, Ollama and LM Studio.
 
-    Reads headers only, and those only of what has changed since the last time. `bytes_per_weight` is what a
-    weight will take in memory (see `memory_needed`).
+    Reads headers only, and those only of what has changed since the last time. `packed`: weights
+    will stay as small in memory as they are on disk (see `memory_needed`).
     """
     extra = tuple(expand(folder) for folder in extra_folders)
-    seen = Seen.load(Found, str(bytes_per_weight))
+    seen = Seen.load(Found, f"packed={packed}")
     found = []
     for candidate in candidates(extra):
         known = seen.recall(candidate.path)
         if known is None or candidate.problem is not None:
-            known = describe_candidate(candidate, bytes_per_weight)
+            known = describe_candidate(candidate, packed)
             if known.problem is None:  # what does not load is looked at again each time
                 seen.remember(candidate.path, known)
         found.append(replace(known, name=inert.line(candidate.name), source=candidate.source))
@@ -66,7 +66,7 @@ def discover(extra_folders: Iterable[Path] = (), bytes_per_weight: float = 4) ->
     return found
 
 
-def describe_candidate(candidate: Candidate, bytes_per_weight: float = 4) -> Found:
+def describe_candidate(candidate: Candidate, packed: bool = False) -> Found:
     """Open one candidate's headers; what is wrong with it becomes its `problem`."""
     found = Found(
         name=inert.line(candidate.name),
@@ -78,15 +78,15 @@ def describe_candidate(candidate: Candidate, bytes_per_weight: float = 4) -> Fou
     if candidate.problem is not None:
         return replace(found, problem=f"{candidate.problem[0].upper()}{candidate.problem[1:]}.")
     try:
-        checkpoint = open_checkpoint(candidate.path)
-        return found_of(checkpoint, found.name, found.source, bytes_per_weight)
+        checkpoint = open_checkpoint(candidate.path, vocabulary=False)
+        return found_of(checkpoint, found.name, found.source, packed)
     except UserError as error:
         return replace(found, problem=inert.line(error.sentence))
     except Exception as error:  # a file that nobody foresaw must not hide all the others
         return replace(found, problem=f"It cannot be read ({type(error).__name__}).")
 
 
-def found_of(checkpoint: Checkpoint, name: str, source: str, bytes_per_weight: float) -> Found:
+def found_of(checkpoint: Checkpoint, name: str, source: str, packed: bool) -> Found:
     """An opened checkpoint in a list of found ones."""
     return Found(
         name=name,
@@ -99,7 +99,7 @@ def found_of(checkpoint: Checkpoint, name: str, source: str, bytes_per_weight: f
         quantisation=checkpoint.quantisation,
         trained_context=checkpoint.architecture.context,
         is_chat=has_chat_template(checkpoint),
-        memory_bytes=memory_needed(checkpoint, bytes_per_weight),
+        memory_bytes=memory_needed(checkpoint, packed),
     )
 
 

@@ -24,13 +24,17 @@ class Sized(Protocol):
 
     @property
     def parameters(self) -> int:
-        """Its weights."""
+        """Number of its weights."""
+
+    @property
+    def file_bytes(self) -> int:
+        """What they take on disk."""
 
 
-def memory_needed(checkpoint: Sized, bytes_per_weight: float = _FLOAT) -> int:
+def memory_needed(checkpoint: Sized, packed: bool = False) -> int:
     """Estimated bytes to run a checkpoint: weights, key/value cache for 4096 tokens, working space, runtime.
 
-    `bytes_per_weight` is 4 for float32, 2 for bfloat16, about 0.6 for four-bit blocks. The working space is
+    `packed` weights take what they take on disk; else they are float32. The working space is
     that of one block reading 512 tokens of a prompt in float32: hidden states, queries, keys, values,
     feed-forward activations, attention scores over the whole cache; and one row of logits.
     """
@@ -39,7 +43,7 @@ def memory_needed(checkpoint: Sized, bytes_per_weight: float = _FLOAT) -> int:
     rows = min(PREFILL_TOKENS, tokens)
     per_row = 4 * shape.width + 2 * shape.query_width + 2 * shape.key_width + 3 * shape.ffn_width
     working = rows * (per_row + shape.heads * tokens) + shape.vocabulary
-    weights = int(checkpoint.parameters * bytes_per_weight)
+    weights = checkpoint.file_bytes if packed else checkpoint.parameters * _FLOAT
     return weights + shape.cache_bytes(tokens, _FLOAT) + working * _FLOAT + RUNTIME_BYTES
 
 

@@ -159,7 +159,7 @@ def count(parameters: int | None) -> str:
     """Like 135M or 1.7B."""
     if parameters is None:
         return "–"
-    return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.0f}M"
+    return f"{parameters / 1e9:.1f}B" if parameters >= 999.5e6 else f"{parameters / 1e6:.0f}M"
 
 
 def _print_facts(facts: dict[str, Any]) -> None:

@@ -19,12 +19,10 @@ from chatterm.engine.messages import (
     FoundCheckpoint,
     Progress,
 )
+from chatterm.model.native.build import expected
 
 Send = Callable[[AnyEvent], None]
 Stopped = Callable[[], bool]
-
-BYTES_PER_WEIGHT = 4
-"""Weights are float32 in memory."""
 
 
 def answer(request: Discover | Fetch | Describe | Check, send: Send, stopped: Stopped) -> None:
@@ -47,7 +45,7 @@ def answer(request: Discover | Fetch | Describe | Check, send: Send, stopped: St
 def _discover(request: Discover) -> Discovered:
     from chatterm.checkpoint.discover import available_memory, discover
 
-    found = discover([Path(folder).expanduser() for folder in request.folders], BYTES_PER_WEIGHT)
+    found = discover([Path(folder).expanduser() for folder in request.folders], packed=expected())
     return Discovered(
         request=request.request,
         checkpoints=tuple(FoundCheckpoint(**asdict(checkpoint)) for checkpoint in found),
@@ -68,7 +66,7 @@ def _find(request: Fetch, send: Send, stopped: Stopped) -> Path:
 def _describe(request: Describe) -> Described:
     from chatterm.checkpoint.describe import describe
 
-    found, details = describe(Path(request.path), BYTES_PER_WEIGHT)
+    found, details = describe(Path(request.path), packed=expected())
     return Described(request=request.request, checkpoint=FoundCheckpoint(**asdict(found)), details=details)
 
 
@@ -77,15 +75,24 @@ def _check(request: Check, send: Send, stopped: Stopped) -> Checked:
     from chatterm.errors import UserError
     from chatterm.model.check import check
 
-    def report(done: int, total: int) -> None:
+    def tell(done: int, total: int) -> None:
         if stopped():
             raise UserError("The check was stopped.")
         send(Progress(request=request.request, what="checking", done=done, total=total, unit="tensors"))
 
-    result = check(open_checkpoint(Path(request.path)), report)
+    report = check(open_checkpoint(Path(request.path)), tell)
+    verdict = "is whole and runs" if report.sound else "cannot be trusted"
     return Checked(
         request=request.request,
-        summary=result.summary,
-        problems=tuple(result.problems),
-        details=result.details,
+        summary=f"{report.name}: a {report.family} model in {report.quantisation} that {verdict}.",
+        problems=report.problems,
+        details={
+            "path": report.path,
+            "format": report.format,
+            "parameters": report.parameters,
+            "tensors": report.tensors,
+            "file_bytes": report.file_bytes,
+            "entropy": report.entropy,
+            "cache_difference": report.cache_difference,
+        },
     )

@@ -41,7 +41,7 @@ def library() -> ctypes.CDLL:
         raise NotBuiltError(f"switched off by {DISABLE}=0")
     if sys.byteorder != "little" or sys.platform == "win32":
         raise NotBuiltError("not made for this kind of machine")
-    compiler = shutil.which(os.environ.get("CC", "")) or shutil.which("cc") or shutil.which("gcc")
+    compiler = _compiler()
     if compiler is None:
         raise NotBuiltError("there is no C compiler")
     file = paths.cache_folder() / "native" / f"step-{_fingerprint(compiler)}.so"
@@ -51,6 +51,15 @@ def library() -> ctypes.CDLL:
         return open_library(file)
     except OSError as error:
         raise NotBuiltError(f"it cannot be loaded ({error})") from error
+
+
+def expected() -> bool:
+    """Whether the operator is most likely to be had here; nothing is compiled to find out."""
+    return os.environ.get(DISABLE) != "0" and sys.platform != "win32" and _compiler() is not None
+
+
+def _compiler() -> str | None:
+    return shutil.which(os.environ.get("CC", "")) or shutil.which("cc") or shutil.which("gcc")
 
 
 def _fingerprint(compiler: str) -> str:
