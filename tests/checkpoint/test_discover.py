@@ -169,9 +169,9 @@ def opened(monkeypatch):
     """The names of what discovery opens."""
     names: list[str] = []
 
-    def count(path):
+    def count(path, **options):
         names.append(Path(path).name)
-        return open_checkpoint(path)
+        return open_checkpoint(path, **options)
 
     monkeypatch.setattr("chatterm.checkpoint.discover.open_checkpoint", count)
     return names
@@ -298,10 +298,10 @@ def test_one_bad_file_does_not_hide_the_others(models, put_checkpoint, monkeypat
     put_checkpoint(models / "a")
     put_checkpoint(models / "b")
 
-    def stumble(path):
+    def stumble(path, **options):
         if Path(path).name == "a":
             raise ZeroDivisionError("nobody thought of this")
-        return open_checkpoint(path)
+        return open_checkpoint(path, **options)
 
     monkeypatch.setattr("chatterm.checkpoint.discover.open_checkpoint", stumble)
     found = by_name()
