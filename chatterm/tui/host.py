@@ -107,8 +107,16 @@ class ModelHost:
     def look(self) -> None:
         """Notice an engine that has died while nothing was asked of it."""
         engine = self._engines.engine
-        if engine is not None and not engine.alive:
-            self.died(EngineDiedError("The engine ended unexpectedly."))
+        if engine is not None and not engine.alive and not self.is_busy:
+            self._run(self._find_out(engine))
+
+    async def _find_out(self, engine: LocalEngine) -> None:
+        try:
+            await engine.tokenize("")  # its refusal says what it died of
+        except EngineDiedError as error:
+            self.died(error)
+        except UserError:
+            return
 
     def died(self, error: EngineDiedError) -> None:
         """The engine is gone: tell it, and start it again with the same model, but not for ever."""

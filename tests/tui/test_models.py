@@ -179,7 +179,7 @@ async def test_an_engine_that_dies_while_idle_is_noticed(chat, knobs):
     async with chat() as it:
         await it.ask()
         it.session.engines.engine.alive = False
-        await it.until(lambda: any("ended unexpectedly" in notice for notice in it.notices()))
+        await it.until(lambda: any("memory ran out" in notice for notice in it.notices()))
         await it.ready()
 
 

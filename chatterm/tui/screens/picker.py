@@ -92,9 +92,9 @@ class PickerScreen(Dialog[None]):
             self._add_found(options, checkpoint)
         options.add_option(_heading(""))
         options.add_option(_heading("To download"))
-        known = {checkpoint.name.lower() for checkpoint in found}
+        names = [checkpoint.name.lower() for checkpoint in found if checkpoint.problem is None]
         for entry in catalog():
-            if entry.name.lower() not in known:
+            if not any(name.startswith(entry.name.lower()) for name in names):
                 self._add_entry(options, entry)
         usable = [option.id for option in options.options if not option.disabled]
         mine = before.id if before is not None and self._is_listed else None
