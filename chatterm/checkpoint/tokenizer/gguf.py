@@ -13,7 +13,8 @@ import tokenizers
 from tokenizers import AddedToken, decoders, normalizers
 
 from chatterm.checkpoint.thinking import NAMES
-from chatterm.checkpoint.tokenizer.bpe import bpe_model, merges_from_scores, without_collector
+from chatterm.checkpoint.tokenizer.bpe import bpe_model, without_collector
+from chatterm.checkpoint.tokenizer.merges import merges_from_scores
 from chatterm.checkpoint.tokenizer.pieces import SPACE
 from chatterm.checkpoint.tokenizer.pre_tokenizers import RULES, PreTokenizing
 from chatterm.checkpoint.tokenizer.special import end_tokens, looks_like_control

@@ -13,7 +13,8 @@ from pathlib import Path
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 
-from chatterm.checkpoint.tokenizer.bpe import bpe_model, merges_from_scores
+from chatterm.checkpoint.tokenizer.bpe import bpe_model
+from chatterm.checkpoint.tokenizer.merges import merges_from_scores
 from chatterm.checkpoint.tokenizer.pieces import SPACE
 from chatterm.errors import UserError
 

@@ -15,7 +15,7 @@ from tokenizers import pre_tokenizers
 from transformers.tokenization_utils_base import generate_merges
 
 from chatterm.checkpoint.tokenizer import Tokenizer, tokenizer_from_folder, tokenizer_from_gguf
-from chatterm.checkpoint.tokenizer.bpe import merges_from_scores
+from chatterm.checkpoint.tokenizer.merges import merges_from_scores
 from chatterm.checkpoint.tokenizer.pre_tokenizers import RULES
 from chatterm.errors import UserError
 
@@ -166,6 +166,16 @@ def test_merges_are_rebuilt_as_transformers_rebuilds_them(
     for scale in (1, 0.01):  # coarse scores make ties
         scored = {token: round(score * scale) for token, score in zip(names, scores, strict=True)}
         assert merges_from_scores(scored) == generate_merges(_tokens(metadata), scored)
+
+
+@given(
+    scores=st.dictionaries(
+        st.text("ab▁🎉", max_size=5), st.sampled_from([0, 1, -1.5]) | st.floats(-9, 9), max_size=40
+    )
+)
+def test_merges_of_any_scores_are_those_of_transformers(scores: dict[str, float]) -> None:
+    ids = {token: index for index, token in enumerate(scores)}
+    assert merges_from_scores(scores) == generate_merges(ids, scores)
 
 
 @few
