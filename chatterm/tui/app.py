@@ -38,6 +38,14 @@ class ChattermApp(App[int]):
     """
 
     TITLE = "chatterm"
+    CSS = """
+    CommandPalette SearchIcon { display: none; }
+    CommandPalette CommandInput { padding-left: 1; }
+    CommandPalette > Vertical { background: $surface; max-width: 100; }
+    CommandPalette #--container { background: $surface; max-width: 100; }
+    CommandPalette CommandList { border-bottom: hkey $rule; scrollbar-size-vertical: 1; }
+    Toast { background: $panel; border-left: outer $muted; }
+    """
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("anywhere")

@@ -151,6 +151,8 @@ class ChatSession:
         if turn in self.turns:
             self._unanswered = True
             self._post(StateChanged())
+            if self.engines.engine is None and not self.host.is_busy:
+                self.tell("There is no model to answer it; ctrl+o chooses one, and it is answered then.")
             self._answer()
 
     def _answer(self) -> None:

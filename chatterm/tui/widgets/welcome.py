@@ -25,7 +25,7 @@ EXAMPLES = (
 SMALL = 600_000_000
 """Parameters up to which a model is said to know little."""
 
-BAR = 22
+BAR = 32
 
 
 class Choice(Static, can_focus=True):
@@ -156,7 +156,7 @@ def loading(step: Step) -> str:
         parts.append(f"{_amount(progress, progress.per_second)}/s")
     if progress.remaining is not None:
         parts.append(f"{bars.duration(progress.remaining)} left")
-    return f"{what}\n▕{bars.bar(share, BAR)}▏{share:4.0%}   {' · '.join(parts)}"
+    return f"{what}\n▕{bars.bar(share, BAR)}▏{share:4.0%}\n{' · '.join(parts)}"
 
 
 def _amount(progress: Progress, number: float) -> str:
