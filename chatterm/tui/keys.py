@@ -66,6 +66,7 @@ KEYS: tuple[Key, ...] = (
     Key("chat", "page(1)", ("pagedown",), "Scroll down", "", True),
     Key("chat", "top", ("ctrl+home",), "To the beginning of the conversation", "", True),
     Key("chat", "bottom", ("ctrl+end",), "To its end, and follow it", "", True),
+    Key("chat", "copy_text", ("ctrl+c",), "Copy what was selected with the mouse"),
     Key("message", "send", ("enter",), "Send"),
     Key("message", "newline", ("ctrl+j", "shift+enter", "alt+enter"), "A new line"),
     Key("message", "older", ("up",), "On the first line: the message before"),

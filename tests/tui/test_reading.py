@@ -155,3 +155,31 @@ async def test_help_explains_the_screen_one_is_on(chat):
         await it.until(lambda: "Load this model" in it.text())
         await it.press("escape", "escape")
         assert it.app.screen is it.app.chat
+
+
+async def test_selecting_a_token_brings_the_hidden_panel(chat):
+    async with chat(size=(80, 24)) as it:
+        await it.ask()
+        panel = it.app.chat.query_one(NextTokenPanel)
+        await it.press("f2")
+        await it.until(lambda: panel.display and panel.size.width)
+        assert any(line.startswith("▶ .") for line in it.panel())
+        await it.press("escape")
+        await it.until(lambda: not panel.display)
+
+
+async def test_what_the_mouse_selected_is_copied_also_while_one_writes(chat):
+    async with chat() as it:
+        await it.ask()
+        transcript = it.app.chat.query_one(Transcript)
+        lines = [transcript.render_line(y).text for y in range(transcript.size.height)]
+        row = next(y for y, line in enumerate(lines) if "reflecting" in line)
+        column = lines[row].index("reflecting")
+        await it.pilot.mouse_down(Transcript, offset=(column, row))
+        await it.pilot.hover(Transcript, offset=(column + 4, row))
+        await it.pilot.hover(Transcript, offset=(column + 9, row))
+        await it.pilot.mouse_up(Transcript, offset=(column + 9, row))
+        await it.pilot.pause()
+        assert it.session.lookout.pin is None, "a drag selects words, not a token"
+        await it.press("ctrl+c")
+        assert it.app.clipboard == "reflecting"

@@ -265,6 +265,7 @@ class ChatScreen(Screen[None]):
         transcript.focus(scroll_visible=False)
         self.session.lookout.select(turn, index)
         transcript.select(turn, index)
+        self._fit_to(self.size.width)
         self.session.look_again(only_if_other_values=True)
         self._show_look()
         self._show_keys()
@@ -274,6 +275,7 @@ class ChatScreen(Screen[None]):
         if transcript.selected is not None:
             self.session.lookout.release()
             transcript.select(None)
+            self._fit_to(self.size.width)
             transcript.follow()
             self._show_keys()
         self.query_one(Composer).focus()
@@ -307,6 +309,7 @@ class ChatScreen(Screen[None]):
 
     def action_toggle_panel(self) -> None:
         """Show or hide the next-token panel."""
+        self._leave_tokens()
         self._wants_panel = not self.has_class("-panel")
         self._fit_to(self.size.width)
 
@@ -384,4 +387,5 @@ class ChatScreen(Screen[None]):
         self.set_class(width < NARROW, "-narrow")
         self.set_class(width >= 160, "-wide")
         wanted = width >= NARROW if self._wants_panel is None else self._wants_panel
+        wanted |= self.query_one(Transcript).selected is not None  # what is selected is shown
         self.set_class(wanted, "-panel")
