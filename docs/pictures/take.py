@@ -14,7 +14,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 HERE = Path(__file__).parent
-QUESTION = "Write a haiku about the sea."
+QUESTION = "Write three lines about the sea."
 
 
 async def wait_until(pilot: Pilot[int], holds: Callable[[], bool], seconds: float = 40) -> None:
@@ -32,7 +32,7 @@ async def chat(theme: str, name: str, temperature: float) -> None:
     from chatterm.tui.app import ChattermApp
     from chatterm.tui.widgets.composer import Composer
 
-    sampling = {"temperature": temperature, "seed": 7}
+    sampling = {"temperature": temperature, "seed": 8}
     app = ChattermApp(Settings(theme=theme, sampling=sampling))
     async with app.run_test(size=(120, 34)) as pilot:
         session = app.session
@@ -40,7 +40,7 @@ async def chat(theme: str, name: str, temperature: float) -> None:
         app.screen.query_one(Composer).text = QUESTION
         await pilot.press("enter")
         await wait_until(pilot, lambda: len(session.turns) == 2 and session.turns[1].finish is not None)
-        await pilot.press("f2", *["left"] * 6)
+        await pilot.press("f2", *["left"] * 11)
         await pilot.pause(1)
         (HERE / name).write_text(app.export_screenshot(title="chatterm"), "utf-8")
 
