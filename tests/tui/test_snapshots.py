@@ -41,13 +41,21 @@ async def help_screen(chat: Chat) -> None:
     await chat.press("f1")
 
 
-SCENES = (welcome, streaming, selected, picker, values, help_screen)
+SCENES = (welcome, streaming, selected, picker, help_screen)
 
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 def test_look(scene, size, theme, snap_compare, monkeypatch):
+    assert compare(scene, size, theme, snap_compare, monkeypatch)
+
+
+def test_look_of_the_values(snap_compare, monkeypatch):
+    assert compare(values, SIZES["80x24"], "chatterm-dark", snap_compare, monkeypatch)
+
+
+def compare(scene, size, theme, snap_compare, monkeypatch) -> bool:
     monkeypatch.setattr("chatterm.tui.session.monotonic", lambda: 1.0)  # no speed is measured
     monkeypatch.setattr("chatterm.tui.models.catalog", lambda: CATALOG)
     monkeypatch.setattr("chatterm.tui.screens.picker.catalog", lambda: CATALOG)
@@ -60,7 +68,7 @@ def test_look(scene, size, theme, snap_compare, monkeypatch):
         await scene(Chat(app, pilot, knobs))
         await pilot.pause()
 
-    assert snap_compare(app, terminal_size=size, run_before=play)
+    return snap_compare(app, terminal_size=size, run_before=play)
 
 
 def _catalog():
