@@ -56,6 +56,7 @@ class Keeper:
         self._stored = 0  # tokens of the growing reply that are on disk
         self._flushing = False
         self._told: set[str] = set()
+        self._is_closed = False
         self.model = ""
         self.system_prompt = ""
         self.state: State = ""
@@ -202,10 +203,13 @@ class Keeper:
         """Everything is on disk when this returns."""
         async with self._lock:
             library, self._library = self._library, None
+            self._is_closed = True
             if library is not None:
                 await library.close()
 
     async def _opened(self) -> AsyncLibrary:
+        if self._is_closed:
+            raise UserError("The library is closed.")
         if self._library is None:
             self._library = await self._open_library()
             for notice in self._library.notices:

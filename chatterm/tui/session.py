@@ -7,6 +7,7 @@ read by the screen's own clock, so that a fast engine cannot flood it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
@@ -41,6 +42,7 @@ from chatterm.tui.turns import USUAL_MARKERS, Turn, chat_of, question_of
 from chatterm.tui.values import SamplingValues, draw_seed
 
 Run = Callable[[Coroutine[Any, Any, None]], object]
+STOP_SECONDS = 2.0
 WARN_AT = 0.85
 """The part of the context window at which the user is told, once per conversation."""
 
@@ -92,6 +94,7 @@ class ChatSession:
         self._reply: Reply | None = None
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._writing = 0  # replies that are being written or saved
         self._first_token_at = 0.0
         self._unanswered = False
         self._warned = False
@@ -174,6 +177,7 @@ class ChatSession:
         chat = chat_of(self.turns, self.settings.system_prompt)
         self.live = turn
         self.timing = None
+        self._writing += 1
         self._quiet.clear()
         self._add(turn)
         self._reply = engine.generate(chat, sampling, candidates=self.settings.candidates)
@@ -210,6 +214,9 @@ class ChatSession:
                 self._known[turn.number] = turn
             self._post(TurnChanged(turn))
             self._post(StateChanged())
+            self._writing -= 1
+            if not self._writing:
+                self._quiet.set()
         self._answer()
 
     def _started(self, turn: Turn, event: Started) -> None:
@@ -243,7 +250,6 @@ class ChatSession:
                 f"The context window of {self.info.context} tokens is full, so the reply ends here. "
                 "ctrl+n begins a new conversation; this one stays saved."
             )
-        self._quiet.set()
 
     async def _until_quiet(self) -> None:
         await self._quiet.wait()
@@ -399,8 +405,11 @@ class ChatSession:
         )
 
     async def close(self) -> None:
-        """End the engines and finish saving."""
+        """End the engines and finish saving; an engine that does not answer is not waited for."""
+        self.host.is_closed = True
         self.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._until_quiet()
         await self.host.close()
-        await self._until_quiet()
         await self.keeper.close()

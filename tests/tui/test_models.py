@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from scripted import CHINESE, HAIKU
 
 from chatterm.engine.messages import Progress
+from chatterm.library import AsyncLibrary, Library
 from chatterm.tui.screens.picker import PickerScreen
 
 
@@ -228,3 +230,15 @@ async def test_quitting_ends_all_engines(knobs, chat):
         await it.until(lambda: len(knobs.started) == 2 or it.session.engines._scout is not None)
         await it.press("escape", "ctrl+q")
         await it.until(lambda: all(engine.closed for engine in knobs.started))
+
+
+async def test_quitting_in_the_middle_of_a_reply_keeps_it(chat, knobs, tmp_path):
+    file = tmp_path / "library.sqlite3"
+    async with chat(library=partial(AsyncLibrary.open_library, file)) as it:
+        live = await it.hold(at=5)
+        await it.press("ctrl+q")
+        await it.until(lambda: all(engine.closed for engine in knobs.started))
+        assert live.finish == "stopped"
+    with Library(file) as library:
+        saved = library.open(library.last_conversation().id).path[-1]
+        assert (saved.content, saved.tokens, saved.status) == ("".join(HAIKU[:5]), 5, "stopped")

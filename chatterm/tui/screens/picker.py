@@ -64,6 +64,11 @@ class PickerScreen(Dialog[None]):
         self.action_rescan()
         self.set_interval(BUSY_INTERVAL, self._show_busy)
 
+    def on_resize(self) -> None:
+        """Other width: the rows are cut to it."""
+        if self._is_listed:
+            self._list("")
+
     def action_rescan(self) -> None:
         """Look again."""
         self.run_worker(self._discover(), exclusive=True)
