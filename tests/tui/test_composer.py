@@ -92,3 +92,12 @@ async def test_tokens_are_counted_while_one_writes(chat):
         await it.until(lambda: "more than the 256" in str(it.app.chat.query_one(Composer).border_subtitle))
         it.app.chat.query_one(Composer).put("")
         await it.until(lambda: not it.app.chat.query_one(Composer).border_subtitle)
+
+
+async def test_keys_that_come_all_at_once_keep_their_order(chat):
+    async with chat() as it:
+        await it.ready()
+        composer = it.app.chat.query_one(Composer)
+        for key, character in (("a", "a"), ("ctrl+j", "\n"), ("b", "b"), ("shift+enter", None), ("c", "c")):
+            it.app.post_message(events.Key(key, character))
+        await it.until(lambda: composer.text == "a\nb\nc")

@@ -20,6 +20,7 @@ typed. An input method's Enter chooses a candidate inside the terminal and reach
 all: only the key itself sends, never text that holds a newline.
 """
 
+NEWLINE_KEYS = frozenset(name for key in keys.of("message") if key.action == "newline" for name in key.keys)
 HISTORY = 200
 
 
@@ -76,11 +77,14 @@ class Composer(TextArea):
         self.move_cursor(self.document.end)
 
     async def _on_key(self, event: events.Key) -> None:
-        """Enter is taken in its turn among the other keys; as a priority binding it would overtake them."""
-        if event.key == "enter":
+        """Enter and the newline keys are taken in their turn; as bindings they would come out of it."""
+        if event.key == "enter" or event.key in NEWLINE_KEYS:
             event.stop()
             event.prevent_default()
-            self.action_send()
+            if event.key == "enter":
+                self.action_send()
+            else:
+                self.action_newline()
             return
         if self._sending is not None and event.is_printable:
             self._sending.stop()
