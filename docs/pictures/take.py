@@ -1,6 +1,6 @@
 """Take the pictures of the documentation from real runs: `.venv/bin/python docs/pictures/take.py`.
 
-The real default model answers with a fixed seed; nothing is posed. Each picture is an SVG that Textual exports.
+The real default model answers with a fixed seed; nothing is posed. Pictures are SVGs that Textual exports.
 """
 
 from __future__ import annotations

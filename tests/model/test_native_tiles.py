@@ -44,8 +44,12 @@ def weights(rows: int) -> dict[str, Weight]:
     packed = {name: random_blocks(name, rows, 512, rows) for name in HALVES}
     odd = torch.randn(rows, 37, generator=generator)
     return packed | {
-        "F32": plain, "F16": plain.half(), "BF16": plain.bfloat16(), "F32 odd": odd, "BF16 odd": odd.bfloat16(),
-    }  # fmt: skip
+        "F32": plain,
+        "F16": plain.half(),
+        "BF16": plain.bfloat16(),
+        "F32 odd": odd,
+        "BF16 odd": odd.bfloat16(),
+    }
 
 
 NAMES = list(weights(16))
