@@ -67,4 +67,6 @@ class SamplingParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         Raises:
             msgspec.ValidationError: a field is unknown or its value out of range; the message names it.
         """
-        return msgspec.convert({**msgspec.structs.asdict(self), **changes}, SamplingParameters)
+        values = {**msgspec.structs.asdict(self), **changes}
+        # not strict: TOML and JSON can only write the token ids of `logit_bias` as text
+        return msgspec.convert(values, SamplingParameters, strict=False)

@@ -36,6 +36,13 @@ def sampling_options(command: _Command) -> _Command:
         click.option("--min-p", type=float, help="Drop tokens below this share of the top probability."),
         click.option("--repetition-penalty", type=float, help="Over 1: repeat less."),
         click.option("--seed", type=int, help="The same seed makes the same choices."),
+        click.option(
+            "--set",
+            "others",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Any other sampling value, in JSON: --set typical_p=0.9 --set 'logit_bias={\"2\": -5}'.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -48,11 +55,22 @@ def with_options(starting: SamplingParameters, options: dict[str, Any]) -> Sampl
     Raises:
         UserError: an option is out of its range.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    others = dict(_setting(text) for text in options.pop("others", ()))
+    given = others | {name: value for name, value in options.items() if value is not None}
     try:
         return starting.replace(**given)
     except msgspec.ValidationError as error:
         raise UserError(f"A sampling option cannot be used: {error}.") from error
+
+
+def _setting(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text!r} is not NAME=VALUE.")
+    try:
+        return name.strip().replace("-", "_"), json.loads(value)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--set {text!r}: the value is not JSON ({error.msg}).") from error
 
 
 def text_argument(text: str | None) -> str:

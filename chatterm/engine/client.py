@@ -290,6 +290,7 @@ class EngineProcess:
         finally:
             if self._reader is not None:
                 self._reader.cancel()
+            self._end(EngineDiedError("The engine was closed."))
             self._stderr.close()
 
     async def __aenter__(self) -> Self:
@@ -334,7 +335,11 @@ class EngineProcess:
                 queue.put_nowait(event)
         self._kill()
         status = await self._process.wait()
-        self._died = EngineDiedError(_obituary(status, _last_words(self._stderr)))
+        self._end(EngineDiedError(_obituary(status, _last_words(self._stderr))))
+
+    def _end(self, why: EngineDiedError) -> None:
+        """Whoever still waits, waits no longer."""
+        self._died = self._died or why
         for queue in self._waiting.values():
             queue.put_nowait(self._died)
 
