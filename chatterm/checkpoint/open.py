@@ -5,12 +5,15 @@ Neither weights nor torch are touched; see `chatterm.checkpoint.tensors` for the
 
 from __future__ import annotations
 
+import mmap
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.config import Config
@@ -78,6 +81,19 @@ class Checkpoint:
         total = sizes.total()
         notable = [kind for kind, size in sizes.most_common() if size >= NOTABLE_SHARE * total]
         return _file_type(self.gguf, notable) or "/".join(notable)
+
+    def release_pages(self) -> None:
+        """Give back the memory in which the files lie mapped; what is looked at again is read again."""
+        maps: dict[int, mmap.mmap] = {}
+        for tensor in self.stored.values():
+            base: object = tensor.data
+            while isinstance(base, np.ndarray | memoryview):
+                base = base.base if isinstance(base, np.ndarray) else base.obj
+            if isinstance(base, mmap.mmap):
+                maps[id(base)] = base
+        if hasattr(mmap, "MADV_DONTNEED"):
+            for each in maps.values():
+                each.madvise(mmap.MADV_DONTNEED)
 
 
 def open_checkpoint(path: Path | str, *, vocabulary: bool = True) -> Checkpoint:

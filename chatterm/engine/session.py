@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,28 +49,29 @@ class Session:
         """
         if options.threads is not None:
             torch.set_num_threads(options.threads)
-        self.checkpoint = open_checkpoint(path)
-        self.tokenizer = load_tokenizer(self.checkpoint)
-        self.template = load_template(self.checkpoint, self.tokenizer)
+        checkpoint = open_checkpoint(path)
+        self.tokenizer = load_tokenizer(checkpoint)
+        self.template = load_template(checkpoint, self.tokenizer)
         device = _device(options.device)
-        decoder = load_decoder(self.checkpoint, device=device, dtype=torch.float32, progress=on_progress)
-        architecture = self.checkpoint.architecture
+        decoder = load_decoder(checkpoint, device=device, dtype=torch.float32, progress=on_progress)
+        checkpoint.release_pages()
+        architecture = checkpoint.architecture
         size = _context_size(architecture.context, architecture.cache_bytes(1), options.context)
         self.context = Context(decoder, size)
-        starting = starting_values(self.checkpoint.generation_defaults)
+        starting = starting_values(checkpoint.generation_defaults)
         self._breakers = SequenceBreakers(
             self.tokenizer.vocabulary, self.tokenizer.token_bytes, self.tokenizer.encode
         )
         self.info = ModelInfo(
-            name=self.checkpoint.name,
+            name=checkpoint.name,
             path=str(path),
-            format=self.checkpoint.format,
-            family=self.checkpoint.family,
-            parameters=self.checkpoint.parameters,
-            quantisation=self.checkpoint.quantisation,
+            format=checkpoint.format,
+            family=checkpoint.family,
+            parameters=checkpoint.parameters,
+            quantisation=checkpoint.quantisation,
             computation="float32",
             device=str(device),
-            file_bytes=self.checkpoint.file_bytes,
+            file_bytes=checkpoint.file_bytes,
             layers=architecture.layers,
             heads=architecture.heads,
             vocabulary=architecture.vocabulary,
@@ -80,6 +84,8 @@ class Session:
             thinking=self.template.thinking if isinstance(self.template, ChatTemplate) else None,
             notices=starting.notices,
         )
+        del checkpoint  # its vocabulary as Python lists is larger than the tokenizer
+        _give_back_memory()
 
     def new_sampler(self) -> Sampler:
         """A sampler for one reply."""
@@ -137,6 +143,13 @@ class Session:
                 f"The conversation is {len(ids)} tokens long and {name} holds {room} here; "
                 "begin a new one or shorten it."
             )
+
+
+def _give_back_memory() -> None:
+    """What loading needed for a moment goes back to the system, where the C library can do that."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _device(name: str) -> torch.device:

@@ -64,5 +64,71 @@ REPETITION = Knob(
     "repetition_penalty", "repeat", 1.0, 2.0, 0.05, 2, 1.0, "make tokens that came before less probable"
 )
 KNOBS = (TEMPERATURE, TOP_P, TOP_K, MIN_P, REPETITION)
-BY_FIELD = {knob.field: knob for knob in KNOBS}
+"""Those that are always in sight."""
+
+MORE_KNOBS = (
+    Knob(
+        "typical_p",
+        "typical",
+        0.0,
+        1.0,
+        0.05,
+        2,
+        1.0,
+        "keep tokens about as surprising as is to be expected here",
+    ),
+    Knob(
+        "top_n_sigma",
+        "top-n-sigma",
+        0.0,
+        5.0,
+        0.1,
+        1,
+        0.0,
+        "keep logits within n standard deviations of the best",
+    ),
+    Knob(
+        "xtc_probability",
+        "xtc chance",
+        0.0,
+        1.0,
+        0.05,
+        2,
+        0.0,
+        "how often to drop the top choices but the last",
+    ),
+    Knob("xtc_threshold", "xtc threshold", 0.0, 0.5, 0.01, 2, None, "what counts as a top choice for xtc"),
+    Knob(
+        "frequency_penalty",
+        "frequency",
+        -2.0,
+        2.0,
+        0.05,
+        2,
+        0.0,
+        "less probable with every time a token came",
+    ),
+    Knob("presence_penalty", "presence", -2.0, 2.0, 0.05, 2, 0.0, "less probable once a token came at all"),
+    Knob(
+        "penalty_last_n",
+        "penalty window",
+        -1,
+        4096,
+        16,
+        0,
+        None,
+        "tokens that penalties look back on; -1: all",
+    ),
+    Knob("dry_multiplier", "dry", 0.0, 5.0, 0.05, 2, 0.0, "against repeating a sequence that came before"),
+    Knob("dry_base", "dry base", 1.0, 4.0, 0.05, 2, None, "how fast dry grows with the length of the repeat"),
+    Knob("dry_allowed_length", "dry length", 0, 20, 1, 0, None, "repeats up to this length are free"),
+    Knob("mirostat", "mirostat", 0, 2, 2, 0, 0, "2: steer towards a constant surprise in place of cutting"),
+    Knob(
+        "mirostat_tau", "mirostat tau", 0.0, 10.0, 0.1, 1, None, "the surprise that mirostat aims at, in bits"
+    ),
+    Knob("mirostat_eta", "mirostat eta", 0.0, 1.0, 0.01, 2, None, "how fast mirostat corrects itself"),
+)
+"""The rest, in the table of all values. Order of the steps and logit bias are set in `config.toml`."""
+
+BY_FIELD = {knob.field: knob for knob in (*KNOBS, *MORE_KNOBS)}
 HIGHEST_SEED = 2**63 - 1

@@ -386,7 +386,8 @@ class ChatSession:
         self.keeper.model = info.name
         for notice in info.notices:
             self.tell(notice)
-        if told and any(turn.role == "assistant" for turn in self.turns):
+        last = next((turn for turn in reversed(self.turns) if turn.role == "assistant"), None)
+        if told and last is not None and last.model != info.name:
             self.tell(f"From here on {info.name} answers.")
         self.look_again()
         self._post(SamplingChanged())

@@ -52,10 +52,14 @@ class SamplingValues:
         self.sampling = start.replace(**{**seed, **self._changes})
 
     def change(self, **values: object) -> None:
-        """The user turned knobs."""
+        """The user turned knobs.
+
+        Raises:
+            msgspec.ValidationError: a value is out of its range; nothing has changed then.
+        """
+        self.sampling = self.sampling.replace(**values)
         self.seed_is_chosen |= "seed" in values
         self._changes |= values
-        self.sampling = self.sampling.replace(**values)
 
     def reset(self) -> None:
         """Back to the checkpoint's own values."""

@@ -6,8 +6,10 @@ import math
 
 from scripted import HAIKU, WORDS
 
+from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.control_bar import ParameterStrip
+from chatterm.tui.widgets.knob_table import FIELDS
 from chatterm.tui.widgets.next_token import NextTokenPanel
 from chatterm.tui.widgets.temperature import LEFT, TRACK, TemperatureSlider
 from chatterm.tui.widgets.transcript import Transcript
@@ -275,6 +277,24 @@ async def test_values_can_be_turned_typed_switched_off_and_reset(chat):
         assert "starting values: chatterm defaults" in it.text()
         await it.press("escape")
         assert it.app.screen is it.app.chat
+
+
+async def test_every_other_sampling_value_is_further_down(chat):
+    async with chat(size=(80, 24)) as it:
+        await it.ready()
+        await it.press("f4")
+        for field in FIELDS[1:]:
+            await it.press("down")
+            title = "seed" if field == "seed" else BY_FIELD[field].title
+            assert f"▸ {title}" in it.text()
+        await it.press("up", "up", "right")
+        assert it.session.values.sampling.mirostat == 2
+        await it.press("1", "enter")
+        assert it.session.values.sampling.mirostat == 2
+        assert "1 is not possible here" in it.text()
+        await it.press("delete", "up", "up", "up", "up", "up", "left")
+        assert it.session.values.sampling.mirostat == 0
+        assert it.session.values.sampling.presence_penalty == -0.05
 
 
 async def test_a_value_that_cannot_be_is_refused_in_words(chat):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -52,8 +53,12 @@ class ParametersScreen(Dialog[None]):
         self._change(event.field, event.value)
 
     def _change(self, field: str, value: float) -> None:
-        self._session.change(**{field: value})
-        self.query_one(KnobTable).refresh()
+        table = self.query_one(KnobTable)
+        try:
+            self._session.change(**{field: value})
+        except msgspec.ValidationError as error:
+            table.refuse(f"{value:g} is not possible here: {error}.")
+        table.refresh()
 
     @on(messages.Reset)
     def _reset(self, event: messages.Reset) -> None:

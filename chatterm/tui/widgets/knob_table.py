@@ -12,7 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm.tui import keys
-from chatterm.tui.knobs import HIGHEST_SEED, KNOBS, Knob
+from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED, KNOBS, MORE_KNOBS, Knob
 from chatterm.tui.messages import Nudged, Reset, ValueChosen
 from chatterm.tui.text.lines import FAINT, MUTED
 from chatterm.tui.values import SamplingValues
@@ -23,7 +23,11 @@ VALUE = 9
 TRACK = 21
 SEED_SAYS = "the same seed and values make the same choices; del: a new one for each reply"
 TYPED = "0123456789."
-HEIGHT = len(KNOBS) + 4
+FIELDS = (*(knob.field for knob in KNOBS), "seed", *(knob.field for knob in MORE_KNOBS))
+BELOW = 3
+"""Lines under the rows: an empty one, what the chosen value does, where the starting values come from."""
+HEIGHT = 13 + BELOW
+"""Fits a terminal of 24 lines; the rows scroll."""
 
 
 class KnobTable(Widget, can_focus=True):
@@ -40,14 +44,19 @@ class KnobTable(Widget, can_focus=True):
         super().__init__()
         self._paint = Paint(self)
         self._values = values
-        self._fields = [*(knob.field for knob in KNOBS), "seed"]
-        self._row = self._fields.index(field) if field in self._fields else 0
+        self._row = FIELDS.index(field) if field in FIELDS else 0
+        self._top = 0
         self._typed = ""
         self._refused = ""
 
     @property
     def _knob(self) -> Knob | None:
-        return KNOBS[self._row] if self._row < len(KNOBS) else None
+        return BY_FIELD.get(FIELDS[self._row])
+
+    @property
+    def _rows(self) -> int:
+        """Rows in sight."""
+        return max(1, self.size.height - BELOW)
 
     def notify_style_update(self) -> None:
         """Other colours."""
@@ -60,12 +69,16 @@ class KnobTable(Widget, can_focus=True):
         """A row; under the rows what the chosen value does, and where the starting values come from."""
         base = self.rich_style
         muted = base + self._paint.style(MUTED)
-        if y <= len(KNOBS):
-            segments = self._draw(y)
-        elif y == len(KNOBS) + 2:
+        if y == 0:
+            self._top = min(max(self._top, self._row - self._rows + 1), self._row)
+        if y < self._rows:
+            segments = self._draw(self._top + y) if self._top + y < len(FIELDS) else []
+        elif y == self._rows and len(FIELDS) > self._top + self._rows:
+            segments = [Segment(f"   ↓ {len(FIELDS) - self._top - self._rows} more", muted)]
+        elif y == self._rows + 1:
             says = self._refused or (self._knob.says if self._knob is not None else SEED_SAYS)
             segments = [Segment(f" {says}", base if self._refused else muted)]
-        elif y == len(KNOBS) + 3:
+        elif y == self._rows + 2:
             source = self._values.source or "chatterm defaults, until a model is loaded"
             segments = [Segment(f" starting values: {source}", muted)]
         else:
@@ -80,13 +93,13 @@ class KnobTable(Widget, can_focus=True):
         muted = base + self._paint.style(MUTED)
         faint = base + self._paint.style(FAINT)
         values = self._values
-        if row == len(KNOBS):
+        knob = BY_FIELD.get(FIELDS[row])
+        if knob is None:
             title, start = "seed", "new for each reply"
             value = str(values.sampling.seed) if values.seed_is_chosen else "auto"
             track: list[Segment] = [Segment(" " * (TRACK + 2), base)]
             changed = values.seed_is_chosen
         else:
-            knob = KNOBS[row]
             title, start = knob.title, f"starts {knob.show(values.start)}"
             value = knob.show(values.sampling)
             changed = knob.value(values.sampling) != knob.value(values.start)
@@ -104,7 +117,7 @@ class KnobTable(Widget, can_focus=True):
         return list(strip)
 
     def _track(self, knob: Knob, base: Style, faint: Style) -> list[Segment]:
-        high = knob.high if knob.field != "top_k" else 200
+        high = _shown_high(knob)
         share = (knob.value(self._values.sampling) - knob.low) / (high - knob.low)
         place = round(min(1.0, max(0.0, share)) * (TRACK - 1))
         return [
@@ -120,7 +133,7 @@ class KnobTable(Widget, can_focus=True):
     def action_move(self, step: int) -> None:
         """Another row."""
         self._accept()
-        self._row = (self._row + step) % len(self._fields)
+        self._row = (self._row + step) % len(FIELDS)
         self.refresh()
 
     def action_turn(self, steps: int) -> None:
@@ -176,18 +189,24 @@ class KnobTable(Widget, can_focus=True):
         if not low <= value <= high:
             self._refused = f"{typed} is not between {low:g} and {high:g}."
             return
-        self.post_message(ValueChosen(self._fields[self._row], value))
+        self.post_message(ValueChosen(FIELDS[self._row], value))
+
+    def refuse(self, why: str) -> None:
+        """Say that a value cannot be taken."""
+        self._refused = why
+        self.refresh()
 
     def on_click(self, event: events.Click) -> None:
         """Choose a row; on the track, a value."""
-        if event.y > len(KNOBS):
+        row = self._top + event.y
+        if event.y >= self._rows or row >= len(FIELDS):
             return
         self._accept()
-        self._row = event.y
+        self._row = row
         knob = self._knob
         x = event.x - 3 - NAME - VALUE - 1
         if knob is not None and 0 <= x < TRACK:
-            high = knob.high if knob.field != "top_k" else 200
+            high = _shown_high(knob)
             value = knob.low + x * (high - knob.low) / (TRACK - 1)
             self.post_message(ValueChosen(knob.field, knob.clamp(round(value / knob.step) * knob.step)))
         self.refresh()
@@ -202,6 +221,12 @@ class KnobTable(Widget, can_focus=True):
 
     def _wheel(self, event: events.MouseEvent, steps: int) -> None:
         event.stop()
-        if event.y < len(self._fields):
-            self._row = event.y
+        row = self._top + event.y
+        if event.y < self._rows and row < len(FIELDS):
+            self._row = row
             self.action_turn(steps)
+
+
+def _shown_high(knob: Knob) -> float:
+    """Where a track ends; what is beyond can be typed."""
+    return {"top_k": 200.0, "penalty_last_n": 512.0}.get(knob.field, knob.high)
