@@ -18,10 +18,18 @@ from terminal import Terminal
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.usefixtures("default_model_path")]
 
 
+GREEDY = "[sampling]\ntemperature = 0.0\nseed = 7\n"
+NEVER_ENDING = '[sampling.logit_bias]\n"0" = -inf\n"2" = -inf\n'
+
+
 @pytest.fixture(autouse=True)
 def _always_the_most_probable_token(tmp_path: Path) -> None:
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "config.toml").write_text("[sampling]\ntemperature = 0.0\nseed = 7\n")
+    set_up(tmp_path, GREEDY)
+
+
+def set_up(folder: Path, config: str) -> None:
+    (folder / "config").mkdir(exist_ok=True)
+    (folder / "config" / "config.toml").write_text(config)
 
 
 @pytest.fixture
@@ -60,7 +68,9 @@ def ask(chat: Terminal, question: str) -> None:
     chat.press("enter")
 
 
-def test_a_question_is_answered_while_the_temperature_turns(chat: Terminal, tmp_path: Path) -> None:
+def test_a_question_is_answered_while_the_temperature_turns(tmp_path: Path) -> None:
+    set_up(tmp_path, GREEDY + NEVER_ENDING)
+    chat = Terminal([], tmp_path)
     ask(chat, "Tell me a long story about a lighthouse keeper.")
     chat.wait("esc stop")
     chat.wait(lambda screen: bool(sampled_column(screen)))
