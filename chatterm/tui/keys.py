@@ -44,7 +44,7 @@ KEYS: tuple[Key, ...] = (
         "chat",
         "parameters",
         ("f4",),
-        "Temperature, top-p, top-k, min-p, repetition penalty, seed",
+        "All sampling values: temperature, top-p, top-k, seed and the others",
         "values",
         True,
     ),

@@ -198,6 +198,7 @@ class ChatScreen(Screen[None]):
 
     @on(messages.StateChanged)
     def _state_changed(self) -> None:
+        self._look_is_old = True  # why the panel is empty may have changed
         self._show_state()
 
     @on(messages.SamplingChanged)

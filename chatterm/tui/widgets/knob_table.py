@@ -18,7 +18,7 @@ from chatterm.tui.text.lines import FAINT, MUTED
 from chatterm.tui.values import SamplingValues
 from chatterm.tui.widgets.paint import Paint
 
-NAME = 14
+NAME = 15
 VALUE = 9
 TRACK = 21
 SEED_SAYS = "the same seed and values make the same choices; del: a new one for each reply"
