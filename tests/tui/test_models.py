@@ -86,10 +86,11 @@ async def test_an_unloadable_checkpoint_cannot_be_chosen(chat):
     async with chat() as it:
         await it.ready()
         await it.press("f3")
-        await it.until(lambda: "mixture-8x7B" in it.text())
-        options = it.app.screen.query_one("OptionList")
-        unloadable = [option for option in options.options if option.id and "mixture" in option.id]
+        await it.until(lambda: "Scripted-1B" in it.text())
+        options = it.app.screen.query_one("OptionList").options
+        unloadable = [option for option in options if option.id and "mixture" in option.id]
         assert [option.disabled for option in unloadable] == [True]
+        assert options[-1] is unloadable[-1], "below everything that can be chosen"
 
 
 async def test_another_model_is_loaded_while_the_chat_goes_on(chat, knobs):

@@ -91,16 +91,24 @@ class PickerScreen(Dialog[None]):
         found = self._found.checkpoints if self._found is not None else ()
         free = f" · {bars.size(self._found.available_bytes)} of memory free" if self._found else ""
         options.add_option(_heading(f"On this machine{free}"))
-        if instead or not found:
-            options.add_option(Option(f"  {instead or 'Nothing was found.'}", disabled=True))
-        for checkpoint in sorted(found, key=lambda c: (c.problem is not None, c.source, c.name.lower())):
+        by_name = sorted(found, key=lambda c: (c.source, c.name.lower()))
+        sound = [checkpoint for checkpoint in by_name if checkpoint.problem is None]
+        if instead or not sound:
+            options.add_option(Option(f"  {instead or 'Nothing was found that loads.'}", disabled=True))
+        for checkpoint in sound:
             self._add_found(options, checkpoint)
         options.add_option(_heading(""))
         options.add_option(_heading("To download"))
-        names = [checkpoint.name.lower() for checkpoint in found if checkpoint.problem is None]
+        names = [checkpoint.name.lower() for checkpoint in sound]
         for entry in catalog():
             if not any(name.startswith(entry.name.lower()) for name in names):
                 self._add_entry(options, entry)
+        if len(by_name) > len(sound):
+            options.add_option(_heading(""))
+            options.add_option(_heading("Found here, but cannot be loaded"))
+        for checkpoint in by_name:
+            if checkpoint.problem is not None:
+                self._add_found(options, checkpoint)
         usable = [option.id for option in options.options if not option.disabled]
         mine = before.id if before is not None and self._is_listed else None
         chosen = mine if mine in usable else next(iter(usable), None)
@@ -121,7 +129,7 @@ class PickerScreen(Dialog[None]):
             checkpoint.source,
         ]
         if checkpoint.problem is not None:
-            facts = [checkpoint.problem, checkpoint.source]
+            facts = [checkpoint.problem.replace(checkpoint.path, "it").removeprefix("it: ")]
         options.add_option(
             Option(
                 _row(name, bars.size(checkpoint.file_bytes), facts, self._width),
