@@ -9,7 +9,7 @@
 enum { RMS = 0, LAYER = 1 };
 enum { SILU = 0, GELU = 1, GELU_TANH = 2, RELU = 3, RELU_SQUARED = 4 };
 enum { NO_NORM = 0, PER_HEAD = 1, EACH_HEAD = 2, WHOLE_VECTOR = 3 };
-enum { CHUNK = 256 /* positions of one piece of attention */ };
+enum { CHUNK = 128 /* positions of one piece of attention: keys of 64 floats fit the nearest cache */ };
 
 typedef struct {
     const float *weight; /* null: no norm */
@@ -116,8 +116,8 @@ static f32x16 tile_of(const Matrix *m, int tile, const float *x, const float *su
 }
 
 static int grain_of(const Matrix *m, int threads) {
-    int grain = tiles_of(m) / (8 * threads);
-    return grain < 1 ? 1 : grain > 64 ? 64 : grain;
+    int grain = (tiles_of(m) + 3 * threads - 1) / (3 * threads);
+    return grain < 1 ? 1 : grain;
 }
 
 static void multiply_piece(void *context, int piece) {
@@ -197,6 +197,54 @@ static float *cached(const Engine *e, float *cache, int kv_head) {
     return cache + head * e->step->capacity * e->model->head_size;
 }
 
+static inline __attribute__((always_inline)) void prefetch_vector(const float *x, int size) {
+    for (int k = 0; k < size; k += LANES) PREFETCH_LINE((const uint8_t *)(x + k));
+}
+
+/* scores[i] = q · keys[i] for `count` keys, one after the other in memory. */
+static inline __attribute__((always_inline)) void score(
+    const float *q, const float *keys, int count, int size, float *scores) {
+    for (int i = 0; i < count; i++, keys += size) {
+        prefetch_vector(keys, size);
+        scores[i] = dot(q, keys, size);
+    }
+}
+
+/* out = Σ weights[i] · values[i]; the sum stays in registers where the size is known. */
+static inline __attribute__((always_inline)) void mix(
+    const float *weights, const float *values, int count, int size, float *out) {
+    f32x16 total[16];
+    for (int k = 0; k < size / LANES; k++) total[k] = splat(0);
+    for (int i = 0; i < count; i++, values += size) {
+        prefetch_vector(values, size);
+        for (int k = 0; k < size / LANES; k++) total[k] += load_f32(values + LANES * k) * weights[i];
+    }
+    for (int k = 0; k < size / LANES; k++) store_f32(out + LANES * k, total[k]);
+}
+
+static void score_any(const float *q, const float *keys, int count, int size, float *scores) {
+    switch (size) {
+    case 64: score(q, keys, count, 64, scores); break;
+    case 80: score(q, keys, count, 80, scores); break;
+    case 96: score(q, keys, count, 96, scores); break;
+    case 128: score(q, keys, count, 128, scores); break;
+    case 256: score(q, keys, count, 256, scores); break;
+    default: score(q, keys, count, size, scores);
+    }
+}
+
+static void mix_any(const float *weights, const float *values, int count, int size, float *out) {
+    switch (size) {
+    case 64: mix(weights, values, count, 64, out); return;
+    case 80: mix(weights, values, count, 80, out); return;
+    case 96: mix(weights, values, count, 96, out); return;
+    case 128: mix(weights, values, count, 128, out); return;
+    case 256: mix(weights, values, count, 256, out); return;
+    }
+    memset(out, 0, sizeof(float) * size);
+    for (int i = 0; i < count; i++) add_scaled(out, values + (size_t)i * size, weights[i], size);
+}
+
 /* One key/value head over one chunk of positions, for all query heads that share it: the softmax of the chunk alone,
  * with its maximum and sum, as flash-decoding does (arXiv:2307.08691 and its sequel). */
 static void attend_piece(void *context, int piece) {
@@ -205,26 +253,28 @@ static void attend_piece(void *context, int piece) {
     int size = m->head_size, group = m->heads / m->kv_heads, kv = piece / e->chunks, chunk = piece % e->chunks;
     int first = e->first_position + chunk * CHUNK, last = first + CHUNK;
     if (last > e->step->position + 1) last = e->step->position + 1;
-    const float *keys = cached(e, e->step->keys, kv), *values = cached(e, e->step->values, kv);
-    for (int head = kv * group; head < (kv + 1) * group; head++) {
-        float scores[CHUNK], largest = -INFINITY, sum = 0, cap = m->attention_soft_cap;
-        int place = head * e->chunks + chunk, count = last - first;
-        float *out = e->part + (size_t)place * size;
+    int count = last - first;
+    const float *keys = cached(e, e->step->keys, kv) + (size_t)first * size;
+    const float *values = cached(e, e->step->values, kv) + (size_t)first * size;
+    float scores[group][CHUNK];
+    for (int h = 0; h < group; h++) {
+        float *s = scores[h], largest = -INFINITY, sum = 0, cap = m->attention_soft_cap;
+        int head = kv * group + h, place = head * e->chunks + chunk;
+        score_any(e->queries + head * size, keys, count, size, s);
         for (int i = 0; i < count; i++) {
-            float s = dot(e->queries + head * size, keys + (size_t)(first + i) * size, size) * e->layer->attention_scale;
-            if (cap > 0) s = cap * tanhf(s / cap);
-            scores[i] = s;
-            if (s > largest) largest = s;
+            s[i] *= e->layer->attention_scale;
+            if (cap > 0) s[i] = cap * tanhf(s[i] / cap);
+            if (s[i] > largest) largest = s[i];
         }
-        for (int i = count; i < CHUNK && i % LANES; i++) scores[i] = -INFINITY;
-        for (int i = 0; i < count; i += LANES) store_f32(scores + i, exp16(load_f32(scores + i) - largest));
-        memset(out, 0, sizeof(float) * size);
-        for (int i = 0; i < count; i++) {
-            sum += scores[i];
-            add_scaled(out, values + (size_t)(first + i) * size, scores[i], size);
-        }
+        for (int i = count; i < CHUNK && i % LANES; i++) s[i] = -INFINITY;
+        for (int i = 0; i < count; i += LANES) store_f32(s + i, exp16(load_f32(s + i) - largest));
+        for (int i = 0; i < count; i++) sum += s[i];
         e->part_max[place] = largest;
         e->part_sum[place] = sum;
+    }
+    for (int h = 0; h < group; h++) {
+        int place = (kv * group + h) * e->chunks + chunk;
+        mix_any(scores[h], values, count, size, e->part + (size_t)place * size);
     }
 }
 
