@@ -32,7 +32,7 @@ def test_a_step_is_the_step_in_torch(name: str, tiny_checkpoint) -> None:
     for token in TOKENS:
         ours, theirs = native(token.view(1), caches[0]), plain(token.view(1), caches[1])
         torch.testing.assert_close(ours.log_softmax(-1), theirs.log_softmax(-1), rtol=0, atol=3e-5)
-    torch.testing.assert_close(caches[0].keys, caches[1].keys, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(caches[0].keys, caches[1].keys, rtol=1e-4, atol=5e-5)
 
 
 def test_a_long_context_is_joined_from_its_chunks(tiny_checkpoint) -> None:
