@@ -166,7 +166,6 @@ class LoadOptions(msgspec.Struct, frozen=True):
 
     device: str = "auto"
     context: int | None = None  # tokens; None = what the checkpoint was made for, bounded by memory
-    exact: bool = False
     threads: int | None = None
 
 

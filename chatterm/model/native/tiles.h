@@ -125,6 +125,21 @@ static inline f32x16 dot_bytes(const uint8_t *q, const float *x, int columns) {
     return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
+/* Σ w·x over columns of sixteen 16-bit numbers, read by `load`. */
+static inline __attribute__((always_inline)) f32x16 times_halves(
+    f32x16 (*load)(const void *), int columns, const uint8_t *p, const float *x) {
+    f32x16 part[4] = {splat(0), splat(0), splat(0), splat(0)};
+    int k = 0;
+    for (; k + 4 <= columns; k += 4, p += 128) {
+        PREFETCH_LINE(p);
+        PREFETCH_LINE(p + 64);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) part[i] += load(p + 32 * i) * x[k + i];
+    }
+    for (; k < columns; k++, p += 32) part[0] += load(p) * x[k];
+    return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
 /* One tile times x. `sums[g]` is the sum of x over columns 32g … 32g+31. */
 static inline f32x16 tile_times(int kind, int columns, const uint8_t *p, const float *x, const float *sums) {
     f32x16 total = splat(0);
@@ -132,32 +147,8 @@ static inline f32x16 tile_times(int kind, int columns, const uint8_t *p, const f
     case F32:
         for (int k = 0; k < columns; k++, p += 64) total += load_f32(p) * x[k];
         break;
-    case F16: {
-        f32x16 part[4] = {total, total, total, total};
-        int k = 0;
-        for (; k + 4 <= columns; k += 4, p += 128) {
-            PREFETCH_LINE(p);
-            PREFETCH_LINE(p + 64);
-#pragma GCC unroll 4
-            for (int i = 0; i < 4; i++) part[i] += load_f16(p + 32 * i) * x[k + i];
-        }
-        for (; k < columns; k++, p += 32) total += load_f16(p) * x[k];
-        total += (part[0] + part[1]) + (part[2] + part[3]);
-        break;
-    }
-    case BF16: {
-        f32x16 part[4] = {total, total, total, total};
-        int k = 0;
-        for (; k + 4 <= columns; k += 4, p += 128) {
-            PREFETCH_LINE(p);
-            PREFETCH_LINE(p + 64);
-#pragma GCC unroll 4
-            for (int i = 0; i < 4; i++) part[i] += load_bf16(p + 32 * i) * x[k + i];
-        }
-        for (; k < columns; k++, p += 32) total += load_bf16(p) * x[k];
-        total += (part[0] + part[1]) + (part[2] + part[3]);
-        break;
-    }
+    case F16: return times_halves(load_f16, columns, p, x);
+    case BF16: return times_halves(load_bf16, columns, p, x);
     case I4:
         for (int g = 0; g < columns / 32; g++, p += I4_GROUP, x += 32) {
             PREFETCH_LINE(p + 256);
