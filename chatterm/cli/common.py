@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from chatterm.engine.client import EngineProcess, OnProgress
+from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import LoadOptions, Progress
+from chatterm.engine.protocol import OnProgress
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
 

@@ -1,7 +1,7 @@
 """The interface's side of the process boundary: an engine to await.
 
-`Engine` is what the rest of the program depends on; `EngineProcess` is the one that runs on this machine.
-Nothing here imports torch, and nothing here blocks the event loop.
+`EngineProcess` is the `Engine` (`chatterm.engine.protocol`) that runs on this machine. Nothing here imports
+torch, and nothing here blocks the event loop.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
-from typing import IO, Protocol, Self, TypeVar
+from typing import IO, Self, TypeVar
 
 import msgspec
 
@@ -38,7 +38,6 @@ from chatterm.engine.messages import (
     Failed,
     Fetch,
     Fetched,
-    Finished,
     Generate,
     Hello,
     Load,
@@ -53,17 +52,12 @@ from chatterm.engine.messages import (
     Rendered,
     SetSampling,
     Shutdown,
-    Started,
     Stop,
-    TokenEvent,
     Tokenize,
     Tokenized,
 )
-from chatterm.errors import UserError
+from chatterm.engine.protocol import EngineDiedError, EngineError, OnProgress, Reply, ReplyEvent
 from chatterm.sampling import SamplingParameters
-
-OnProgress = Callable[[Progress], None]
-ReplyEvent = Started | Progress | TokenEvent | Finished
 
 DEFAULT_OPTIONS = LoadOptions()
 LOG_LIMIT_BYTES = 1 << 20
@@ -71,85 +65,6 @@ TAIL_BYTES = 4096
 SHUTDOWN_SECONDS = 2.0
 
 _Answer = TypeVar("_Answer", bound=AnyEvent)
-
-
-class EngineError(UserError):
-    """The engine could not do what was asked; it goes on running."""
-
-
-class EngineDiedError(UserError):
-    """The engine process is gone; start another one."""
-
-
-class Reply(Protocol):
-    """A reply being written: iterate over its events, turn its knobs, stop it."""
-
-    def __aiter__(self) -> AsyncIterator[ReplyEvent]:
-        """`Started`, then `Progress` and `TokenEvent`, and `Finished` last.
-
-        Raises:
-            EngineError: the engine refused; the sentence says why.
-            EngineDiedError: the engine process ended in the middle.
-        """
-        ...
-
-    def steer(self, sampling: SamplingParameters) -> None:
-        """New parameters, from the very next token."""
-        ...
-
-    def stop(self) -> None:
-        """End within one token; `Finished("stopped")` follows."""
-        ...
-
-
-class Engine(Protocol):
-    """Anything that can say what comes next. All methods raise `EngineError` and `EngineDiedError`."""
-
-    @property
-    def info(self) -> ModelInfo | None:
-        """What is loaded; None before `load`."""
-        ...
-
-    async def load(
-        self, path: str, options: LoadOptions = ..., on_progress: OnProgress | None = None
-    ) -> ModelInfo:
-        """Load a checkpoint."""
-        ...
-
-    def generate(
-        self,
-        prompt: Prompt,
-        sampling: SamplingParameters,
-        *,
-        max_tokens: int | None = None,
-        stop: tuple[str, ...] = (),
-        candidates: int = 10,
-    ) -> Reply:
-        """Begin a reply."""
-        ...
-
-    async def predict(
-        self,
-        prompt: Prompt,
-        sampling: SamplingParameters,
-        *,
-        candidates: int = 10,
-        also: tuple[int, ...] = (),
-    ) -> Predicted:
-        """What could come after `prompt`; also while a reply is being written."""
-        ...
-
-    async def tokenize(self, text: str) -> Tokenized:
-        """Cut a text into tokens."""
-        ...
-
-    async def render(self, chat: Chat) -> Rendered:
-        """What exactly the model sees of a conversation."""
-        ...
-
-    async def close(self) -> None:
-        """End it. Never raises."""
-        ...
 
 
 class EngineProcess:

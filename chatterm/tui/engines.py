@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from chatterm.engine.client import Engine, OnProgress
 from chatterm.engine.messages import Discovered, LoadOptions, ModelInfo, Progress
+from chatterm.engine.protocol import Engine, OnProgress
 
 
 class LocalEngine(Engine, Protocol):

@@ -14,7 +14,6 @@ from typing import Any
 
 from textual.message import Message
 
-from chatterm.engine.client import EngineDiedError, EngineError, Reply
 from chatterm.engine.messages import (
     Finished,
     LoadOptions,
@@ -24,6 +23,7 @@ from chatterm.engine.messages import (
     Timing,
     TokenEvent,
 )
+from chatterm.engine.protocol import EngineDiedError, EngineError, Reply
 from chatterm.errors import UserError
 from chatterm.settings import Settings
 from chatterm.tui.engines import Engines, LocalEngine, StartEngine

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chatterm.engine.client import EngineDiedError, EngineError, EngineProcess, Reply
+from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import (
     Chat,
     Finished,
@@ -20,6 +20,7 @@ from chatterm.engine.messages import (
     TokenEvent,
     Tokens,
 )
+from chatterm.engine.protocol import EngineDiedError, EngineError, Reply
 from chatterm.sampling import SamplingParameters
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]

@@ -11,7 +11,6 @@ import math
 import zlib
 from collections.abc import AsyncIterator
 
-from chatterm.engine.client import EngineDiedError, EngineError
 from chatterm.engine.messages import (
     Candidate,
     Chat,
@@ -32,6 +31,7 @@ from chatterm.engine.messages import (
     Tokenized,
     Tokens,
 )
+from chatterm.engine.protocol import EngineDiedError, EngineError
 from chatterm.sampling import SamplingParameters
 
 WORDS = (
