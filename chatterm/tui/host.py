@@ -61,13 +61,20 @@ class ModelHost:
         self.is_busy = True
         self.trouble = ""
         try:
-            await self._switch(await self._engines.find(model))
+            await self._find_and_switch(model)
         except UserError as error:
             self.trouble = "" if self._engines.info else error.sentence
             self._tell(error.sentence)
         finally:
             self.is_busy = False
             self._changed()
+
+    async def _find_and_switch(self, model: str) -> None:
+        try:
+            await self._switch(await self._engines.find(model))
+        except EngineDiedError as error:
+            self._tell(f"{error.sentence} It is tried once more.")
+            await self._switch(await self._engines.find(model))
 
     async def _switch(self, path: str) -> None:
         old, old_path = self._engines.engine, self._engines.path
