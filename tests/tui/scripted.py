@@ -80,7 +80,7 @@ class Knobs:
         self.hold_at: int | None = None  # token before which the reply waits for `go`
         self.go = asyncio.Event()
         self.die_at: int | None = None  # token before which the engine dies
-        self.die_on_load = False
+        self.deaths_while_loading = 0
         self.load_error: str | None = None
         self.load_gate: asyncio.Event | None = None
         self.fetch_error: str | None = None
@@ -232,7 +232,8 @@ class ScriptedEngine:
             on_progress(Progress(request=1, what="reading tensors", done=90, total=272, unit="tensors"))
         if self.knobs.load_gate is not None:
             await self.knobs.load_gate.wait()
-        if self.knobs.die_on_load:
+        if self.knobs.deaths_while_loading > 0:
+            self.knobs.deaths_while_loading -= 1
             self.alive = False
             raise EngineDiedError("The engine was killed, most likely because memory ran out.")
         if self.knobs.load_error is not None:

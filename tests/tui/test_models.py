@@ -66,6 +66,21 @@ async def test_a_checkpoint_that_does_not_load_keeps_the_old_one(chat, knobs):
         await it.ask("still there?")
 
 
+async def test_an_engine_that_dies_while_it_loads_is_tried_once_more(chat, knobs):
+    knobs.deaths_while_loading = 1
+    async with chat() as it:
+        await it.until(lambda: it.session.info is not None)
+        assert any(notice.endswith("It is tried once more.") for notice in it.notices())
+
+
+async def test_an_engine_that_dies_at_every_loading_is_given_up(chat, knobs):
+    knobs.deaths_while_loading = 10
+    async with chat() as it:
+        await it.until(lambda: bool(it.session.host.trouble))
+        assert knobs.deaths_while_loading == 8
+        assert it.session.info is None
+
+
 async def test_the_picker_lists_what_is_found_and_what_can_be_fetched(chat):
     async with chat(size=(120, 60)) as it:
         await it.ready()
