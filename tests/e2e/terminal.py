@@ -18,7 +18,7 @@ class Terminal:
     KEYS = {  # noqa: RUF012
         "enter": "\r", "escape": "\x1b", "alt+up": "\x1b[1;3A", "alt+down": "\x1b[1;3B", "ctrl+q": "\x11",
         "ctrl+n": "\x0e", "ctrl+j": "\n", "left": "\x1b[D", "right": "\x1b[C", "up": "\x1b[A",
-        "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS",
+        "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS", "home": "\x1b[H",
     }  # fmt: skip
 
     def __init__(self, arguments: list[str], folder: Path, columns: int = 120, rows: int = 40) -> None:
