@@ -15,7 +15,14 @@ PACKAGE = ROOT / "chatterm"
 EVERYBODY = {"sampling", "errors", "paths", "settings", "inert", "__init__"}
 """Base modules: anybody may import them, they import only each other."""
 
-CLIENT = {"engine.client", "engine.messages", "engine.protocol", "engine.wire"}
+CLIENT = {
+    "engine.client",
+    "engine.inspection",
+    "engine.messages",
+    "engine.protocol",
+    "engine.records",
+    "engine.wire",
+}
 """The interface's side of the process boundary."""
 
 MAY_IMPORT = {

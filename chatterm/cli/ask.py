@@ -10,7 +10,8 @@ import msgspec
 
 from chatterm import inert
 from chatterm.cli import common
-from chatterm.engine.messages import Chat, Finished, Message, Started, TokenEvent
+from chatterm.engine.messages import Finished, Started, TokenEvent
+from chatterm.engine.records import Chat, Message
 
 
 @click.command("ask")

@@ -11,7 +11,8 @@ from rich.text import Text as RichText
 
 from chatterm import inert
 from chatterm.cli import common
-from chatterm.engine.messages import Predicted, Text
+from chatterm.engine.messages import Predicted
+from chatterm.engine.records import Text
 
 
 @click.command("next")

@@ -6,7 +6,7 @@ import click
 
 from chatterm import inert
 from chatterm.cli import common
-from chatterm.engine.messages import PromptToken
+from chatterm.engine.records import PromptToken
 
 
 @click.command("tokens")

@@ -15,17 +15,17 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
-from typing import IO, Self, TypeVar
+from typing import IO, Self, TypeVar, cast
 
 import msgspec
 
 from chatterm import paths
 from chatterm.engine import wire
+from chatterm.engine.inspection import AnyQuestion, Question
 from chatterm.engine.messages import (
     PROTOCOL_VERSION,
     AnyEvent,
     AnyRequest,
-    Chat,
     Check,
     Checked,
     Closing,
@@ -40,14 +40,14 @@ from chatterm.engine.messages import (
     Fetched,
     Generate,
     Hello,
+    Inspect,
+    Inspected,
     Load,
     Loaded,
     LoadOptions,
-    ModelInfo,
     Predict,
     Predicted,
     Progress,
-    Prompt,
     Render,
     Rendered,
     SetSampling,
@@ -57,6 +57,7 @@ from chatterm.engine.messages import (
     Tokenized,
 )
 from chatterm.engine.protocol import EngineDiedError, EngineError, OnProgress, Reply, ReplyEvent
+from chatterm.engine.records import Chat, ModelInfo, Prompt
 from chatterm.sampling import SamplingParameters
 
 DEFAULT_OPTIONS = LoadOptions()
@@ -65,6 +66,7 @@ TAIL_BYTES = 4096
 SHUTDOWN_SECONDS = 2.0
 
 _Answer = TypeVar("_Answer", bound=AnyEvent)
+_A = TypeVar("_A")
 
 
 class EngineProcess:
@@ -159,6 +161,11 @@ class EngineProcess:
             request=next(self._numbers), prompt=prompt, sampling=sampling, candidates=candidates, also=also
         )
         return await self._ask(request, Predicted)
+
+    async def inspect(self, question: Question[_A], on_progress: OnProgress | None = None) -> _A:
+        """Look inside the model (`chatterm.engine.inspection`); also while a reply is being written."""
+        request = Inspect(request=next(self._numbers), question=cast(AnyQuestion, question))
+        return cast(_A, (await self._ask(request, Inspected, on_progress)).answer)
 
     async def tokenize(self, text: str, path: str | None = None) -> Tokenized:
         """Cut a text into tokens, with the loaded model's tokenizer or that of the checkpoint at `path`."""

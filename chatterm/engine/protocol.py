@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from chatterm.engine.inspection import Question
 from chatterm.engine.messages import (
-    Chat,
     Finished,
     LoadOptions,
-    ModelInfo,
     Predicted,
     Progress,
-    Prompt,
     Rendered,
     Started,
     TokenEvent,
     Tokenized,
 )
+from chatterm.engine.records import Chat, ModelInfo, Prompt
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
+
+_A = TypeVar("_A")
 
 OnProgress = Callable[[Progress], None]
 ReplyEvent = Started | Progress | TokenEvent | Finished
@@ -89,6 +90,10 @@ class Engine(Protocol):
         also: tuple[int, ...] = (),
     ) -> Predicted:
         """What could come after `prompt`; also while a reply is being written."""
+        ...
+
+    async def inspect(self, question: Question[_A], on_progress: OnProgress | None = None) -> _A:
+        """Look inside the model; also while a reply is being written."""
         ...
 
     async def tokenize(self, text: str) -> Tokenized:

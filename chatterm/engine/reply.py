@@ -7,17 +7,9 @@ from collections.abc import Callable
 
 from chatterm.decode.loop import Step, generate
 from chatterm.decode.text import ReplyText
-from chatterm.engine.messages import (
-    AnyEvent,
-    Finish,
-    Finished,
-    Generate,
-    Progress,
-    Started,
-    Timing,
-    TokenEvent,
-)
+from chatterm.engine.messages import AnyEvent, Finished, Generate, Progress, Started, TokenEvent
 from chatterm.engine.numbers import to_distribution
+from chatterm.engine.records import Finish, Timing
 from chatterm.engine.session import Session
 from chatterm.sampling import SamplingParameters
 

@@ -18,17 +18,9 @@ from chatterm.decode.context import Context
 from chatterm.decode.samplers.repetition import SequenceBreakers
 from chatterm.decode.samplers.starting import starting_values
 from chatterm.decode.sampling import Sampler
-from chatterm.engine.messages import (
-    Chat,
-    LoadOptions,
-    ModelInfo,
-    Predict,
-    Predicted,
-    Prompt,
-    Text,
-    Tokens,
-)
+from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
+from chatterm.engine.records import Chat, ModelInfo, Prompt, Text, Tokens
 from chatterm.errors import UserError
 from chatterm.model.load import load_decoder
 

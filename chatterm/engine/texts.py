@@ -8,7 +8,8 @@ from pathlib import Path
 from chatterm.checkpoint.open import open_checkpoint
 from chatterm.checkpoint.template import ChatTemplate, PlainDialogue, encode_chat
 from chatterm.checkpoint.tokenizer import Tokenizer, TokenSpan, load_tokenizer
-from chatterm.engine.messages import PromptToken, Render, Rendered, Tokenize, Tokenized
+from chatterm.engine.messages import Render, Rendered, Tokenize, Tokenized
+from chatterm.engine.records import PromptToken
 
 
 def tokenizer_of(path: str) -> Tokenizer:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from chatterm.engine.messages import Discovered, LoadOptions, ModelInfo, Progress
+from chatterm.engine.messages import Discovered, LoadOptions, Progress
 from chatterm.engine.protocol import Engine, OnProgress
+from chatterm.engine.records import ModelInfo
 
 
 class LocalEngine(Engine, Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from chatterm.engine.messages import ModelInfo
 from chatterm.engine.protocol import EngineDiedError
+from chatterm.engine.records import ModelInfo
 from chatterm.errors import UserError
 from chatterm.tui.engines import Engines, LocalEngine
 

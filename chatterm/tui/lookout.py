@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chatterm.engine.messages import Distribution, TokenEvent, Tokens
+from chatterm.engine.messages import TokenEvent
 from chatterm.engine.protocol import Engine, EngineDiedError, EngineError
+from chatterm.engine.records import Distribution, Tokens
 from chatterm.sampling import SamplingParameters
 from chatterm.tui.turns import Turn
 

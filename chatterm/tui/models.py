@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatterm.checkpoint.catalog import CatalogEntry, catalog
-from chatterm.engine.messages import ModelInfo
+from chatterm.engine.records import ModelInfo
 from chatterm.tui import bars
 
 OFFERED = 3

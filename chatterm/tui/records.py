@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chatterm.engine.messages import Candidate, Distribution, Removal, TokenEvent
+from chatterm.engine.messages import TokenEvent
+from chatterm.engine.records import Candidate, Distribution, Removal
 from chatterm.library import Candidate as StoredCandidate
 from chatterm.library import Message, Token
 from chatterm.library import Removal as StoredRemoval

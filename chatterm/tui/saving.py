@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal
 
-from chatterm.engine.messages import Timing
+from chatterm.engine.records import Timing
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Conversation, OpenConversation
 from chatterm.library import Timing as StoredTiming

@@ -14,16 +14,9 @@ from typing import Any
 
 from textual.message import Message
 
-from chatterm.engine.messages import (
-    Finished,
-    LoadOptions,
-    ModelInfo,
-    Progress,
-    Started,
-    Timing,
-    TokenEvent,
-)
+from chatterm.engine.messages import Finished, LoadOptions, Progress, Started, TokenEvent
 from chatterm.engine.protocol import EngineDiedError, EngineError, Reply
+from chatterm.engine.records import ModelInfo, Timing
 from chatterm.errors import UserError
 from chatterm.settings import Settings
 from chatterm.tui.engines import Engines, LocalEngine, StartEngine

@@ -6,7 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Literal
 
-from chatterm.engine.messages import Chat, Finish, Message, TokenEvent
+from chatterm.engine.messages import TokenEvent
+from chatterm.engine.records import Chat, Finish, Message
 from chatterm.sampling import SamplingParameters
 
 Ending = Finish | Literal["broken"]

@@ -11,16 +11,9 @@ from pathlib import Path
 import pytest
 
 from chatterm.engine.client import EngineProcess
-from chatterm.engine.messages import (
-    Chat,
-    Finished,
-    Message,
-    Started,
-    Text,
-    TokenEvent,
-    Tokens,
-)
+from chatterm.engine.messages import Finished, Started, TokenEvent
 from chatterm.engine.protocol import EngineDiedError, EngineError, Reply
+from chatterm.engine.records import Chat, Message, Text, Tokens
 from chatterm.sampling import SamplingParameters
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]

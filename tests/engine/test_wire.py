@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatterm.engine import messages, wire
+from chatterm.engine import messages, records, wire
 from chatterm.engine.inbox import Inbox
 from chatterm.sampling import SamplingParameters
 
@@ -19,15 +19,15 @@ texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 floats = st.floats(allow_nan=False)
 
 candidates = st.builds(
-    messages.Candidate,
+    records.Candidate,
     st.integers(0, 300_000), texts, floats, st.integers(1, 300_000), floats, st.none() | texts,
 )  # fmt: skip
 distributions = st.builds(
-    messages.Distribution,
+    records.Distribution,
     position=st.integers(0, 1 << 20),
     entropy=floats,
     kept=st.integers(0, 300_000),
-    removed=st.lists(st.builds(messages.Removal, texts, st.integers(0, 1000), floats), max_size=3).map(tuple),
+    removed=st.lists(st.builds(records.Removal, texts, st.integers(0, 1000), floats), max_size=3).map(tuple),
     candidates=st.lists(candidates, max_size=5).map(tuple),
 )
 token_events = st.builds(
@@ -42,11 +42,11 @@ token_events = st.builds(
     temperature=floats,
 )
 prompts = st.one_of(
-    st.builds(messages.Text, texts),
-    st.builds(messages.Tokens, st.lists(st.integers(0, 300_000)).map(tuple)),
+    st.builds(records.Text, texts),
+    st.builds(records.Tokens, st.lists(st.integers(0, 300_000)).map(tuple)),
     st.builds(
-        messages.Chat,
-        st.lists(st.builds(messages.Message, st.sampled_from(["system", "user", "assistant"]), texts)).map(
+        records.Chat,
+        st.lists(st.builds(records.Message, st.sampled_from(["system", "user", "assistant"]), texts)).map(
             tuple
         ),
         st.booleans(),

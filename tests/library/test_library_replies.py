@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from chatterm.engine import messages as engine
+from chatterm.engine import records
 from chatterm.errors import UserError
 from chatterm.library import Candidate, Library, Removal, Timing, Token
 from chatterm.sampling import SamplingParameters
@@ -83,9 +84,11 @@ def test_how_a_reply_ended_is_kept(library: Library, question: int, finish: str)
 
 
 def test_the_engines_records_are_taken_over(library: Library, question: int) -> None:
-    candidate = engine.Candidate(3, " sea", -0.5, 1, 0.75, None)
-    removed = engine.Candidate(4, " lake", -2.5, 2, 0.0, "top_p")
-    distribution = engine.Distribution(17, 1.25, 1, (engine.Removal("top_p", 9, 0.25),), (candidate, removed))
+    candidate = records.Candidate(3, " sea", -0.5, 1, 0.75, None)
+    removed = records.Candidate(4, " lake", -2.5, 2, 0.0, "top_p")
+    distribution = records.Distribution(
+        17, 1.25, 1, (records.Removal("top_p", 9, 0.25),), (candidate, removed)
+    )
     event = engine.TokenEvent(
         request=1,
         id=3,
@@ -110,7 +113,7 @@ def test_the_engines_records_are_taken_over(library: Library, question: int) -> 
         candidates=msgspec.convert(distribution.candidates, tuple[Candidate, ...], from_attributes=True),
     )
     assert library.tokens(reply_of(library, question, [token])) == (token,)
-    timing = engine.Timing(1, 0, 1, 0.5, 0.25, 0.125)
+    timing = records.Timing(1, 0, 1, 0.5, 0.25, 0.125)
     assert msgspec.convert(timing, Timing, from_attributes=True) == Timing(1, 0, 1, 0.5, 0.25, 0.125)
 
 

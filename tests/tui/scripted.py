@@ -12,26 +12,28 @@ import zlib
 from collections.abc import AsyncIterator
 
 from chatterm.engine.messages import (
-    Candidate,
-    Chat,
     Discovered,
-    Distribution,
     Finished,
     FoundCheckpoint,
     LoadOptions,
-    ModelInfo,
     Predicted,
     Progress,
-    PromptToken,
-    Removal,
     Rendered,
     Started,
-    Timing,
     TokenEvent,
     Tokenized,
-    Tokens,
 )
 from chatterm.engine.protocol import EngineDiedError, EngineError
+from chatterm.engine.records import (
+    Candidate,
+    Chat,
+    Distribution,
+    ModelInfo,
+    PromptToken,
+    Removal,
+    Timing,
+    Tokens,
+)
 from chatterm.sampling import SamplingParameters
 
 WORDS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripted import CHINESE, HAIKU
 
-from chatterm.engine.messages import Message
+from chatterm.engine.records import Message
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.transcript import Transcript
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from chatterm.engine.messages import Message
+from chatterm.engine.records import Message
 from chatterm.tui import bars, keys, themes
 from chatterm.tui.app import ChattermApp
 from chatterm.tui.knobs import KNOBS, TEMPERATURE

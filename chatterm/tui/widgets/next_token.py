@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
-from chatterm.engine.messages import Candidate
+from chatterm.engine.records import Candidate
 from chatterm.tui import bars
 from chatterm.tui.lookout import Look
 from chatterm.tui.text.lines import MUTED

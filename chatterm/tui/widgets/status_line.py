@@ -10,7 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
-from chatterm.engine.messages import ModelInfo
+from chatterm.engine.records import ModelInfo
 from chatterm.tui import bars
 from chatterm.tui.engines import Step
 from chatterm.tui.text.lines import FAINT

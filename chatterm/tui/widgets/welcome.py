@@ -12,7 +12,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from chatterm import inert
-from chatterm.engine.messages import ModelInfo, Progress
+from chatterm.engine.messages import Progress
+from chatterm.engine.records import ModelInfo
 from chatterm.tui import bars
 from chatterm.tui.engines import Step
 from chatterm.tui.messages import ExampleChosen, PickerWanted
