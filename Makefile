@@ -1,11 +1,14 @@
 # make chat   set everything up and open the chat
+# make messages   collect the texts of the interface and compile their translations
 # make test   the whole test suite, linter, formatter and strict type checker
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+LOCALES := chatterm/locales
+POT := $(VENV)/chatterm.pot
 
-.PHONY: chat test check tests clean
+.PHONY: chat test check tests messages clean
 
 chat: $(VENV)/installed
 	@$(BIN)/chatterm
@@ -20,6 +23,12 @@ check: $(VENV)/installed-test
 tests: $(VENV)/installed-test
 	$(BIN)/chatterm models get default
 	$(BIN)/python -m pytest
+
+messages: $(VENV)/installed-test
+	$(BIN)/pybabel -q extract -F babel.cfg -k mark -k several:1,2 --no-location --sort-output -o $(POT) chatterm
+	$(BIN)/pybabel -q update -i $(POT) -d $(LOCALES) -D chatterm -l zh_CN --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	$(BIN)/pybabel -q compile -d $(LOCALES) -D chatterm
+	@rm $(POT)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "chatterm needs Python 3.11 or newer; set PYTHON=…")'

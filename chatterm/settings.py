@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from chatterm import paths
 from chatterm.errors import UserError
+from chatterm.language import Choice, mark
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -50,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Literal["new", "last"],
         Meta(title="At start", description="Begin anew or open the last conversation."),
     ] = "new"
+    language: Annotated[
+        Choice, Meta(title=mark("Language"), description=mark("Of the interface; auto follows the locale."))
+    ] = "auto"
     next_token_panel: Annotated[bool, Meta(title="Next-token panel", description="Shown at start.")] = True
 
 
