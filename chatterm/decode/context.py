@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from chatterm.model.decoder import Decoder
+from chatterm.model.taps import Edit, Taps
 
 KEPT_LOGITS_BYTES = 64 << 20
 """Logits kept for positions already passed, so that looking back costs nothing; older ones are replayed."""
@@ -28,9 +29,16 @@ class Context:
     given `tokens[:n]`.
     """
 
-    def __init__(self, decoder: Decoder, capacity: int) -> None:
-        """Allocate a key/value cache for `capacity` tokens."""
+    def __init__(self, decoder: Decoder, capacity: int, edits: Sequence[Edit] | None = None) -> None:
+        """Allocate a key/value cache for `capacity` tokens.
+
+        Everything is read with `edits`, so clean and edited keys never mix. None takes the fastest way; with
+        edits, even with none of them, each block is computed with taps.
+        """
         self.decoder = decoder
+        self.edits = tuple(edits or ())
+        """What everything here is computed with; whoever replays a step passes them on to its own taps."""
+        self._taps = None if edits is None else Taps(edits=edits)
         self.cache = decoder.new_cache(capacity)
         self.tokens: list[int] = []
         self._kept: OrderedDict[int, Tensor] = OrderedDict()
@@ -98,7 +106,7 @@ class Context:
         """
         tokens = torch.tensor(ids, dtype=torch.int64, device=self.decoder.device)
         with torch.inference_mode():
-            logits: Tensor = self.decoder(tokens, self.cache)
+            logits: Tensor = self.decoder(tokens, self.cache, taps=self._taps)
         self.tokens.extend(ids)
         self._keep(len(self.tokens), logits)
         return logits
@@ -120,7 +128,7 @@ class Context:
                 self.tokens[count - 1 : count], dtype=torch.int64, device=self.decoder.device
             )
             with torch.inference_mode(), self.cache.replay(count - 1) as view:
-                logits = self.decoder(token, view)
+                logits = self.decoder(token, view, taps=self._taps)
             self._keep(count, logits)
         return logits
 

@@ -45,19 +45,25 @@ Place = tuple[str, int | None]
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of one value: `value[where]` is replaced, or scaled, or both."""
+    """A change of one value: `value[where]` is replaced, then scaled, then added to."""
 
     point: str
     layer: int | None = None
     where: tuple[int | slice, ...] = ()  # an index into the value; () = all of it
     replacement: Tensor | None = None
     scale: float = 1.0
+    since: str | None = None  # scale only what was added since this earlier point of the same block
+    addition: Tensor | None = None
 
-    def apply(self, value: Tensor) -> Tensor:
-        """The changed value; the original is left alone."""
+    def apply(self, value: Tensor, base: Tensor | None = None) -> Tensor:
+        """The changed value; the original is left alone. `base` is the value at `since`."""
         changed = value.clone()
-        replacement = changed[self.where] if self.replacement is None else self.replacement.to(changed)
-        changed[self.where] = replacement * self.scale
+        part = changed[self.where] if self.replacement is None else self.replacement.to(changed)
+        if base is None:
+            part = part * self.scale
+        else:
+            part = base[self.where] + (part - base[self.where]) * self.scale
+        changed[self.where] = part if self.addition is None else part + self.addition.to(changed)
         return changed
 
 
@@ -73,6 +79,10 @@ class Taps:
         self.edits: dict[Place, list[Edit]] = {}
         for edit in edits:
             self.edits.setdefault(_known((edit.point, edit.layer)), []).append(edit)
+        changes = [edit for several in self.edits.values() for edit in several]
+        self._bases: dict[Place, Tensor | None] = {
+            _known((edit.since, edit.layer)): None for edit in changes if edit.since is not None
+        }
         self._everywhere = {_known((point, None))[0] for point in read if isinstance(point, str)}
         self._places = {_known(place) for place in read if not isinstance(place, str)}
         self.values: dict[Place, Tensor] = {}
@@ -80,12 +90,17 @@ class Taps:
 
     def wants(self, point: str, layer: int | None = None) -> bool:
         """Whether the value is read or changed, for values that are only made on demand."""
-        return point in self._everywhere or (point, layer) in self._places or (point, layer) in self.edits
+        place = point, layer
+        return (
+            point in self._everywhere or place in self._places or place in self.edits or place in self._bases
+        )
 
     def __call__(self, point: str, layer: int | None, value: Tensor) -> Tensor:
         """Pass a value through: change it if an edit says so, keep it if it is read."""
         for edit in self.edits.get((point, layer), ()):
-            value = edit.apply(value)
+            value = edit.apply(value, None if edit.since is None else self._bases[edit.since, layer])
+        if (point, layer) in self._bases:
+            self._bases[point, layer] = value
         if point in self._everywhere or (point, layer) in self._places:
             self.values[point, layer] = value
         return value

@@ -131,3 +131,20 @@ def test_an_unknown_point_is_refused():
         Taps(read=["attention"])
     with pytest.raises(ValueError, match="no tap point"):
         Taps(edits=[Edit("mlp", 0)])
+
+
+def test_scaling_what_was_added_since_an_earlier_point(decoder):
+    plain = Taps(read=["input", "output"])
+    run(decoder, plain)
+    x, out = plain.values["input", 1], plain.values["output", 1]
+    for scale in (0.0, 0.5, 1.0):
+        half = Taps(read=["output"], edits=[Edit("output", 1, scale=scale, since="input")])
+        run(decoder, half)
+        assert close(half.values["output", 1], x + scale * (out - x))
+
+
+def test_adding_comes_after_scaling(decoder):
+    push = torch.arange(decoder.architecture.width).float()
+    taps = Taps(read=["output"], edits=[Edit("output", 0, scale=0.0, addition=push)])
+    run(decoder, taps)
+    assert torch.equal(taps.values["output", 0], push.expand(len(TOKENS), -1))
