@@ -18,6 +18,8 @@ from chatterm.decode.context import Context
 from chatterm.decode.samplers.repetition import SequenceBreakers
 from chatterm.decode.samplers.starting import starting_values
 from chatterm.decode.sampling import Sampler
+from chatterm.engine import inspecting
+from chatterm.engine.inspection import AnyAnswer, AnyQuestion
 from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
 from chatterm.engine.records import Chat, ModelInfo, Prompt, Text, Tokens
@@ -111,17 +113,34 @@ class Session:
         Raises:
             UserError: the prompt cannot be used, or the request was stopped while reading it.
         """
-        ids = self.encode(request.prompt).ids
-        if not self.context.holds(ids):
-            self.context.begin(ids)
-            for _ in self.context.read(ids):
-                if stopped():
-                    raise UserError("Stopped before the text was read.")
+        ids = self.read(request.prompt, stopped)
         step = self.new_sampler().distribution(self.context.logits_after(len(ids)), ids, request.sampling)
         distribution = to_distribution(
             step, self.tokenizer, position=len(ids), candidates=request.candidates, also=request.also
         )
         return Predicted(request=request.request, prompt=tuple(ids), distribution=distribution)
+
+    def read(self, prompt: Prompt, stopped: Callable[[], bool]) -> list[int]:
+        """Have a prompt in the cache, and more after it if that is there already. Returns its ids.
+
+        Raises:
+            UserError: the prompt cannot be used, or the request was stopped while reading it.
+        """
+        ids = self.encode(prompt).ids
+        if not self.context.holds(ids):
+            self.context.begin(ids)
+            for _ in self.context.read(ids):
+                if stopped():
+                    raise UserError("Stopped before the text was read.")
+        return ids
+
+    def inspect(self, question: AnyQuestion, stopped: Callable[[], bool]) -> AnyAnswer:
+        """Look inside the model.
+
+        Raises:
+            UserError: the question cannot be answered with this checkpoint, or it was stopped.
+        """
+        return inspecting.answer(self, question, stopped)
 
     def _check(self, ids: list[int]) -> None:
         name, vocabulary, room = self.info.name, self.info.vocabulary, self.context.capacity

@@ -28,6 +28,8 @@ from chatterm.engine.messages import (
     Fetch,
     Generate,
     Hello,
+    Inspect,
+    Inspected,
     Load,
     Loaded,
     Predict,
@@ -94,6 +96,10 @@ class Worker:
             case Predict():
                 stopped = lambda: self._inbox.stopped(request.request)  # noqa: E731
                 self.send(self._loaded().predict(request, stopped))
+            case Inspect():
+                stopped = lambda: self._inbox.stopped(request.request)  # noqa: E731
+                answer = self._loaded().inspect(request.question, stopped)
+                self.send(Inspected(request=request.request, answer=answer))
             case Tokenize() | Render():
                 self._text(request)
             case Discover() | Fetch() | Describe() | Check():
@@ -128,14 +134,19 @@ class Worker:
         self.send(Loaded(request=request.request, info=self._session.info))
 
     def _generate(self, request: Generate) -> None:
+        from chatterm.engine.inspecting import can_answer_now
         from chatterm.engine.reply import ReplyWriter
 
         session = self._loaded()
 
         def answerable(waiting: AnyRequest) -> bool:
-            return isinstance(waiting, Tokenize | Render) or (
-                isinstance(waiting, Predict) and session.can_predict_now(waiting)
-            )
+            match waiting:
+                case Predict():
+                    return session.can_predict_now(waiting)
+                case Inspect():
+                    return can_answer_now(session, waiting.question)
+                case _:
+                    return isinstance(waiting, Tokenize | Render)
 
         def stopped() -> bool:
             while (waiting := self._inbox.take(answerable)) is not None:
