@@ -64,12 +64,20 @@ class Lookout:
         return self._pin
 
     @property
+    def place(self) -> tuple[Turn, int] | None:
+        """The token that is looked at: the selected one, else the newest; None before there is one."""
+        if self._pin is not None:
+            return self._pin
+        if self._turn is None or not self._turn.tokens:
+            return None
+        return self._turn, len(self._turn.tokens) - 1
+
+    @property
     def look(self) -> Look | None:
         """What there is to show now."""
-        turn, index = self._pin or (self._turn, -1)
-        if turn is None or not turn.tokens:
+        if self.place is None:
             return None
-        index = index if index >= 0 else len(turn.tokens) - 1
+        turn, index = self.place
         token = turn.tokens[index]
         seen = self._seen
         if seen is not None and seen.turn is turn and seen.index == index:

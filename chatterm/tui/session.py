@@ -30,6 +30,7 @@ from chatterm.tui.messages import (
     TurnChanged,
     TurnsReplaced,
 )
+from chatterm.tui.moment import Moment
 from chatterm.tui.saving import Keeper, OpenLibrary
 from chatterm.tui.turns import USUAL_MARKERS, Turn, chat_of, question_of
 from chatterm.tui.values import SamplingValues, draw_seed
@@ -84,6 +85,7 @@ class ChatSession:
         self.live: Turn | None = None
         self.reading: Progress | None = None  # the prompt, before the first token
         self.timing: Timing | None = None  # of the last reply
+        self.no_moment = ""  # why `moment` had nothing to give, one sentence
         self._reply: Reply | None = None
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -371,6 +373,38 @@ class ChatSession:
             if len(ids) == turn.tokens[0].distribution.position:
                 turn.prompt = ids
         return turn.prompt
+
+    async def moment(self) -> Moment | None:
+        """The step that chose the selected token, or the newest one where none is selected.
+
+        None where it cannot be looked into; `no_moment` is then a sentence that says why.
+        """
+        self.no_moment = ""
+        place = self.lookout.place
+        if place is None:
+            self.no_moment = "Nothing has been written yet; there is no token to look into."
+            return None
+        turn, index = place
+        info = self.info
+        if info is None:
+            self.no_moment = f"No model is loaded; with {turn.model or 'one'} loaded one can look inside."
+            return None
+        if turn.model != info.name:
+            self.no_moment = (
+                f"{turn.model or 'Another model'} wrote this and {info.name} is loaded; ctrl+o chooses."
+            )
+            return None
+        try:
+            prompt = await self._prompt_of(turn)
+        except (EngineError, EngineDiedError) as error:
+            self.no_moment = error.sentence
+            return None
+        if not prompt:
+            self.no_moment = "What stood before this reply cannot be made again, so one cannot look inside."
+            return None
+        before = prompt + turn.ids(index)
+        token = turn.tokens[index]
+        return Moment(before, token.id, token.text, len(before), info.name)
 
     # --- the model --------------------------------------------------------------------------------------
 
