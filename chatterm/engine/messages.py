@@ -188,12 +188,17 @@ class Loaded(Event, frozen=True, tag="loaded"):
 
 
 class Started(Event, frozen=True, tag="started"):
-    """The prompt of a reply, as tokens. `notices` are sentences for the user (a folded system prompt …)."""
+    """The prompt of a reply, as tokens. `notices` are sentences for the user (a folded system prompt …).
+
+    `begun` is the text of the tokens of `Chat.begun`, which are the end of `prompt`: one increment for each,
+    as in `TokenEvent.text`. The increments of the tokens that follow go on from there.
+    """
 
     prompt: tuple[int, ...]
     reused: int
     notices: tuple[str, ...] = ()
     thinking: bool = False  # the prompt ends inside a thinking block
+    begun: tuple[str, ...] = ()
 
 
 class TokenEvent(Event, frozen=True, tag="token"):

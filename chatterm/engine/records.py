@@ -27,11 +27,13 @@ class Message(msgspec.Struct, frozen=True):
 class Chat(msgspec.Struct, frozen=True, tag="chat"):
     """A conversation for the checkpoint's own template.
 
-    With `continue_reply` the last message is a partial reply of the model, to be continued.
+    With `continue_reply` the last message is a partial reply of the model, to be continued. `begun` are the
+    tokens with which the reply begins, exactly these: that is how a reply goes on from one of its own tokens.
     """
 
     messages: tuple[Message, ...]
     continue_reply: bool = False
+    begun: tuple[int, ...] = ()
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):

@@ -9,7 +9,7 @@ from chatterm.decode.loop import Step, generate
 from chatterm.decode.text import ReplyText
 from chatterm.engine.messages import AnyEvent, Finished, Generate, Progress, Started, TokenEvent
 from chatterm.engine.numbers import to_distribution
-from chatterm.engine.records import Finish, Timing
+from chatterm.engine.records import Chat, Finish, Timing
 from chatterm.engine.session import Session
 from chatterm.sampling import SamplingParameters
 
@@ -56,6 +56,16 @@ class ReplyWriter:
         """
         encoded = self._session.encode(self._request.prompt)
         reused = self._session.context.begin(encoded.ids)
+        text = ReplyText(
+            self._session.tokenizer,
+            (*self._request.stop, *encoded.stop),
+            strip=encoded.strip,
+            keep=encoded.keep,
+        )
+        prompt = self._request.prompt
+        begun = prompt.begun if isinstance(prompt, Chat) else ()
+        ends = self._session.tokenizer.end_ids
+        ended = bool(begun) and begun[-1] in ends
         self._send(
             Started(
                 request=self._request.request,
@@ -63,16 +73,13 @@ class ReplyWriter:
                 reused=reused,
                 notices=encoded.notices,
                 thinking=encoded.thinking,
+                begun=tuple("" if token in ends else text.push(token) for token in begun),
             )
         )
-        text = ReplyText(
-            self._session.tokenizer,
-            (*self._request.stop, *encoded.stop),
-            strip=encoded.strip,
-            keep=encoded.keep,
-        )
         read = self._read_prompt(encoded.ids, reused)
-        reason = self._write_tokens(text) if read else "stopped"
+        reason: Finish = "stopped"
+        if read:
+            reason = "end" if ended else self._write_tokens(text)
         self._send(
             Finished(
                 request=self._request.request,

@@ -19,7 +19,7 @@ from chatterm.decode.samplers.repetition import SequenceBreakers
 from chatterm.decode.samplers.starting import starting_values
 from chatterm.decode.sampling import Sampler
 from chatterm.engine import inspecting
-from chatterm.engine.inspection import AnyAnswer, AnyQuestion
+from chatterm.engine.inspection import AnyAnswer, AnyEdit, AnyQuestion
 from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
 from chatterm.engine.records import Chat, ModelInfo, Prompt, Text, Tokens
@@ -51,7 +51,13 @@ class Session:
         checkpoint.release_pages()
         architecture = checkpoint.architecture
         size = _context_size(architecture.context, architecture.cache_bytes(1), options.context)
-        self.context = Context(decoder, size)
+        self.decoder = decoder
+        self.clean = Context(decoder, size)
+        """What the model as it is has read; kept while edits are in force (`chatterm.engine.editing`)."""
+        self.context = self.clean
+        """What the conversation is computed with."""
+        self.edits: tuple[AnyEdit, ...] = ()
+        """In force."""
         starting = starting_values(checkpoint.generation_defaults)
         self._breakers = SequenceBreakers(
             self.tokenizer.vocabulary, self.tokenizer.token_bytes, self.tokenizer.encode
@@ -96,12 +102,17 @@ class Session:
                 encoded = encode_chat(
                     self.tokenizer, self.template, prompt.messages, continue_reply=prompt.continue_reply
                 )
+                encoded = encoded._replace(ids=[*encoded.ids, *prompt.begun])
             case Text():
-                encoded = EncodedPrompt(self.tokenizer.encode(prompt.text, add_bos=True), prompt.text)
+                encoded = EncodedPrompt(self.encode_text(prompt.text), prompt.text)
             case Tokens():
                 encoded = EncodedPrompt(list(prompt.ids), "")
         self._check(encoded.ids)
         return encoded
+
+    def encode_text(self, text: str) -> list[int]:
+        """A text to be continued as token ids, with the beginning token if the checkpoint wants one."""
+        return self.tokenizer.encode(text, add_bos=True)
 
     def can_predict_now(self, request: Predict) -> bool:
         """Whether the cache holds the prompt, so that the answer disturbs no reply in progress."""

@@ -34,10 +34,12 @@ def rendered(request: Render, tokenizer: Tokenizer, template: ChatTemplate | Pla
     """
     chat = request.chat
     encoded = encode_chat(tokenizer, template, chat.messages, continue_reply=chat.continue_reply)
+    end = len(encoded.text)
+    begun = tuple(PromptToken(token, tokenizer.piece(token), end, end) for token in chat.begun)
     return Rendered(
         request=request.request,
         text=encoded.text,
-        tokens=_tokens(tokenizer, encoded.spans),
+        tokens=_tokens(tokenizer, encoded.spans) + begun,
         notices=encoded.notices,
     )
 
