@@ -50,6 +50,11 @@ class Context:
         return self.cache.capacity
 
     @property
+    def cache_bytes(self) -> int:
+        """Memory that the keys and values take now."""
+        return self.cache.keys.nbytes + self.cache.values.nbytes
+
+    @property
     def full(self) -> bool:
         """Whether no further token can be read."""
         return len(self.tokens) >= self.capacity

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 BLOCK_POINTS = (
@@ -62,7 +63,7 @@ class Edit:
         if base is None:
             part = part * self.scale
         else:
-            part = base[self.where] + (part - base[self.where]) * self.scale
+            part = torch.lerp(base[self.where], part, self.scale)  # exact at 0 and at 1
         changed[self.where] = part if self.addition is None else part + self.addition.to(changed)
         return changed
 
