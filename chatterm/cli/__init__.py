@@ -16,6 +16,7 @@ COMMANDS = {
     "next": "chatterm.cli.next",
     "tokens": "chatterm.cli.tokens",
     "models": "chatterm.cli.models",
+    "bench": "chatterm.cli.bench",
     "doctor": "chatterm.cli.doctor",
     "completion": "chatterm.cli.completion",
 }
@@ -26,6 +27,7 @@ SUMMARIES = {
     "next": "Show which tokens could come next after a text.",
     "tokens": "Cut a text into the model's tokens.",
     "models": "List, fetch and look at checkpoints.",
+    "bench": "Measure how fast a model loads, reads and writes here.",
     "doctor": "Show versions, devices, folders, and what works.",
     "completion": "Print the completion script for a shell.",
 }

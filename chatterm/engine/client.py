@@ -26,6 +26,8 @@ from chatterm.engine.messages import (
     PROTOCOL_VERSION,
     AnyEvent,
     AnyRequest,
+    Bench,
+    Benched,
     Check,
     Checked,
     Closing,
@@ -195,6 +197,11 @@ class EngineProcess:
     async def examine(self) -> Examined:
         """What this machine offers an engine."""
         return await self._ask(Examine(request=next(self._numbers)), Examined)
+
+    async def bench(self, request: Bench, on_progress: OnProgress | None = None) -> Benched:
+        """Measure the loaded model; `request` says how, its number is chosen here."""
+        numbered = msgspec.structs.replace(request, request=next(self._numbers))
+        return await self._ask(numbered, Benched, on_progress)
 
     async def close(self) -> None:
         """End it: politely, then by force. Never raises."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+from pathlib import Path
 
 import psutil
 import torch
 
+from chatterm import inert
 from chatterm.engine.messages import Device, Examine, Examined
 
 
@@ -25,8 +28,7 @@ def examine(request: Examine) -> Examined:
 
 
 def _devices() -> list[Device]:
-    processor = platform.processor() or platform.machine()
-    devices = [Device("cpu", f"{processor}, {psutil.cpu_count(logical=True)} logical cores")]
+    devices = [Device("cpu", f"{_processor()}, {psutil.cpu_count(logical=True)} logical cores")]
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             properties = torch.cuda.get_device_properties(index)
@@ -34,3 +36,13 @@ def _devices() -> list[Device]:
     if torch.backends.mps.is_available():
         devices.append(Device("mps", "Apple GPU"))
     return devices
+
+
+def _processor() -> str:
+    """Its name; on Linux `platform` knows only the architecture."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return inert.line(" ".join(value.split()))
+    return platform.processor() or platform.machine()

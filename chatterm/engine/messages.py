@@ -138,6 +138,19 @@ class Examine(Request, frozen=True, tag="examine"):
     """What this machine offers an engine. Answered by `Examined`."""
 
 
+class Bench(Request, frozen=True, tag="bench"):
+    """Measure the loaded model; what it has read is forgotten. Answered by `Progress` …, `Benched`.
+
+    Lengths, in tokens, for which there is no room in the context are left out.
+    """
+
+    prefill: tuple[int, ...] = (128, 512, 2048)  # prompts to read
+    contexts: tuple[int, ...] = (0, 512, 2048)  # what is in the cache before decoding begins
+    decoded: int = 128  # tokens to decode
+    repeats: int = 5
+    streamed_bytes: int = 1 << 30  # of the buffer for the streaming read
+
+
 class Shutdown(Request, frozen=True, tag="shutdown"):
     """Leave. The engine also leaves when its pipe closes."""
 
@@ -156,6 +169,7 @@ AnyRequest = (
     | Describe
     | Check
     | Examine
+    | Bench
     | Shutdown
 )
 
@@ -321,6 +335,25 @@ class Examined(Event, frozen=True, tag="examined"):
     total_bytes: int
 
 
+class Rates(msgspec.Struct, frozen=True, array_like=True):
+    """Tokens per second at one length, of each repeat."""
+
+    length: int
+    rates: tuple[float, ...]
+
+
+class Benched(Event, frozen=True, tag="benched"):
+    """Closes `Bench`. Rates are in tokens per second, one for each repeat."""
+
+    prefill: tuple[Rates, ...]
+    decode: tuple[Rates, ...]  # steps of the model alone
+    reply: tuple[float, ...]  # whole replies: with sampler, candidates and messages
+    step_bytes: int  # weights that a decode step reads
+    streaming: tuple[float, ...]  # bytes per second of each pass of the streaming read
+    threads: int
+    peak_bytes: int  # the most memory that the engine has held
+
+
 class Failed(Event, frozen=True, tag="failed"):
     """Closes any request: one clear sentence (what, where, what to do)."""
 
@@ -339,6 +372,7 @@ Closing = (
     | Described
     | Checked
     | Examined
+    | Benched
     | Failed
 )
 AnyEvent = Hello | Progress | Started | TokenEvent | Closing

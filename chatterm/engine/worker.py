@@ -20,6 +20,7 @@ from chatterm.engine.messages import (
     PROTOCOL_VERSION,
     AnyEvent,
     AnyRequest,
+    Bench,
     Check,
     Describe,
     Discover,
@@ -108,6 +109,11 @@ class Worker:
                 from chatterm.engine.machine import examine
 
                 self.send(examine(request))
+            case Bench():
+                from chatterm.engine.bench import Measurement
+
+                stopped = lambda: self._inbox.stopped(request.request)  # noqa: E731
+                self.send(Measurement(self._loaded(), request, self.send, stopped).run())
             case Stop() | SetSampling() | Shutdown():
                 pass  # the inbox sees to them
 

@@ -1,0 +1,182 @@
+"""`chatterm bench`: how fast a model runs on this machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text as RichText
+
+from chatterm import inert
+from chatterm.cli import common
+from chatterm.engine.messages import Bench, Benched, Examined, LoadOptions
+from chatterm.engine.records import ModelInfo
+from chatterm.settings import load_settings
+
+LOADS = 3
+"""Engines that are started to measure loading; the last one is measured further."""
+USUAL_PROMPT = 512
+MIB = 1 << 20
+
+QUICK = Bench(
+    request=0,
+    prefill=(8, 16, 32),
+    contexts=(0, 8, 16),
+    decoded=4,
+    repeats=2,
+    streamed_bytes=1 << 24,
+)
+"""A measurement that says nothing about speed, to see that measuring works."""
+
+
+@click.command("bench")
+@common.model_option
+@click.option("--threads", type=click.IntRange(min=1), help="Threads to compute with; chosen if not given.")
+@click.option("--exact", is_flag=True, help="Everything in float32.")
+@click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Of each figure.")
+@click.option("--quick", is_flag=True, hidden=True)
+@common.json_option
+def command(
+    model: str | None, threads: int | None, exact: bool, repeats: int, quick: bool, as_json: bool
+) -> None:
+    """Measure how fast a model loads, reads and writes here.
+
+    Figures are medians of the repeats, after a first round that is not counted. Memory bandwidth is that of a
+    streaming read by the same number of threads: no decoding can be faster than all weights are read.
+    """
+    plan = QUICK if quick else Bench(request=0, repeats=repeats)
+    options = LoadOptions(device=load_settings().device, threads=threads, exact=exact)
+    info, examined, loads, benched = common.run(_measure(model, options, plan))
+    document = report(info, examined, loads, benched)
+    if as_json:
+        common.print_json(document)
+    else:
+        _print(document)
+
+
+async def _measure(
+    model: str | None, options: LoadOptions, plan: Bench
+) -> tuple[ModelInfo, Examined, list[tuple[float, float]], Benched]:
+    async with common.engine() as scout:
+        path = await common.find(scout, model)
+    loads: list[tuple[float, float]] = []
+    while True:
+        began = time.perf_counter()
+        async with common.engine() as engine:
+            examined = await engine.examine()  # imports what loading needs as well
+            runtime = time.perf_counter() - began
+            with common.progress_line() as show:
+                info = await engine.load(path, options, show)
+                loads.append((time.perf_counter() - began, runtime))
+                if len(loads) == LOADS:
+                    return info, examined, loads, await engine.bench(plan, show)
+
+
+def report(
+    info: ModelInfo, examined: Examined, loads: Sequence[tuple[float, float]], benched: Benched
+) -> dict[str, Any]:
+    """The figures as a JSON document. `loads` are (seconds to load, of these to start the runtime)."""
+    prefill = [{"tokens": point.length, **rate(point.rates)} for point in benched.prefill]
+    decode = [{"context": point.length, **rate(point.rates)} for point in benched.decode]
+    from_empty = next((point["tokens_per_s"] for point in decode if point["context"] == 0), None)
+    usual = next((point["tokens_per_s"] for point in prefill if point["tokens"] == USUAL_PROMPT), None)
+    streaming = max(benched.streaming)
+    return {
+        "model": info.name,
+        "path": info.path,
+        "quantisation": info.quantisation,
+        "computation": info.computation,
+        "device": info.device,
+        "threads": benched.threads,
+        "machine": {
+            "processor": examined.devices[0].description,
+            "instructions": examined.instructions,
+            "memory_bytes": examined.total_bytes,
+            "torch": examined.torch,
+        },
+        "load_s": round(statistics.median(load for load, _ in loads), 3),
+        "runtime_s": round(statistics.median(runtime for _, runtime in loads), 3),
+        "prefill_tokens_per_s": usual,
+        "decode_tokens_per_s": from_empty,
+        "reply_tokens_per_s": rate(benched.reply)["tokens_per_s"],
+        "bandwidth_fraction": (
+            None if from_empty is None else round(benched.step_bytes * from_empty / streaming, 4)
+        ),
+        "bytes_per_token": benched.step_bytes,
+        "streaming_bytes_per_s": round(streaming),
+        "peak_rss_mib": round(benched.peak_bytes / MIB, 1),
+        "prefill": prefill,
+        "decode": decode,
+    }
+
+
+def rate(rates: Sequence[float]) -> dict[str, float]:
+    """The median of some rates and between which they lie."""
+    return {
+        "tokens_per_s": round(statistics.median(rates), 2),
+        "lowest": round(min(rates), 2),
+        "highest": round(max(rates), 2),
+    }
+
+
+def _print(document: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    machine = document["machine"]
+    console.print(RichText(inert.line(document["model"]), style="bold"), end="")
+    console.print(
+        RichText(
+            f"  {document['quantisation']} · computed in {document['computation']} · {document['device']}"
+            f" · {_count(document['threads'], 'thread')}"
+        )
+    )
+    console.print(RichText(f"{machine['processor']} · {machine['instructions']}", style="dim"))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in ("", "tokens/s", "from … to", ""):
+        table.add_column(heading, justify="left" if not heading else "right")
+    points = [(f"read {point['tokens']} tokens", point) for point in document["prefill"]]
+    points += [
+        (f"write after {point['context']}" if point["context"] else "write from the start", point)
+        for point in document["decode"]
+    ]
+    fastest: dict[str, float] = {}
+    for name, point in points:
+        kind = name.split()[0]
+        fastest[kind] = max(fastest.get(kind, 0.0), point["tokens_per_s"])
+    for name, point in points:
+        share = point["tokens_per_s"] / fastest[name.split()[0]]
+        table.add_row(
+            name,
+            f"{point['tokens_per_s']:,.1f}",
+            f"{point['lowest']:,.1f} … {point['highest']:,.1f}",
+            RichText("█" * max(1, round(share * 24)), style="cyan"),
+        )
+    console.print(table)
+    console.print()
+    facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, value in _facts(document):
+        facts.add_row(name, RichText(value))
+    console.print(facts)
+
+
+def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
+    fraction = document["bandwidth_fraction"]
+    reached = f"{fraction:.0%} of " if fraction is not None else ""
+    return [
+        ("a whole reply", f"{document['reply_tokens_per_s']:,.1f} tokens/s, with sampler and candidates"),
+        ("loading", f"{document['load_s']:.2f} s, of which the runtime {document['runtime_s']:.2f} s"),
+        (
+            "bandwidth",
+            f"{reached}{document['streaming_bytes_per_s'] / 1e9:.1f} GB/s;"
+            f" a token reads {document['bytes_per_token'] / 1e6:.0f} MB of weights",
+        ),
+        ("memory", f"{document['peak_rss_mib']:,.0f} MiB at most"),
+    ]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
