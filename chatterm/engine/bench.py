@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import psutil
@@ -30,7 +30,8 @@ OPENING = "Once upon a time there was a lighthouse keeper who"
 """What the measured reply goes on from."""
 STRIDE = 7919
 """A prime: token i of the text is `i · STRIDE` modulo the vocabulary, so that none comes twice soon."""
-STREAMING_PASSES = 8
+STREAMING_PASSES = 3
+"""In each round; the fastest of all counts."""
 MEMORY_SHARE = 0.25
 """Share of the free memory that the buffer of the streaming read may take."""
 
@@ -72,31 +73,30 @@ class Measurement:
         Raises:
             UserError: it was stopped.
         """
+        prefills = {length: partial(self._prefill, length) for length in self._lengths}
+        decodes = {length: partial(self._decode, length) for length in self._contexts}
+        measures: list[Callable[[], float]] = [*prefills.values(), *decodes.values(), self._reply]
+        threads = threads_of(self._decoder)
         with torch.inference_mode():
-            prefill = self._repeated({length: partial(self._prefill, length) for length in self._lengths})
-            decode = self._repeated({length: partial(self._decode, length) for length in self._contexts})
-            reply = self._repeated({0: self._reply})[0]
-            peak = _peak_bytes()  # before the buffer below is filled
-            threads = threads_of(self._decoder)
-            streamed = streaming_read(self._decoder.device, self._request.streamed_bytes, threads)
+            for warm_up in measures:
+                warm_up()
+            peak = _peak_bytes()  # before there is the buffer below
+            streaming = StreamingRead(self._decoder.device, self._request.streamed_bytes, threads)
+            rounds = [
+                ([measure() for measure in measures], streaming.passes())
+                for _ in range(self._request.repeats)
+            ]
+        columns = iter(zip(*(rates for rates, _ in rounds), strict=True))
         return Benched(
             request=self._request.request,
-            prefill=tuple(Rates(length, rates) for length, rates in prefill.items()),
-            decode=tuple(Rates(length, rates) for length, rates in decode.items()),
-            reply=reply,
+            prefill=tuple(Rates(length, next(columns)) for length in prefills),
+            decode=tuple(Rates(length, next(columns)) for length in decodes),
+            reply=next(columns),
             step_bytes=step_bytes(self._decoder),
-            streaming=streamed,
+            streaming=tuple(rate for _, passes in rounds for rate in passes),
             threads=threads,
             peak_bytes=peak,
         )
-
-    def _repeated(self, measures: Mapping[int, Callable[[], float]]) -> dict[int, tuple[float, ...]]:
-        """Each measure's rates; the first round warms up and is not counted."""
-        rounds = [
-            {length: measure() for length, measure in measures.items()}
-            for _ in range(self._request.repeats + 1)
-        ]
-        return {length: tuple(rates[length] for rates in rounds[1:]) for length in measures}
 
     def _prefill(self, length: int) -> float:
         """Tokens per second of reading a prompt of that length into an empty cache."""
@@ -202,26 +202,32 @@ def threads_of(decoder: Decoder) -> int:
     return torch.get_num_threads()
 
 
-def streaming_read(device: torch.device, size: int, threads: int) -> tuple[float, ...]:
-    """Bytes per second of reading a buffer from its beginning to its end, of each pass.
+class StreamingRead:
+    """Reads a buffer from its beginning to its end: as fast as this machine's memory can be read.
 
     The buffer is much larger than any cache, unless memory is short. Its numbers are added up as integers,
     which costs next to nothing beside fetching them.
     """
-    size = min(size, int(psutil.virtual_memory().available * MEMORY_SHARE))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        numbers = torch.ones(max(1, size // 8), dtype=torch.int64, device=device)
-        int(numbers.sum())
-        rates = []
-        for _ in range(STREAMING_PASSES):
-            began = time.perf_counter()
-            int(numbers.sum())
-            rates.append(numbers.nbytes / (time.perf_counter() - began))
-    finally:
-        torch.set_num_threads(before)
-    return tuple(rates)
+
+    def __init__(self, device: torch.device, size: int, threads: int) -> None:
+        """Fill a buffer of `size` bytes, or of the share of the free memory that it may take."""
+        size = min(size, int(psutil.virtual_memory().available * MEMORY_SHARE))
+        self._numbers = torch.ones(max(1, size // 8), dtype=torch.int64, device=device)
+        self._threads = threads
+
+    def passes(self) -> list[float]:
+        """Bytes per second of each of a few passes."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads)
+        try:
+            return [self._pass() for _ in range(STREAMING_PASSES)]
+        finally:
+            torch.set_num_threads(before)
+
+    def _pass(self) -> float:
+        began = time.perf_counter()
+        int(self._numbers.sum())
+        return self._numbers.nbytes / (time.perf_counter() - began)
 
 
 def _peak_bytes() -> int:
