@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
-from typing import IO, Self, TypeVar, cast
+from typing import IO, ClassVar, Self, TypeVar, cast
 
 import msgspec
 
@@ -74,6 +74,8 @@ _A = TypeVar("_A")
 class EngineProcess:
     """An engine in a process of its own, on this machine. Use `await EngineProcess.start()`."""
 
+    COMMAND: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "chatterm.engine.worker")
+
     def __init__(self, process: asyncio.subprocess.Process, stderr: IO[bytes]) -> None:
         self._process = process
         self._stderr = stderr
@@ -93,9 +95,7 @@ class EngineProcess:
         """
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  kept open as long as the engine lives
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "chatterm.engine.worker",
+            *cls.COMMAND,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
