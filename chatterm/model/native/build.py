@@ -37,6 +37,19 @@ def library() -> ctypes.CDLL:
     Raises:
         NotBuiltError: it is switched off, there is no compiler, or it does not compile.
     """
+    file = compiled(Path(__file__).parent, SOURCES)
+    try:
+        return open_library(file)
+    except OSError as error:
+        raise NotBuiltError(f"it cannot be loaded ({error})") from error
+
+
+def compiled(folder: Path, sources: tuple[str, ...]) -> Path:
+    """The shared object made of the first of `sources` (in `folder`), which includes the others.
+
+    Raises:
+        NotBuiltError: as `library`.
+    """
     if os.environ.get(DISABLE) == "0":
         raise NotBuiltError(f"switched off by {DISABLE}=0")
     if sys.byteorder != "little" or sys.platform == "win32":
@@ -44,13 +57,12 @@ def library() -> ctypes.CDLL:
     compiler = _compiler()
     if compiler is None:
         raise NotBuiltError("there is no C compiler")
-    file = paths.cache_folder() / "native" / f"step-{_fingerprint(compiler)}.so"
+    source = folder / sources[0]
+    fingerprint = _fingerprint(compiler, [folder / name for name in sources])
+    file = paths.cache_folder() / "native" / f"{source.stem}-{fingerprint}.so"
     if not file.exists():
-        _compile(compiler, file)
-    try:
-        return open_library(file)
-    except OSError as error:
-        raise NotBuiltError(f"it cannot be loaded ({error})") from error
+        _compile(compiler, source, file)
+    return file
 
 
 def expected() -> bool:
@@ -62,18 +74,18 @@ def _compiler() -> str | None:
     return shutil.which(os.environ.get("CC", "")) or shutil.which("cc") or shutil.which("gcc")
 
 
-def _fingerprint(compiler: str) -> str:
+def _fingerprint(compiler: str, sources: list[Path]) -> str:
     """Changes with the sources, the compiler and the processor."""
-    folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for name in SOURCES:
-        digest.update((folder / name).read_bytes())
+    for source in sources:
+        digest.update(source.read_bytes())
     stat = Path(compiler).resolve().stat()
-    digest.update(repr((compiler, stat.st_size, stat.st_mtime_ns, FLAGS, _processor())).encode())
+    digest.update(repr((compiler, stat.st_size, stat.st_mtime_ns, FLAGS, processor())).encode())
     return digest.hexdigest()[:16]
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What kind of processor this is: its model and every feature it has."""
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8", "replace")
     except OSError:
@@ -82,7 +94,7 @@ def _processor() -> str:
     return "\n".join(sorted(set(facts)))
 
 
-def _compile(compiler: str, file: Path) -> None:
+def _compile(compiler: str, source: Path, file: Path) -> None:
     """Compile into place, whole or not at all."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,7 +102,7 @@ def _compile(compiler: str, file: Path) -> None:
             made = Path(folder) / file.name
             problem = ""
             for tuning in (*TUNING, ""):
-                problem = _run(compiler, [*FLAGS, *filter(None, [tuning])], made)
+                problem = _run(compiler, [*FLAGS, *filter(None, [tuning])], source, made)
                 if not problem:
                     made.replace(file)
                     return
@@ -99,9 +111,8 @@ def _compile(compiler: str, file: Path) -> None:
     raise NotBuiltError(f"it does not compile: {problem}")
 
 
-def _run(compiler: str, flags: list[str], out: Path) -> str:
+def _run(compiler: str, flags: list[str], source: Path, out: Path) -> str:
     """Compile once; an empty string, or what the compiler complained of first."""
-    source = Path(__file__).parent / "step.c"
     command = [compiler, *flags, "-o", str(out), str(source), "-lm"]
     try:
         result = subprocess.run(  # noqa: S603  our own source, the user's own compiler, no shell
