@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from chatterm.engine.records import Candidate
 from chatterm.tui.turns import Turn
 
 # --- from the session to the screen ---------------------------------------------------------------------
@@ -124,3 +125,89 @@ class Reset(Message):
     """Back to the checkpoint's sampling values; `seed_only` draws a new seed for each reply again."""
 
     seed_only: bool = False
+
+
+# --- looking at candidates ------------------------------------------------------------------------------
+
+
+@dataclass
+class CandidateChosen(Message):
+    """Go on from this token in place of the one that came."""
+
+    candidate: Candidate
+
+
+@dataclass
+class MoreWanted(Message):
+    """So many candidates of the selected token are to be shown."""
+
+    candidates: int
+
+
+@dataclass
+class TokenStep(Message):
+    """Select the token before (-1) or after (1)."""
+
+    step: int
+
+
+class PanelEntered(Message):
+    """The user goes over to the candidates."""
+
+
+class FindWanted(Message):
+    """The rank of a word is to be found."""
+
+
+class WordsWanted(Message):
+    """The reply is to go on from words of the user's own."""
+
+
+class PanelLeft(Message):
+    """The user goes back to the words."""
+
+
+@dataclass
+class WordPicked(Message):
+    """The character at `offset` of a message of the user was clicked, whose tokens are not known yet."""
+
+    turn: Turn
+    offset: int
+
+
+@dataclass
+class Walked(Message):
+    """The cursor left the tokens of a turn at its beginning (-1) or end (1)."""
+
+    turn: Turn
+    direction: int
+
+
+# --- from the panels of the glass box to the inspector and the screen -----------------------------------
+
+
+class PanelAsks(Message):
+    """The open panel needs other answers: its cursor moved, or something was typed."""
+
+
+class PanelChanged(Message):
+    """Another tab is open, or what it looks at must be found out anew."""
+
+
+class EditsChanged(Message):
+    """Other edits are in force."""
+
+
+@dataclass
+class EditSwitched(Message):
+    """Switch a part of the model off, or on again if that is what the list says."""
+
+    edit: AnyEdit
+
+
+class EditsTurned(Message):
+    """The list of edits was changed by hand: bring the model in line with it."""
+
+
+class CompareWanted(Message):
+    """Write on from here, clean and edited, side by side."""

@@ -1,0 +1,1 @@
+"""The panels that look inside the model, one view a file."""
