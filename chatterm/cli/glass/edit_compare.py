@@ -125,10 +125,11 @@ def _print(compared: Compared) -> None:
         table.add_column("p", justify="right")
         table.add_column("", min_width=BAR)
     sides = (compared.clean.candidates, compared.edited.candidates)
+    most = max(row.p for side in sides for row in side)
     for rank, pair in enumerate(zip(*sides, strict=True), start=1):
         cells: list[RichText | str] = [str(rank)]
         for row in pair:
-            cells += [drawing.token(row.text), f"{row.p:.2%}", drawing.bar(row.p, BAR)]
+            cells += [drawing.token(row.text), f"{row.p:.2%}", drawing.bar(row.p / most, BAR)]
         table.add_row(*cells)
     console.print(table)
     entropies = f"entropy {compared.clean.entropy:.2f} and {compared.edited.entropy:.2f} nats"
@@ -154,4 +155,4 @@ def _print(compared: Compared) -> None:
 
 def _level(share: float) -> str:
     """One cell of a line of small bars."""
-    return " ▁▂▃▄▅▆▇█"[round(min(1.0, share) * 8)]
+    return "▁▂▃▄▅▆▇█"[round(min(1.0, share) * 7)]
