@@ -103,15 +103,15 @@ class Context:
             self.append(ids[start : start + PREFILL_CHUNK])
             yield len(self.tokens)
 
-    def append(self, ids: Sequence[int]) -> Tensor:
-        """Read further tokens.
+    def append(self, ids: Sequence[int], taps: Taps | None = None) -> Tensor:
+        """Read further tokens; `taps`, made with this context's edits, look on.
 
         Returns:
             Float32 logits (V,) after the last of them.
         """
         tokens = torch.tensor(ids, dtype=torch.int64, device=self.decoder.device)
         with torch.inference_mode():
-            logits: Tensor = self.decoder(tokens, self.cache, taps=self._taps)
+            logits: Tensor = self.decoder(tokens, self.cache, taps=taps or self._taps)
         self.tokens.extend(ids)
         self._keep(len(self.tokens), logits)
         return logits

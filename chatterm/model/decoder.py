@@ -121,7 +121,11 @@ class Decoder(nn.Module):
 
         After the last block these are the model's logits; after an earlier one, its lens.
         """
-        logits: Tensor = self.unembedding(self.final_norm(x)).float()
+        return self.to_logits(self.unembedding(self.final_norm(x)))
+
+    def to_logits(self, products: Tensor) -> Tensor:
+        """What the unembedding gives → logits: the family's multiplier and soft cap."""
+        logits = products.float()
         if self.architecture.logit_scale != 1.0:
             logits = logits * self.architecture.logit_scale
         if (cap := self.architecture.logit_soft_cap) is not None:

@@ -26,6 +26,10 @@ class Linear(nn.Module):
     def dense(self) -> Tensor:
         """The matrix W as numbers, `(out_features, in_features)`; made anew where it is kept packed."""
 
+    def rows(self, first: int, stop: int) -> Tensor:
+        """Rows `first` … `stop - 1` of W; `first` is a multiple of 16. For walking over a large matrix."""
+        return self.look_up(torch.arange(first, stop))
+
     @abstractmethod
     def look_up(self, rows: Tensor) -> Tensor:
         """Some rows of W, for `(T,)` int64 indices: `(T, in_features)`. An embedding is a matrix used so."""
@@ -47,6 +51,10 @@ class DenseLinear(Linear):
     def dense(self) -> Tensor:
         """The matrix itself, not a copy."""
         return self.weight
+
+    def rows(self, first: int, stop: int) -> Tensor:
+        """Consecutive rows of W, not a copy."""
+        return self.weight[first:stop]
 
     def look_up(self, rows: Tensor) -> Tensor:
         """Some rows of W."""

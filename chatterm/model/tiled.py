@@ -43,6 +43,11 @@ class TiledLinear(Linear):
             start += part.rows
         return whole
 
+    def rows(self, first: int, stop: int) -> Tensor:
+        """Consecutive rows of W, unpacked; only of a single matrix."""
+        (part,) = self.parts
+        return part.expand_rows(first, torch.empty(min(stop, part.rows) - first, self.in_features))
+
     def look_up(self, rows: Tensor) -> Tensor:
         """Some rows of W; only of a single matrix."""
         (part,) = self.parts

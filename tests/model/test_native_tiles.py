@@ -68,6 +68,8 @@ def test_tiles_hold_the_same_numbers(name: str, rows: int) -> None:
     assert torch.equal(narrow, got.bfloat16())
     some = torch.tensor([rows - 1, 0, 3])
     assert torch.equal(tiles.look_up(some), got[some])
+    for first in range(0, rows, 16):
+        assert torch.equal(tiles.expand_rows(first, torch.empty_like(got[first:])), got[first:])
 
 
 @pytest.mark.parametrize("threads", THREADS)

@@ -84,6 +84,18 @@ class Tiles:
         library().chatterm_expand(self.pool.handle, ctypes.byref(self.matrix), out.data_ptr(), int(wide))
         return out
 
+    def expand_rows(self, first: int, out: Tensor) -> Tensor:
+        """As `expand`, for rows `first` … of W, as many as `out` has; `first` is a multiple of 16."""
+        kind, columns = self.matrix.kind, self.columns
+        tile_bytes = library().chatterm_packed_bytes(kind, LANES, columns) - library().chatterm_packed_bytes(
+            kind, 0, columns
+        )
+        data = self.matrix.data + first // LANES * tile_bytes
+        part = Matrix(kind, out.shape[0], columns, 0, data, None)
+        wide = out.dtype == torch.float32
+        library().chatterm_expand(self.pool.handle, ctypes.byref(part), out.data_ptr(), int(wide))
+        return out
+
     def look_up(self, rows: Tensor) -> Tensor:
         """Some rows `(T,)` int64 of W; `(T, columns)` float32."""
         rows = rows.contiguous()
