@@ -1,4 +1,7 @@
-"""The application: themes, screens, and the way in and out."""
+"""The application: themes, screens, and the way in and out.
+
+What the first painting does not need is imported when it is needed.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,11 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.worker import Worker
 
-from chatterm.engine.client import EngineProcess
 from chatterm.settings import Settings
 from chatterm.tui import keys, messages, themes
-from chatterm.tui.engines import StartEngine
+from chatterm.tui.engines import LocalEngine, StartEngine
 from chatterm.tui.saving import OpenLibrary, open_library
 from chatterm.tui.screens.chat import ChatScreen
-from chatterm.tui.screens.conversations import ConversationsScreen
-from chatterm.tui.screens.help import HelpScreen
-from chatterm.tui.screens.parameters import ParametersScreen
-from chatterm.tui.screens.picker import PickerScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.values import draw_seed
 
@@ -70,7 +68,7 @@ class ChattermApp(App[int]):
         self._opening: Worker[None] | None = None
         self.session = ChatSession(
             settings,
-            start_engine or EngineProcess.start,
+            start_engine or _start_engine_process,
             library,
             self._tell_chat,
             lambda work: self.run_worker(work, exit_on_error=True),
@@ -90,8 +88,8 @@ class ChattermApp(App[int]):
         return self.chat
 
     def on_mount(self) -> None:
-        """The engine starts behind the screen."""
-        self.run_worker(self._start(), exit_on_error=True)
+        """The engine starts behind the screen, once that is painted."""
+        self.call_after_refresh(lambda: self.run_worker(self._start(), exit_on_error=True))
 
     async def _start(self) -> None:
         if self._conversation is not None:
@@ -115,6 +113,11 @@ class ChattermApp(App[int]):
 
     def action_help(self) -> None:
         """The keys of the screen one is on."""
+        from chatterm.tui.screens.conversations import ConversationsScreen
+        from chatterm.tui.screens.help import HelpScreen
+        from chatterm.tui.screens.parameters import ParametersScreen
+        from chatterm.tui.screens.picker import PickerScreen
+
         scopes: dict[type, keys.Scope] = {
             PickerScreen: "picker",
             ParametersScreen: "parameters",
@@ -146,6 +149,12 @@ class ChattermApp(App[int]):
         """Leave: end the engines, finish saving."""
         await self.session.close()
         self.exit(0)
+
+
+async def _start_engine_process() -> LocalEngine:
+    from chatterm.engine.client import EngineProcess
+
+    return await EngineProcess.start()
 
 
 def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:

@@ -16,9 +16,6 @@ from chatterm.errors import UserError
 from chatterm.tui import keys, messages
 from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.models import about
-from chatterm.tui.screens.conversations import ConversationsScreen
-from chatterm.tui.screens.parameters import ParametersScreen
-from chatterm.tui.screens.picker import PickerScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.composer import Composer
@@ -351,14 +348,20 @@ class ChatScreen(Screen[None]):
 
     def action_pick(self) -> None:
         """Choose a model."""
+        from chatterm.tui.screens.picker import PickerScreen
+
         self.app.push_screen(PickerScreen(self.session))
 
     def action_parameters(self, field: str = "temperature") -> None:
         """Turn the sampling values."""
+        from chatterm.tui.screens.parameters import ParametersScreen
+
         self.app.push_screen(ParametersScreen(self.session, field))
 
     async def action_conversations(self) -> None:
         """Go on with an earlier conversation."""
+        from chatterm.tui.screens.conversations import ConversationsScreen
+
         try:
             conversations = await self.session.keeper.conversations()
         except UserError as error:
