@@ -5,16 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from chatterm.engine import editing
-from chatterm.engine.inspection import AnyAnswer, AnyQuestion, ApplyEdits, Compare, SelfCheck
+from chatterm.engine import editing, looking
+from chatterm.engine.inspection import (
+    Analogy,
+    AnyAnswer,
+    AnyQuestion,
+    ApplyEdits,
+    AttentionHead,
+    AttentionOverview,
+    Compare,
+    Contributions,
+    EmbeddingMap,
+    HeadPatterns,
+    HiddenNeighbours,
+    Lens,
+    Neighbours,
+    Neurons,
+    RankCurve,
+    Score,
+    SelfCheck,
+)
 from chatterm.engine.records import Tokens
-from chatterm.errors import UserError
 
 if TYPE_CHECKING:
     from chatterm.engine.session import Session
 
 Stopped = Callable[[], bool]
 """Whether the client wants the answer no more."""
+
+Looking = (
+    Score
+    | RankCurve
+    | Lens
+    | AttentionOverview
+    | AttentionHead
+    | HeadPatterns
+    | Contributions
+    | Neurons
+    | HiddenNeighbours
+)
+"""Questions about the tokens of a prompt."""
+
+MOST_REPLAYED = 64
+"""Tokens that may be computed again while a reply waits: a fraction of a second."""
 
 
 def answer(session: Session, question: AnyQuestion, stopped: Stopped) -> AnyAnswer:
@@ -30,13 +63,58 @@ def answer(session: Session, question: AnyQuestion, stopped: Stopped) -> AnyAnsw
             return editing.compare(session, question, stopped)
         case SelfCheck():
             return editing.self_check(session, stopped)
-        case _:
-            raise UserError(f"This engine cannot answer “{type(question).__name__}”.")
+        case Score():
+            return looking.read_scores(session, question, stopped)
+        case RankCurve():
+            return looking.read_rank_curve(session, question, stopped)
+        case Lens():
+            return looking.read_lens(session, question, stopped)
+        case AttentionOverview():
+            return looking.read_attention_overview(session, question, stopped)
+        case AttentionHead():
+            return looking.read_attention(session, question, stopped)
+        case HeadPatterns():
+            return looking.read_head_patterns(session, question, stopped)
+        case Contributions():
+            return looking.read_contributions(session, question, stopped)
+        case Neurons():
+            return looking.read_neurons(session, question, stopped)
+        case Neighbours():
+            return looking.read_neighbours(session, question)
+        case HiddenNeighbours():
+            return looking.read_hidden_neighbours(session, question, stopped)
+        case Analogy():
+            return looking.read_analogy(session, question)
+        case EmbeddingMap():
+            return looking.read_map(session, question)
 
 
 def can_answer_now(session: Session, question: AnyQuestion) -> bool:
-    """Whether the answer disturbs no reply in progress: all that it looks at is in the cache."""
-    if isinstance(question, Compare):
-        return False  # it reads and writes much, and would hold up the reply
-    prompt = getattr(question, "prompt", None)
-    return isinstance(prompt, Tokens) and session.context.holds(prompt.ids)
+    """Whether a reply in progress need not wait for the answer.
+
+    It need not if all that the answer looks at is in the cache, and not much of it must be computed again.
+    """
+    match question:
+        case ApplyEdits() | Compare() | SelfCheck():
+            return False
+        case Neighbours() | Analogy() | EmbeddingMap():
+            return True
+    held = isinstance(question.prompt, Tokens) and session.context.holds(question.prompt.ids)
+    return held and _replayed(question) <= MOST_REPLAYED
+
+
+def _replayed(question: Looking) -> int:
+    """How many tokens are computed once more for the answer."""
+    assert isinstance(question.prompt, Tokens)
+    length = len(question.prompt.ids)
+    match question:
+        case Score():
+            return length - max(0, question.first)
+        case HeadPatterns():
+            return length
+        case Lens():
+            return min(length, question.positions)
+        case AttentionHead():
+            return min(length, question.rows)
+        case _:
+            return 1
