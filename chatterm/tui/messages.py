@@ -17,6 +17,13 @@ class TurnsReplaced(Message):
 
 
 @dataclass
+class TurnsShown(Message):
+    """These turns of a conversation are laid out now, and their tokens may be looked at."""
+
+    turns: list[Turn]
+
+
+@dataclass
 class TurnAdded(Message):
     """The conversation has one turn more."""
 

@@ -43,9 +43,9 @@ def to_stored(events: Iterable[TokenEvent]) -> list[Token]:
     ]
 
 
-def from_stored(message: Message, tokens: Sequence[Token]) -> Turn:
-    """A saved message as a turn, with its token records."""
-    turn = Turn(
+def from_stored(message: Message) -> Turn:
+    """A saved message as a turn, its token records still unread."""
+    return Turn(
         "user" if message.role == "user" else "assistant",
         message.content,
         model=message.model or "",
@@ -55,11 +55,15 @@ def from_stored(message: Message, tokens: Sequence[Token]) -> Turn:
         conversation=message.conversation,
         sibling=message.sibling,
         siblings=message.siblings,
+        unread=message.tokens,
     )
-    for token in tokens:
-        turn.starts.append(token.start)
-        turn.tokens.append(_event(token))
-    return turn
+
+
+def add_records(turn: Turn, tokens: Sequence[Token]) -> None:
+    """Give a saved turn the records of its tokens."""
+    turn.unread = 0
+    turn.starts = [token.start for token in tokens]
+    turn.tokens = [_event(token) for token in tokens]
 
 
 def _event(token: Token) -> TokenEvent:

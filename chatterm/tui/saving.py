@@ -11,7 +11,7 @@ from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Conversation, OpenConversation
 from chatterm.library import Timing as StoredTiming
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.records import from_stored, to_stored
+from chatterm.tui.records import add_records, from_stored, to_stored
 from chatterm.tui.turns import Ending, Turn
 
 FLUSH_SECONDS = 0.5
@@ -182,13 +182,25 @@ class Keeper:
     async def _turns(self, library: AsyncLibrary, opened: OpenConversation) -> list[Turn]:
         self._conversation = opened.conversation.id
         self._saved(library)
-        turns = []
-        for message in opened.path:
-            if message.role == "system":
-                continue
-            tokens = await library.tokens(message.id) if message.tokens else ()
-            turns.append(from_stored(message, tokens))
+        turns = [from_stored(message) for message in opened.path if message.role != "system"]
+        last = next((turn for turn in reversed(turns) if turn.unread), None)
+        if last is not None:
+            await self._read(library, last)
         return turns
+
+    async def read(self, turn: Turn) -> None:
+        """Bring the token records of a saved turn, if they are still unread."""
+        async with self._lock:
+            if turn.unread and self._library is not None:
+                await self._read(self._library, turn)
+
+    async def _read(self, library: AsyncLibrary, turn: Turn) -> None:
+        assert turn.number is not None
+        turn.unread = 0  # what cannot be read is not tried again
+        try:
+            add_records(turn, await library.tokens(turn.number))
+        except UserError as error:
+            self._tell_once(error)
 
     async def conversations(self) -> tuple[Conversation, ...]:
         """The saved conversations, newest first.
@@ -221,6 +233,9 @@ class Keeper:
 
     def _failed(self, error: UserError) -> None:
         self.state = "not saved"
+        self._tell_once(error)
+
+    def _tell_once(self, error: UserError) -> None:
         if error.sentence not in self._told:
             self._told.add(error.sentence)
             self._tell(error.sentence)

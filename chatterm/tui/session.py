@@ -316,6 +316,17 @@ class ChatSession:
         self._post(TurnsReplaced())
         self._post(StateChanged())
 
+    def read_records(self, turns: list[Turn]) -> None:
+        """Bring the token records of saved turns that are shown."""
+        unread = [turn for turn in turns if turn.unread]
+        if unread:
+            self._run(self._read_records(unread))
+
+    async def _read_records(self, turns: list[Turn]) -> None:
+        for turn in reversed(turns):
+            await self.keeper.read(turn)
+            self._post(TurnChanged(turn))
+
     def tell(self, sentence: str, before: Turn | None = None) -> None:
         """Say something of chatterm's own in the conversation."""
         self._add(Turn("notice", sentence), before)
@@ -405,6 +416,23 @@ class ChatSession:
         before = prompt + turn.ids(index)
         token = turn.tokens[index]
         return Moment(before, token.id, token.text, len(before), info.name)
+
+    async def find(self, word: str) -> str:
+        """Bring the tokens with which a word begins among the candidates; what there is to say about them.
+
+        Raises:
+            UserError: the engine cannot say.
+        """
+        engine = self.engines.engine
+        if engine is None:
+            raise UserError("No model is loaded that could say how probable a word is.")
+        forms = [(await engine.tokenize(form)).tokens for form in dict.fromkeys((word, f" {word.lstrip()}"))]
+        self.lookout.found = tuple(dict.fromkeys(tokens[0].id for tokens in forms if tokens))
+        self.look_again()
+        longest = max(len(tokens) for tokens in forms)
+        if min(len(tokens) for tokens in forms) > 1:
+            return f"The model has no single token for this; the first of its {longest} is shown."
+        return ""
 
     # --- the model --------------------------------------------------------------------------------------
 

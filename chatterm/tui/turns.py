@@ -59,6 +59,7 @@ class Turn:
         return tuple(token.id for token in self.tokens[:upto])
 
     @property
+    unread: int = 0  # records of its tokens that are in the library and not here yet
     def thought(self) -> tuple[int, int] | None:
         """Where in `text` the thinking stands, its markers included; None where there is none."""
         opens, closes = self.markers

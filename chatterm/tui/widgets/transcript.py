@@ -18,7 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from chatterm.tui import keys
+from chatterm.tui import keys, messages
 from chatterm.tui.messages import SiblingWanted, TokenPicked, TokensLeft
 from chatterm.tui.text.lines import Line
 from chatterm.tui.turns import Turn
@@ -68,6 +68,7 @@ class Transcript(ScrollView, can_focus=True):
             self.selected = None
             self._first = max(0, len(turns) - AT_ONCE)
             self._following = True
+            self.post_message(messages.TurnsShown(turns[self._first :]))
         self._lay_out()
 
     def catch_up(self) -> None:
@@ -271,6 +272,7 @@ class Transcript(ScrollView, can_focus=True):
         views = [
             TurnView(t, self._text_width, unfolded=self.unfolded) for t in self.turns[before : self._first]
         ]
+        self.post_message(messages.TurnsShown(self.turns[before : self._first]))
         self._first = before
         self._views[:0] = views
         following, y = self._following, self.scroll_y

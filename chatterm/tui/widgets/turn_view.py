@@ -62,7 +62,8 @@ class TurnView:
             return 0
         name = "you" if turn.role == "user" else inert.line(turn.model) or "model"
         self.head = [Line([Span(name, style=STRONG if turn.role == "user" else MUTED | STRONG)])]
-        if len(turn.text) != self._length:
+        recounted = turn.thought is not None and not turn.live  # the records of its tokens have come
+        if len(turn.text) != self._length or recounted:
             self._lay_out()
         self.foot = self._foot()
         return first
