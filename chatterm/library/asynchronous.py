@@ -118,3 +118,5 @@ class AsyncLibrary:
     finish_reply = _in_thread(Library.finish_reply)
     recover = _in_thread(Library.recover)
     search = _in_thread(Library.search)
+    whole = _in_thread(Library.whole)
+    add_conversations = _in_thread(Library.add_conversations)

@@ -6,12 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from chatterm.errors import UserError
+from chatterm.library.exchange import Exchange
 from chatterm.library.replies import Replies
 from chatterm.library.search import Search
 
 
-class Library(Replies, Search):
-    """All conversations of a user: `Conversations`, `Tree`, `Replies` and `Search` over one `Store`.
+class Library(Replies, Exchange, Search):
+    """All conversations of a user: `Conversations`, `Tree`, `Replies`, `Exchange`, `Search` over one `Store`.
 
     It belongs to the thread that made it. Every method that changes something returns once the change is on
     the disk, or raises `UserError` and has changed nothing; after that the library can be used on.

@@ -27,7 +27,7 @@ Value = TypeVar("Value")
 PREVIEW_CELLS = 80
 TOKENS_IN_A_CHUNK = 512
 
-_MESSAGE = """
+MESSAGE = """
     SELECT m.id, m.conversation, m.parent, m.role, m.content, m.created, m.status, m.model, m.sampling,
         m.finish, m.notices, m.timing, m.edited_from, m.forked_from, m.forked_at,
         coalesce((SELECT first + count FROM chunk WHERE message = m.id ORDER BY first DESC LIMIT 1), 0),
@@ -59,9 +59,9 @@ class Tree(Conversations):
         with self._reading() as connection:
             record = self._conversation(conversation)
             rows = connection.execute(
-                f"{_ACTIVE} {_MESSAGE} JOIN active ON active.id = m.id ORDER BY active.depth", (conversation,)
+                f"{_ACTIVE} {MESSAGE} JOIN active ON active.id = m.id ORDER BY active.depth", (conversation,)
             )
-            return OpenConversation(record, tuple(_record(row) for row in rows))
+            return OpenConversation(record, tuple(message_record(row) for row in rows))
 
     def message(self, message: int) -> Message:
         """One message.
@@ -197,10 +197,10 @@ class Tree(Conversations):
     # --- inside a transaction ---------------------------------------------------------------------------
 
     def _message(self, message: int) -> Message:
-        row = self._row(f"{_MESSAGE} WHERE m.id = ?", message)
+        row = self._row(f"{MESSAGE} WHERE m.id = ?", message)
         if row is None:
             raise UserError(f"There is no message {message}; it may have been purged in another window.")
-        return _record(row)
+        return message_record(row)
 
     def _insert(
         self,
@@ -327,7 +327,8 @@ def stored_notices(notices: tuple[str, ...]) -> str:
     return msgspec.json.encode([storable(notice) for notice in notices]).decode()
 
 
-def _record(row: tuple[Any, ...]) -> Message:
+def message_record(row: tuple[Any, ...]) -> Message:
+    """A row of the query `MESSAGE` as a record."""
     (
         id_, conversation, parent, role, content, created, status, model, sampling, finish, notices, timing,
         edited_from, forked_from, forked_at, tokens, sibling, siblings,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from chatterm.library import Candidate, Library, Removal, Token
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `documents`
 
 
 @pytest.fixture
