@@ -35,6 +35,7 @@ class Turn:
     conversation: int | None = None  # … and of its conversation
     sibling: int = 1  # which of the replies to the same message this is, from 1
     siblings: int = 1
+    unread: int = 0  # records of its tokens that are in the library and not here yet
 
     def add(self, event: TokenEvent) -> None:
         """One token more."""
@@ -59,7 +60,6 @@ class Turn:
         return tuple(token.id for token in self.tokens[:upto])
 
     @property
-    unread: int = 0  # records of its tokens that are in the library and not here yet
     def thought(self) -> tuple[int, int] | None:
         """Where in `text` the thinking stands, its markers included; None where there is none."""
         opens, closes = self.markers
