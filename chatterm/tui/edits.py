@@ -161,6 +161,7 @@ class EditList:
             if self._model is not None and info.path != self._model.path:
                 self.all_off()
             self._model = info
+        self.trouble = ""
         was, self.in_force, self.described = self.in_force, (), ()
         return bool(was)
 

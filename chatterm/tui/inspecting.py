@@ -1,4 +1,4 @@
-"""Asking the engine what the open panel wants to know: one question at a time, and nothing for closed panels."""
+"""Asking the engine what the open panel wants to know: one question at a time, nothing for closed ones."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Inspecting:
         return not self._working
 
     def look(self) -> None:
-        """Another token, panel or question: find out what is missing. A running question is not interrupted."""
+        """Another token, panel or question: find out what is missing, after what is being asked."""
         self.answers.forgive()
         self._begin()
 

@@ -39,8 +39,8 @@ def short(number: int) -> str:
 class LensPanel(GlassPanel):
     """Blocks from the last, which is the model's answer, down to the first.
 
-    For one token a line shows the best guess, its probability, the rank of the token that came, and the entropy; for a
-    stretch of text, a cell for each position shows the best guess.
+    For one token a line shows the best guess, its probability, the rank of the token that came, and the
+    entropy; for a stretch of text, a cell for each position shows the best guess.
     """
 
     NAME: ClassVar[str] = "lens"
@@ -120,7 +120,10 @@ class LensPanel(GlassPanel):
     def _number(self, layer: int, place: int) -> Row:
         here = place == self._from_last
         mark = "▸" if here else " "
-        return [Segment(f"{mark}{layer:>{LAYER - 1}}", self.chosen if here else self.muted), Segment(" ", self.base)]
+        return [
+            Segment(f"{mark}{layer:>{LAYER - 1}}", self.chosen if here else self.muted),
+            Segment(" ", self.base),
+        ]
 
     def _grid(self, read: LensRead) -> list[Row]:
         heading: Row = [Segment(f"{'read':<{LAYER + 1}}", self.muted)]
@@ -162,7 +165,11 @@ class LensPanel(GlassPanel):
                 f"rank {bars.count(layer.target_rank)}"
             )
         where = f"after {inert.token(position.text)}, " if self.grid else ""
-        legend = "underlined: what came · ░▒▓█ probability" if self.grid else "rank: of the token that came · bold: 1"
+        legend = (
+            "underlined: what came · ░▒▓█ probability"
+            if self.grid
+            else "rank: of the token that came · bold: 1"
+        )
         return [f"{where}block {layer.layer}: {guesses}", came, legend]
 
     # --- keys and mouse ---------------------------------------------------------------------------------

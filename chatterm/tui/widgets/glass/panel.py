@@ -1,4 +1,4 @@
-"""What all panels of the glass box have in common: a head, a scrolled body, sums below, and the empty place."""
+"""What the panels of the glass box have in common: a head, a scrolled body, sums below, the empty place."""
 
 from __future__ import annotations
 
@@ -175,7 +175,8 @@ class GlassPanel(Widget, can_focus=True):
         """One line."""
         if not self._lines:
             self._lines = [
-                Strip(row).crop_extend(0, self.size.width, self.base) for row in self._draw()[: self.size.height]
+                Strip(row).crop_extend(0, self.size.width, self.base)
+                for row in self._draw()[: self.size.height]
             ] or [Strip.blank(self.size.width, self.base)]
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, self.base)
 
