@@ -310,9 +310,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 KEYS = st.sampled_from(
     [
         "mapping", "message", "author", "role", "content", "parts", "content_type", "current_node", "parent",
-        "chat_messages", "sender", "text", "uuid", "parent_message_uuid", "conv", "messages", "history", "chat",
-        "currentId", "parentId", "conversations", "from", "value", "format", "version", "title", "created_at",
-        "timestamp", "id", "a", "b",
+        "chat_messages", "sender", "text", "uuid", "parent_message_uuid", "conv", "messages", "history",
+        "chat", "currentId", "parentId", "conversations", "from", "value", "format", "version", "title",
+        "created_at", "timestamp", "id", "a", "b",
     ]
 )  # fmt: skip
 LEAVES = (
