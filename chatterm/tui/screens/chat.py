@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
 from textual.timer import Timer
 
 from chatterm.errors import UserError
@@ -19,7 +20,7 @@ from chatterm.tui.session import ChatSession
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.control_bar import ControlBar
-from chatterm.tui.widgets.key_line import KeyLine, candidate_hints, chat_hints, token_hints
+from chatterm.tui.widgets.key_line import KeyLine, chat_hints, token_hints
 from chatterm.tui.widgets.next_token import NextTokenPanel
 from chatterm.tui.widgets.status_line import Status, StatusLine
 from chatterm.tui.widgets.transcript import Transcript
@@ -119,9 +120,9 @@ class ChatScreen(Screen[None]):
         self._look_is_old = False
         session = self.session
         info = session.info
-        look, lookout = session.lookout.look, session.lookout
-        empty = self._why_empty() if look is None else lookout.trouble
-        self.query_one(NextTokenPanel).show(look, info.vocabulary if info else 0, empty, lookout.found)
+        self.query_one(NextTokenPanel).show(
+            session.lookout.look, info.vocabulary if info else 0, self._why_empty()
+        )
 
     def _why_empty(self) -> str:
         session = self.session
@@ -164,10 +165,7 @@ class ChatScreen(Screen[None]):
 
     def _show_keys(self) -> None:
         selecting = self.query_one(Transcript).selected is not None
-        if self.query_one(NextTokenPanel).has_focus:
-            hints = candidate_hints()
-        else:
-            hints = token_hints() if selecting else chat_hints(writing=self.session.live is not None)
+        hints = token_hints() if selecting else chat_hints(writing=self.session.live is not None)
         self.query_one(KeyLine).show(hints)
 
     # --- from the session -------------------------------------------------------------------------------
