@@ -417,23 +417,6 @@ class ChatSession:
         token = turn.tokens[index]
         return Moment(before, token.id, token.text, len(before), info.name)
 
-    async def find(self, word: str) -> str:
-        """Bring the tokens with which a word begins among the candidates; what there is to say about them.
-
-        Raises:
-            UserError: the engine cannot say.
-        """
-        engine = self.engines.engine
-        if engine is None:
-            raise UserError("No model is loaded that could say how probable a word is.")
-        forms = [(await engine.tokenize(form)).tokens for form in dict.fromkeys((word, f" {word.lstrip()}"))]
-        self.lookout.found = tuple(dict.fromkeys(tokens[0].id for tokens in forms if tokens))
-        self.look_again()
-        longest = max(len(tokens) for tokens in forms)
-        if min(len(tokens) for tokens in forms) > 1:
-            return f"The model has no single token for this; the first of its {longest} is shown."
-        return ""
-
     # --- the model --------------------------------------------------------------------------------------
 
     def _model_is_ready(self, info: ModelInfo, told: bool) -> None:
