@@ -52,7 +52,9 @@ KEYS: tuple[Key, ...] = (
     Key("chat", "hotter", ("alt+up", "ctrl+up", "f8"), "Temperature up by 0.05", "", True),
     Key("chat", "colder", ("alt+down", "ctrl+down", "f7"), "Temperature down by 0.05", "", True),
     Key("chat", "stop", ("escape",), "Stop the reply and keep what was written", "stop"),
-    Key("chat", "select_tokens", ("f2", "ctrl+t"), "Walk over the tokens of the conversation", "tokens", True),
+    Key(
+        "chat", "select_tokens", ("f2", "ctrl+t"), "Walk over the tokens of the conversation", "tokens", True
+    ),
     Key("chat", "pick", ("f3", "ctrl+o"), "Choose a model", "models", True),
     Key(
         "chat",
@@ -70,7 +72,7 @@ KEYS: tuple[Key, ...] = (
     Key("chat", "open_view('attention')", ("alt+3",), "View: attention, where every head looks", "", True),
     Key("chat", "open_view('contributions')", ("alt+4",), "View: what pushed the token's logit", "", True),
     Key("chat", "open_view('neurons')", ("alt+5",), "View: the strongest neurons", "", True),
-    Key("chat", "open_view('embeddings')", ("alt+6",), "View: neighbours, analogies, a map of words", "", True),
+    Key("chat", "open_view('embeddings')", ("alt+6",), "View: neighbours, analogies, map of words", "", True),
     Key("chat", "open_view('edits')", ("alt+7",), "View: edits, parts switched off or scaled", "", True),
     Key("chat", "enter_panel", ("f12", "alt+i"), "Keys to the panel, and back to the message", "into", True),
     Key("chat", "maximise", ("f10", "alt+0"), "The panel over the whole screen, and back", "", True),

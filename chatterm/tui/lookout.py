@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chatterm.engine.messages import TokenEvent
 from chatterm.engine.protocol import Engine, EngineDiedError, EngineError
 from chatterm.engine.records import Distribution, Tokens
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.turns import Turn
+from chatterm.tui.turns import ReadToken, Turn
 
 CONTEXT_CHARACTERS = 400
+NOTHING_BEFORE = "Nothing stands before the first token, so nothing predicts it."
+NOT_KNOWN = "What stood before it cannot be made again, so the candidates cannot be computed."
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,15 @@ class Look:
 
     turn: Turn
     index: int
-    token: TokenEvent
-    distribution: Distribution
+    token: ReadToken
+    distribution: Distribution | None  # None: it has still to be asked for
     temperature: float  # that the sampled column is computed with
     pinned: bool  # a selected token, as opposed to the latest one
     recomputed: bool  # with other sampling values than the token was drawn with
 
     @property
     def before(self) -> str:
-        """The words in front of the position."""
+        """What stands in front of the position."""
         start = self.turn.starts[self.index]
         return self.turn.text[max(0, start - CONTEXT_CHARACTERS) : start]
 
@@ -40,6 +41,11 @@ class Lookout:
     Moving a knob while nothing is being written asks the engine for the same position under the new values;
     it answers from logits that it has kept. Requests never pile up: while one is on its way only the latest
     wish is remembered.
+
+    Attributes:
+        rows: candidates to ask for, where more than usual are looked at.
+        found: token ids that are to be among the candidates whatever their rank.
+        trouble: why a selected token has no candidates, one sentence, or "".
     """
 
     def __init__(
@@ -48,7 +54,7 @@ class Lookout:
         run: Callable[[Coroutine[Any, Any, None]], object],
         prompt_of: Callable[[Turn], Awaitable[tuple[int, ...]]],
     ) -> None:
-        """`prompt_of` gives the tokens in front of a reply, () if they are not known."""
+        """`prompt_of` gives the tokens in front of a turn, () if they are not known."""
         self._changed = changed
         self._run = run
         self._prompt_of = prompt_of
@@ -57,6 +63,9 @@ class Lookout:
         self._seen: Look | None = None
         self._wish: tuple[Engine, SamplingParameters, int] | None = None
         self._asking = False
+        self.rows = 0
+        self.found: tuple[int, ...] = ()
+        self.trouble = ""
 
     @property
     def pin(self) -> tuple[Turn, int] | None:
@@ -78,13 +87,14 @@ class Lookout:
         if self.place is None:
             return None
         turn, index = self.place
-        token = turn.tokens[index]
         seen = self._seen
         if seen is not None and seen.turn is turn and seen.index == index:
             return replace(seen, pinned=self._pin is not None)
-        return Look(
-            turn, index, token, token.distribution, token.temperature, self._pin is not None, recomputed=False
-        )
+        pinned = self._pin is not None
+        if not turn.tokens:
+            return Look(turn, index, turn.given[index], None, 0.0, pinned, recomputed=False)
+        token = turn.tokens[index]
+        return Look(turn, index, token, token.distribution, token.temperature, pinned, recomputed=False)
 
     def follow(self, turn: Turn | None) -> None:
         """Look at the latest token of `turn` from now on, unless a token is selected."""
@@ -93,15 +103,23 @@ class Lookout:
 
     def select(self, turn: Turn, index: int) -> None:
         """Stay on a token."""
-        self._pin = (turn, min(max(index, 0), len(turn.tokens) - 1))
-        self._seen = None
+        place = (turn, min(max(index, 0), len(turn.seen) - 1))
+        if place != self._pin:
+            self._forget_answers()
+            self._pin = place
         self._changed()
 
     def release(self) -> None:
         """Follow the latest token again."""
         self._pin = None
-        self._seen = None
+        self._forget_answers()
         self._changed()
+
+    def _forget_answers(self) -> None:
+        self._seen = None
+        self.rows = 0
+        self.found = ()
+        self.trouble = ""
 
     def forget(self) -> None:
         """Another conversation: nothing to look at."""
@@ -109,7 +127,7 @@ class Lookout:
         self.release()
 
     def resample(self, engine: Engine | None, sampling: SamplingParameters, candidates: int) -> None:
-        """Show the position under other values.
+        """Show the position under other values, or with more candidates.
 
         What another checkpoint wrote keeps what was stored.
         """
@@ -129,10 +147,13 @@ class Lookout:
                 engine, sampling, candidates = self._wish
                 self._wish = None
                 prompt = await self._prompt_of(look.turn)
-                if not prompt:
+                before = prompt + look.turn.ids(look.index)
+                if not before or not (prompt or look.turn.role == "context"):
+                    self._fail(look, NOTHING_BEFORE if look.turn.role == "context" else NOT_KNOWN)
                     continue
-                there = Tokens(prompt + look.turn.ids(look.index))
-                answer = await engine.predict(there, sampling, candidates=candidates, also=(look.token.id,))
+                count = max(candidates, self.rows)
+                also = tuple(dict.fromkeys((look.token.id, *self.found)))
+                answer = await engine.predict(Tokens(before), sampling, candidates=count, also=also)
                 now = self.look
                 if now is not None and now.turn is look.turn and now.index == look.index:
                     self._seen = replace(
@@ -142,7 +163,14 @@ class Lookout:
                         recomputed=True,
                     )
                     self._changed()
-        except (EngineError, EngineDiedError):
-            self._wish = None  # the stored distribution stays; the session reports a dead engine itself
+        except (EngineError, EngineDiedError) as error:
+            self._wish = None  # a stored distribution stays; the session reports a dead engine itself
+            self.trouble = error.sentence
+            self._changed()
         finally:
             self._asking = False
+
+    def _fail(self, look: Look, sentence: str) -> None:
+        if look.distribution is None:
+            self.trouble = sentence
+            self._changed()

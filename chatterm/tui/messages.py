@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from chatterm.engine.inspection import AnyEdit
 from chatterm.engine.records import Candidate
 from chatterm.tui.turns import Turn
 
@@ -182,14 +183,6 @@ class WordPicked(Message):
     offset: int
 
 
-@dataclass
-class Walked(Message):
-    """The cursor left the tokens of a turn at its beginning (-1) or end (1)."""
-
-    turn: Turn
-    direction: int
-
-
 # --- from the panels of the glass box to the inspector and the screen -----------------------------------
 
 
@@ -214,6 +207,13 @@ class EditSwitched(Message):
 
 class EditsTurned(Message):
     """The list of edits was changed by hand: bring the model in line with it."""
+
+
+@dataclass
+class TokenTyped(Message):
+    """Compare with the token that `text` begins with."""
+
+    text: str
 
 
 class CompareWanted(Message):

@@ -118,12 +118,17 @@ class Keeper:
     ) -> bool:
         if question is None or question.number is None or question.conversation is None:
             return False  # the message that it answers could not be saved
-        message = await library.begin_reply(
-            question.conversation, question.number, model=turn.model, sampling=sampling
-        )
+        origin = turn.origin
+        if origin is not None and origin.number is not None:
+            message = await library.fork_reply(origin.number, turn.kept, model=turn.model, sampling=sampling)
+            self._stored = turn.kept
+        else:
+            message = await library.begin_reply(
+                question.conversation, question.number, model=turn.model, sampling=sampling
+            )
+            self._stored = 0
         turn.conversation = message.conversation
         turn.number, turn.sibling, turn.siblings = message.id, message.sibling, message.siblings
-        self._stored = 0
         return True
 
     async def ended(
@@ -138,7 +143,7 @@ class Keeper:
                 return
             try:
                 library = await self._opened()
-                spoken = sum(len(token.text) for token in turn.tokens)
+                spoken = turn.span(len(turn.tokens) - 1)[1] if turn.tokens else 0
                 await library.finish_reply(
                     turn.number,
                     _FINISH[turn.finish or "stopped"],

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
 
+from msgspec import structs
 from textual.message import Message
 
 from chatterm.engine.messages import Finished, LoadOptions, Progress, Started, TokenEvent
@@ -20,6 +21,7 @@ from chatterm.engine.records import ModelInfo, Timing
 from chatterm.errors import UserError
 from chatterm.settings import Settings
 from chatterm.tui.engines import Engines, LocalEngine, StartEngine
+from chatterm.tui.forking import Branch, Forks
 from chatterm.tui.host import ModelHost
 from chatterm.tui.lookout import Lookout
 from chatterm.tui.messages import (
@@ -31,6 +33,7 @@ from chatterm.tui.messages import (
     TurnsReplaced,
 )
 from chatterm.tui.moment import Moment
+from chatterm.tui.reading import Reader
 from chatterm.tui.saving import Keeper, OpenLibrary
 from chatterm.tui.turns import USUAL_MARKERS, Turn, chat_of, question_of
 from chatterm.tui.values import SamplingValues, draw_seed
@@ -68,10 +71,14 @@ class ChatSession:
         self.values = SamplingValues(settings.sampling, draw)
         self.keeper = Keeper(open_library, self.tell, run)
         self.keeper.system_prompt = settings.system_prompt
-        self.lookout = Lookout(lambda: post(LookChanged()), run, self._prompt_of)
         self.engines = Engines(
             start_engine, LoadOptions(device=settings.device), lambda: post(StateChanged())
         )
+        self.reader = Reader(
+            lambda: self.engines.engine, lambda: self.turns, lambda: self.settings.system_prompt
+        )
+        self.lookout = Lookout(lambda: post(LookChanged()), run, self.reader.prompt_of)
+        self.forks = Forks(self.engines, self.reader, self.values, settings)
         self.host = ModelHost(
             self.engines,
             settings.model_folders,
@@ -91,8 +98,10 @@ class ChatSession:
         self._quiet.set()
         self._writing = 0  # replies that are being written or saved
         self._first_token_at = 0.0
+        self._tokens_before = 0  # of the running reply, that it began with
         self._unanswered = False
         self._warned = False
+        self._cut: list[Turn] = []  # what a fork that has not begun yet took the place of
         self._known: dict[int, Turn] = {}  # by their numbers, with the prompts that only this session knows
 
     # --- what is ----------------------------------------------------------------------------------------
@@ -133,7 +142,8 @@ class ChatSession:
         """Of the running reply, else of the last one."""
         if self.live is not None:
             spent = monotonic() - self._first_token_at
-            return (len(self.live.tokens) - 1) / spent if len(self.live.tokens) > 1 and spent > 0 else None
+            written = len(self.live.tokens) - self._tokens_before
+            return (written - 1) / spent if written > 1 and spent > 0 else None
         return self.timing.tokens_per_second if self.timing is not None else None
 
     # --- talking ----------------------------------------------------------------------------------------
@@ -165,26 +175,36 @@ class ChatSession:
         turn = Turn(
             "assistant", model=engine.info.name, live=True, markers=engine.info.thinking or USUAL_MARKERS
         )
-        sampling = self.values.for_reply()
-        turn.sampling = sampling
+        turn.sampling = self.values.for_reply()
+        self._write_on(engine, turn, ())
+
+    def _write_on(self, engine: LocalEngine, turn: Turn, begun: tuple[TokenEvent, ...]) -> None:
+        """Let the model write `turn`, behind the tokens that it has and those of `begun`."""
+        sampling = turn.sampling
+        assert sampling is not None
         self._post(SamplingChanged())
         question = question_of(self.turns, turn)
         chat = chat_of(self.turns, self.settings.system_prompt)
+        if turn.tokens or begun:
+            chat = structs.replace(chat, begun=turn.ids() + tuple(token.id for token in begun))
         self.live = turn
         self.timing = None
+        self._tokens_before = len(turn.tokens)
         self._writing += 1
         self._quiet.clear()
         self._add(turn)
         self._reply = engine.generate(chat, sampling, candidates=self.settings.candidates)
-        self._run(self._write(turn, question, self._reply))
+        self._run(self._write(turn, question, self._reply, begun))
 
-    async def _write(self, turn: Turn, question: Turn | None, reply: Reply) -> None:
+    async def _write(
+        self, turn: Turn, question: Turn | None, reply: Reply, begun: tuple[TokenEvent, ...]
+    ) -> None:
         sampling = self.values.sampling
         try:
             async for event in reply:
                 match event:
                     case Started():
-                        self._started(turn, event)
+                        self._started(turn, event, begun)
                     case Progress():
                         self.reading = event
                         self._post(StateChanged())
@@ -214,15 +234,19 @@ class ChatSession:
                 self._quiet.set()
         self._answer()
 
-    def _started(self, turn: Turn, event: Started) -> None:
-        turn.prompt = event.prompt
+    def _started(self, turn: Turn, event: Started, begun: tuple[TokenEvent, ...]) -> None:
+        turn.prompt = event.prompt[: len(event.prompt) - len(event.begun)]
         turn.thinking = event.thinking
+        for token, text in zip(begun, event.begun[len(turn.tokens) :], strict=True):
+            turn.add(structs.replace(token, text=text))
+        self._tokens_before = len(turn.tokens)
+        self._cut = []
         for notice in event.notices:
             self.tell(notice, before=turn)
         self._warn_of_context(turn)
 
     def _token(self, turn: Turn, event: TokenEvent) -> None:
-        first = not turn.tokens
+        first = len(turn.tokens) == self._tokens_before
         turn.add(event)
         if first:
             self.reading = None
@@ -235,7 +259,14 @@ class ChatSession:
         turn.live = False
         turn.finish = turn.finish or "stopped"
         self.live = self._reply = self.reading = None
-        if not turn.text and turn in self.turns:
+        if self._cut and turn in self.turns:  # the branch never began: the reply it was to grow from stays
+            self.turns[self.turns.index(turn) :] = self._cut
+            self._cut = []
+            turn.text = ""  # and nothing of it is saved
+            self.lookout.forget()
+            self.lookout.follow(self.last_reply)
+            self._post(TurnsReplaced())
+        elif not turn.text and turn in self.turns:
             self.turns.remove(turn)
             if turn.finish in ("end", "stop"):
                 self.tell("The model ended its reply at once, without a word; ctrl+r asks again.")
@@ -270,6 +301,56 @@ class ChatSession:
             self._post(TurnsReplaced())
         self._unanswered = True
         self._answer()
+
+    # --- going on otherwise -----------------------------------------------------------------------------
+
+    def fork(self, branch: Branch, ids: tuple[int, ...] = (), text: str = "") -> None:
+        """Go on from another token, or from a text of the user's own; the reply stays as a sibling.
+
+        A running reply is stopped first.
+        """
+        self._run(self._told(self._fork(branch, ids, text)))
+
+    async def _fork(self, branch: Branch, ids: tuple[int, ...], text: str) -> None:
+        engine = await self.settle(branch)
+        ids = ids or await self.forks.tokens_of(engine, text)
+        begun = await self.forks.records(engine, branch, ids)
+        self._branch(engine, branch, self.forks.turn(engine, branch, len(begun)), begun)
+
+    def adopt(self, branch: Branch, tokens: tuple[TokenEvent, ...], seed: int) -> None:
+        """Make a drawn continuation a branch, and let it go on with the seed that it was drawn with."""
+        self._run(self._told(self._adopt(branch, tokens, seed)))
+
+    async def _adopt(self, branch: Branch, tokens: tuple[TokenEvent, ...], seed: int) -> None:
+        engine = await self.settle(branch)
+        self._branch(engine, branch, self.forks.turn(engine, branch, 0, seed), tokens)
+
+    def _branch(self, engine: LocalEngine, branch: Branch, turn: Turn, begun: tuple[TokenEvent, ...]) -> None:
+        if branch.reply not in self.turns or self.live is not None:
+            return  # another conversation was opened, or another reply began
+        place = self.turns.index(branch.reply)
+        self._cut, self.turns[place:] = self.turns[place:], []
+        self._unanswered = False
+        self.lookout.forget()
+        self._post(TurnsReplaced())
+        self._write_on(engine, turn, begun)
+
+    async def settle(self, branch: Branch) -> LocalEngine:
+        """Stop the running reply, and wait until the engine can go on from a branch.
+
+        Raises:
+            UserError: it cannot; the sentence says why.
+        """
+        engine = await self.forks.engine_for(branch)
+        if self.stop():
+            await self._until_quiet()
+        return engine
+
+    async def _told(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except UserError as error:
+            self.tell(error.sentence)
 
     async def show_sibling(self, turn: Turn, step: int) -> None:
         """Go on from another of the replies to the same message."""
@@ -371,19 +452,11 @@ class ChatSession:
         values = self.values.sampling
         if only_if_other_values and look is not None and look.turn.sampling is not None:
             same = look.turn.sampling.replace(seed=values.seed) == values
-            if same and look.token.temperature == values.temperature:
+            if same and look.temperature == values.temperature:
                 return
         self.lookout.resample(self.engines.engine, self.values.sampling, self.settings.candidates)
 
-    async def _prompt_of(self, turn: Turn) -> tuple[int, ...]:
-        """The tokens in front of a reply. Those of an older one are made again, and believed if they fit."""
-        engine = self.engines.engine
-        if not turn.prompt and engine is not None and turn in self.turns and turn.tokens:
-            chat = chat_of(self.turns[: self.turns.index(turn)], self.settings.system_prompt)
-            ids = tuple(token.id for token in (await engine.render(chat)).tokens)
-            if len(ids) == turn.tokens[0].distribution.position:
-                turn.prompt = ids
-        return turn.prompt
+    # --- looking at tokens ------------------------------------------------------------------------------
 
     async def moment(self) -> Moment | None:
         """The step that chose the selected token, or the newest one where none is selected.
@@ -395,27 +468,28 @@ class ChatSession:
         if place is None:
             self.no_moment = "Nothing has been written yet; there is no token to look into."
             return None
-        turn, index = place
-        info = self.info
-        if info is None:
-            self.no_moment = f"No model is loaded; with {turn.model or 'one'} loaded one can look inside."
-            return None
-        if turn.model != info.name:
-            self.no_moment = (
-                f"{turn.model or 'Another model'} wrote this and {info.name} is loaded; ctrl+o chooses."
-            )
-            return None
         try:
-            prompt = await self._prompt_of(turn)
-        except (EngineError, EngineDiedError) as error:
+            return await self.reader.moment(*place)
+        except UserError as error:
             self.no_moment = error.sentence
             return None
-        if not prompt:
-            self.no_moment = "What stood before this reply cannot be made again, so one cannot look inside."
-            return None
-        before = prompt + turn.ids(index)
-        token = turn.tokens[index]
-        return Moment(before, token.id, token.text, len(before), info.name)
+
+    async def find(self, word: str) -> str:
+        """Bring the tokens with which a word begins among the candidates; what there is to say about them.
+
+        Raises:
+            UserError: the engine cannot say.
+        """
+        engine = self.engines.engine
+        if engine is None:
+            raise UserError("No model is loaded that could say how probable a word is.")
+        forms = [(await engine.tokenize(form)).tokens for form in dict.fromkeys((word, f" {word.lstrip()}"))]
+        self.lookout.found = tuple(dict.fromkeys(tokens[0].id for tokens in forms if tokens))
+        self.look_again()
+        longest = max(len(tokens) for tokens in forms)
+        if min(len(tokens) for tokens in forms) > 1:
+            return f"The model has no single token for this; the first of its {longest} is shown."
+        return ""
 
     # --- the model --------------------------------------------------------------------------------------
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
+from chatterm.engine.inspection import ScoredToken
 from chatterm.engine.messages import TokenEvent
 from chatterm.engine.records import Chat, Finish, Message
 from chatterm.sampling import SamplingParameters
@@ -16,15 +18,37 @@ Ending = Finish | Literal["broken"]
 USUAL_MARKERS = ("<think>", "</think>")
 
 
+class ReadToken(Protocol):
+    """A token that the model wrote (`TokenEvent`) or was given (`ScoredToken`). Numbers may be unknown."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def logprob(self) -> float | None: ...  # noqa: D102
+    @property
+    def rank(self) -> int | None: ...  # noqa: D102
+    @property
+    def entropy(self) -> float | None: ...  # noqa: D102
+
+
 @dataclass(slots=True, eq=False)
 class Turn:
-    """One turn: what the user or the model said, or a sentence of chatterm's own (`notice`)."""
+    """One turn: what the user or the model said, or a sentence of chatterm's own (`notice`).
 
-    role: Literal["user", "assistant", "notice"]
+    A reply has `tokens`, the record of how each was chosen. What the user said has `given` tokens, once the
+    engine has been asked how it is cut. All that the model reads, template and all, is a turn of the role
+    `context`, whose text is the tokens as they are shown.
+    """
+
+    role: Literal["user", "assistant", "notice", "context"]
     text: str = ""
     model: str = ""
     tokens: list[TokenEvent] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)  # of each token in `text`
+    given: list[ScoredToken] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)  # of each token in `text` …
+    ends: list[int] = field(default_factory=list)  # … and of each given one its end
     prompt: tuple[int, ...] = ()  # the tokens in front of the reply, where this session knows them
     sampling: SamplingParameters | None = None  # with which the reply began
     finish: Ending | None = None
@@ -36,6 +60,14 @@ class Turn:
     sibling: int = 1  # which of the replies to the same message this is, from 1
     siblings: int = 1
     unread: int = 0  # records of its tokens that are in the library and not here yet
+    origin: Turn | None = None  # the reply that this one was forked from …
+    kept: int = 0  # … the tokens that it has from there …
+    chosen: int = 0  # … and how many after those the user put there
+
+    @property
+    def seen(self) -> Sequence[ReadToken]:
+        """The tokens that one can walk over."""
+        return self.tokens or self.given
 
     def add(self, event: TokenEvent) -> None:
         """One token more."""
@@ -46,7 +78,7 @@ class Turn:
     def span(self, index: int) -> tuple[int, int]:
         """Where token `index` stands in `text`; empty for a token that brought no text."""
         start = self.starts[index]
-        return start, start + len(self.tokens[index].text)
+        return start, self.ends[index] if self.ends else start + len(self.tokens[index].text)
 
     def token_at(self, offset: int) -> int | None:
         """The token that brought the character at `offset`; None where no token record exists."""
@@ -56,8 +88,19 @@ class Turn:
         return index
 
     def ids(self, upto: int | None = None) -> tuple[int, ...]:
-        """The token ids of the reply, or of its first `upto`."""
-        return tuple(token.id for token in self.tokens[:upto])
+        """The token ids of the turn, or of its first `upto`."""
+        return tuple(token.id for token in self.seen[:upto])
+
+    def piece(self, index: int) -> str:
+        """Token `index` alone, as the tokenizer has it: an increment may be empty or hold several."""
+        token = self.seen[index]
+        if isinstance(token, TokenEvent):
+            return next((c.text for c in token.distribution.candidates if c.id == token.id), token.text)
+        return token.text
+
+    def put_there(self, index: int) -> bool:
+        """Whether token `index` was put there by the user."""
+        return self.kept <= index < self.kept + self.chosen
 
     @property
     def thought(self) -> tuple[int, int] | None:
@@ -83,12 +126,12 @@ def chat_of(turns: list[Turn], system_prompt: str) -> Chat:
     """
     messages = [Message("system", system_prompt)] if system_prompt.strip() else []
     for turn in turns:
-        if turn.role == "notice" or not turn.text.strip():
+        if turn.role in ("notice", "context") or not turn.text.strip():
             continue
         if turn.role == "user" and messages and messages[-1].role == "user":
             messages[-1] = Message("user", f"{messages[-1].content}\n\n{turn.text}")
         elif turn.role == "assistant" and (not messages or messages[-1].role != "user"):
             continue
         else:
-            messages.append(Message(turn.role, turn.text))
+            messages.append(Message("user" if turn.role == "user" else "assistant", turn.text))
     return Chat(tuple(messages))

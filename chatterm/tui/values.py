@@ -72,8 +72,8 @@ class SamplingValues:
         self.seed_is_chosen = False
         self._changes.pop("seed", None)
 
-    def for_reply(self) -> SamplingParameters:
-        """The values for a new reply, its seed drawn if the user has not chosen one."""
+    def for_reply(self, seed: int | None = None) -> SamplingParameters:
+        """The values for a new reply, its seed `seed` or drawn if the user has not chosen one."""
         if not self.seed_is_chosen:
-            self.sampling = self.sampling.replace(seed=self._draw())
+            self.sampling = self.sampling.replace(seed=self._draw() if seed is None else seed)
         return self.sampling

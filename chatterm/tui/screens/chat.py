@@ -9,18 +9,20 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.timer import Timer
 
 from chatterm.errors import UserError
 from chatterm.tui import keys, messages
 from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.models import about
+from chatterm.tui.screens.glass import GlassScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.control_bar import ControlBar
-from chatterm.tui.widgets.key_line import KeyLine, chat_hints, token_hints
+from chatterm.tui.widgets.inspector import Inspector
+from chatterm.tui.widgets.key_line import KeyLine, candidate_hints, chat_hints, token_hints
+from chatterm.tui.widgets.legend import Legend
 from chatterm.tui.widgets.next_token import NextTokenPanel
 from chatterm.tui.widgets.status_line import Status, StatusLine
 from chatterm.tui.widgets.transcript import Transcript
@@ -39,7 +41,7 @@ COUNT_DELAY = 0.15
 """Seconds of quiet after which a message that is being written is counted in tokens."""
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(GlassScreen):
     """Puts the widgets together, and what they say into acts of the session."""
 
     DEFAULT_CSS = """
@@ -47,10 +49,13 @@ class ChatScreen(Screen[None]):
         background: $background;
         & #middle { height: 1fr; }
         & #conversation { width: 1fr; }
-        & NextTokenPanel { display: none; }
-        &.-panel NextTokenPanel { display: block; }
-        &.-narrow NextTokenPanel { width: 40; }
-        &.-wide NextTokenPanel { width: 60; }
+        & Inspector { display: none; }
+        &.-panel Inspector { display: block; }
+        &.-narrow Inspector { width: 40; }
+        &.-wide Inspector { width: 60; }
+        &.-maximised Inspector { width: 1fr; }
+        &.-maximised #conversation { display: none; }
+        &.-maximised Composer { display: none; }
         & Transcript { display: none; }
         &.-talking Transcript { display: block; }
         &.-talking Welcome { display: none; }
@@ -60,8 +65,7 @@ class ChatScreen(Screen[None]):
     AUTO_FOCUS = "Composer"
 
     def __init__(self, session: ChatSession, *, panel: bool = True) -> None:
-        super().__init__()
-        self.session = session
+        super().__init__(session)
         self._wants_panel: bool | None = None if panel else False  # None: wherever there is room
         self._drawn = 0  # tokens of the live reply that are on the screen
         self._rest_until = 0.0
@@ -75,7 +79,8 @@ class ChatScreen(Screen[None]):
             with Vertical(id="conversation"):
                 yield Welcome()
                 yield Transcript()
-            yield NextTokenPanel(self.session.settings.candidates)
+                yield Legend()
+            yield Inspector(self.session, NextTokenPanel(self.session.settings.candidates))
         yield Composer()
         yield StatusLine()
         yield KeyLine()
@@ -94,11 +99,11 @@ class ChatScreen(Screen[None]):
     # --- drawing ----------------------------------------------------------------------------------------
 
     def _show_all(self) -> None:
-        self.query_one(Transcript).show(self.session.turns)
+        self.query_one(Transcript).show(self.shown)
         self._talking()
         self._show_sampling()
         self._show_state()
-        self._show_look()
+        self.show_look()
 
     def _talking(self) -> None:
         self.set_class(bool(self.session.turns), "-talking")
@@ -110,19 +115,22 @@ class ChatScreen(Screen[None]):
             self._drawn = len(live.tokens)
             began = monotonic()
             self.query_one(Transcript).grew(live)
+            self.grow_context()
             self._rest_until = monotonic() + REST * (monotonic() - began)
             self._look_is_old = True
             self._show_state()
         if self._look_is_old:
-            self._show_look()
+            self.show_look()
+        self.inspector.catch_up()
 
-    def _show_look(self) -> None:
+    def show_look(self) -> None:
+        """Draw the panel."""
         self._look_is_old = False
         session = self.session
         info = session.info
-        self.query_one(NextTokenPanel).show(
-            session.lookout.look, info.vocabulary if info else 0, self._why_empty()
-        )
+        look, lookout = session.lookout.look, session.lookout
+        empty = self._why_empty() if look is None else lookout.trouble
+        self.query_one(NextTokenPanel).show(look, info.vocabulary if info else 0, empty, lookout.found)
 
     def _why_empty(self) -> str:
         session = self.session
@@ -155,23 +163,29 @@ class ChatScreen(Screen[None]):
                 temperature=session.values.sampling.temperature,
                 saved=session.keeper.state,
                 trouble=session.host.trouble,
+                edits=self.inspector.edits.described,
             )
         )
         if not session.turns:
             self.query_one(Welcome).show(
                 session.info, session.engines.step, session.host.trouble, *about(session.info)
             )
-        self._show_keys()
+        self.show_keys()
 
-    def _show_keys(self) -> None:
+    def show_keys(self) -> None:
+        """Draw the line of keys."""
         selecting = self.query_one(Transcript).selected is not None
-        hints = token_hints() if selecting else chat_hints(writing=self.session.live is not None)
+        if self.query_one(NextTokenPanel).has_focus:
+            hints = candidate_hints()
+        else:
+            hints = token_hints() if selecting else chat_hints(writing=self.session.live is not None)
         self.query_one(KeyLine).show(hints)
 
     # --- from the session -------------------------------------------------------------------------------
 
     @on(messages.TurnsReplaced)
     def _turns_replaced(self) -> None:
+        self.forget_context()
         self._drawn = 0
         self._show_all()
         composer = self.query_one(Composer)
@@ -185,6 +199,7 @@ class ChatScreen(Screen[None]):
     def _turn_added(self, event: messages.TurnAdded) -> None:
         self._talking()
         transcript = self.query_one(Transcript)
+        self.forget_context()
         if transcript.turns is self.session.turns:
             transcript.catch_up()
         else:
@@ -195,7 +210,8 @@ class ChatScreen(Screen[None]):
     @on(messages.TurnChanged)
     def _turn_changed(self, event: messages.TurnChanged) -> None:
         self.query_one(Transcript).grew(event.turn)
-        self._show_look()
+        self.grow_context()
+        self.show_look()
 
     @on(messages.StateChanged)
     def _state_changed(self) -> None:
@@ -214,7 +230,7 @@ class ChatScreen(Screen[None]):
 
     @on(messages.Submitted)
     def _submitted(self, event: messages.Submitted) -> None:
-        self._leave_tokens()
+        self.leave_tokens()
         self.session.send(event.text)
 
     @on(Composer.Changed)
@@ -248,39 +264,9 @@ class ChatScreen(Screen[None]):
     def _value_chosen(self, event: messages.ValueChosen) -> None:
         self.session.change(**{event.field: event.value})
 
-    @on(messages.TokenPicked)
-    def _token_picked(self, event: messages.TokenPicked) -> None:
-        self._pick(event.turn, event.index)
-
-    @on(messages.TokensLeft)
-    def _tokens_left(self, event: messages.TokensLeft) -> None:
-        self._leave_tokens()
-        if event.text:
-            self.query_one(Composer).insert(event.text)
-
     @on(messages.SiblingWanted)
     def _sibling_wanted(self, event: messages.SiblingWanted) -> None:
         self._show_sibling(event.turn, event.step)
-
-    def _pick(self, turn: Turn, index: int) -> None:
-        transcript = self.query_one(Transcript)
-        transcript.focus(scroll_visible=False)
-        self.session.lookout.select(turn, index)
-        transcript.select(turn, index)
-        self._fit_to(self.size.width)
-        self.session.look_again(only_if_other_values=True)
-        self._show_look()
-        self._show_keys()
-
-    def _leave_tokens(self) -> None:
-        transcript = self.query_one(Transcript)
-        if transcript.selected is not None:
-            self.session.lookout.release()
-            transcript.select(None)
-            self._fit_to(self.size.width)
-            transcript.follow()
-            self._show_keys()
-        self.query_one(Composer).focus()
 
     # --- keys -------------------------------------------------------------------------------------------
 
@@ -298,21 +284,11 @@ class ChatScreen(Screen[None]):
             self.query_one(Transcript).follow()
             self.query_one(Composer).focus()
 
-    def action_select_tokens(self) -> None:
-        """Walk over tokens, from the newest on; again: follow."""
-        if self.query_one(Transcript).selected is not None:
-            self._leave_tokens()
-            return
-        replies = [turn for turn in self.session.turns if turn.tokens]
-        if replies:
-            self._pick(replies[-1], len(replies[-1].tokens) - 1)
-        else:
-            self.notify("There is no reply with tokens to walk over yet.")
-
     def action_toggle_panel(self) -> None:
         """Show or hide the next-token panel."""
-        self._leave_tokens()
+        self.leave_tokens()
         self._wants_panel = not self.has_class("-panel")
+        self.remove_class("-maximised")
         self._fit_to(self.size.width)
 
     def action_new(self) -> None:
@@ -322,7 +298,7 @@ class ChatScreen(Screen[None]):
 
     def action_regenerate(self) -> None:
         """Another reply to the last message."""
-        self._leave_tokens()
+        self.leave_tokens()
         self.session.regenerate()
 
     def action_sibling(self, step: int) -> None:
@@ -390,6 +366,19 @@ class ChatScreen(Screen[None]):
     def on_resize(self) -> None:
         """Another size of the terminal."""
         self._fit_to(self.size.width)
+
+    def fit(self) -> None:
+        """Show what has room, and the panel while a token is selected."""
+        self._fit_to(self.size.width)
+
+    def open_panel(self) -> None:
+        """Show the panel, wherever it was."""
+        self._wants_panel = True
+        self._fit_to(self.size.width)
+
+    def show_state(self) -> None:
+        """Draw the status line."""
+        self._show_state()
 
     def _fit_to(self, width: int) -> None:
         self.set_class(width < NARROW, "-narrow")

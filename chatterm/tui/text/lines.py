@@ -24,6 +24,7 @@ STRING = 1 << 11
 NUMBER = 1 << 12
 COMMENT = 1 << 13
 NAME = 1 << 14  # functions and classes
+MARK = 1 << 15  # where the cursor is
 
 DECORATION = -1
 """The offset of text that is not in the source."""

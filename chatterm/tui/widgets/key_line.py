@@ -76,7 +76,17 @@ def chat_hints(*, writing: bool) -> list[Hint]:
 def token_hints() -> list[Hint]:
     """The keys while a token is selected."""
     walk = [("←→", "token", "select_tokens"), ("↑↓", "line", "select_tokens")]
-    return [*walk, hint("leave"), TEMPERATURE, hint("app.help")]
+    more = [("alt+s", "colour", "colour"), ("alt+c", "several", "continuations")]
+    return [*walk, ("enter", "choose another", "enter_candidates"), hint("leave"), TEMPERATURE, *more]
+
+
+def candidate_hints() -> list[Hint]:
+    """The keys while the cursor is among the candidates."""
+    walk = [("↑↓", "candidate", "enter_candidates"), ("←→", "token", "enter_candidates")]
+    own = [("w", "own words", "own_words"), ("/", "find", "find_word")]
+    more = [("c", "several", "continuations"), ("p", "plot", "rank_plot")]
+    go = ("enter", "go on from it", "fork")
+    return [*walk, go, *own, *more, ("esc", "back", "leave_candidates")]
 
 
 def hint(action: str) -> Hint:

@@ -3,49 +3,40 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.binding import BindingType
 from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
+from chatterm.engine.messages import TokenEvent
 from chatterm.engine.records import Candidate
-from chatterm.tui import bars
+from chatterm.tui import bars, keys, messages
 from chatterm.tui.lookout import Look
 from chatterm.tui.text.lines import MUTED
+from chatterm.tui.widgets.candidates import STEP_NAMES, Candidates, Row
 from chatterm.tui.widgets.paint import Paint
 
 DRAWN = "▶"
+CHOSEN = "›"
+FOUND = "⌕"
 PERCENT = 6
 GAP = 2
-STEP_NAMES = {
-    "top_k": "top-k",
-    "top_p": "top-p",
-    "min_p": "min-p",
-    "typical": "typical",
-    "top_n_sigma": "top-nσ",
-    "xtc": "XTC",
-    "temperature": "T = 0",
-}
+MARGIN = 2  # cells in front of a row, for its sign
+ASKED_FOR = 8
+"""Rows below the last one in sight that are asked for in advance."""
 
 
-@dataclass(frozen=True)
-class _Row:
-    text: str
-    p: float
-    sampled: float
-    nats: float
-    rank: int
-    removed_by: str | None
-    drawn: bool
+class NextTokenPanel(Widget, can_focus=True):
+    """Draws a `Look` line by line; its size never depends on what it shows, so that nothing flickers.
 
-
-class NextTokenPanel(Widget):
-    """Draws a `Look` line by line; its size never depends on what it shows, so that nothing flickers."""
+    With the focus it has a cursor, fills its whole height with candidates and asks for more as one scrolls.
+    """
 
     DEFAULT_CSS = """
     NextTokenPanel {
@@ -55,47 +46,142 @@ class NextTokenPanel(Widget):
         padding: 0 1;
     }
     """
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("candidates")
 
     def __init__(self, candidates: int, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._paint = Paint(self)
-        self._candidates = candidates
+        self._rows = Candidates(candidates)
         self._look: Look | None = None
         self._empty = ""
         self._vocabulary = 0
         self._lines: list[Strip] = []
+        self._first_row = 0  # the line on which the candidates begin
 
-    def show(self, look: Look | None, vocabulary: int = 0, empty: str = "") -> None:
-        """Show a position; `empty` says why there is none."""
-        if look == self._look and empty == self._empty and vocabulary == self._vocabulary:
+    def show(
+        self, look: Look | None, vocabulary: int = 0, empty: str = "", found: tuple[int, ...] = ()
+    ) -> None:
+        """Show a position; `empty` says why there is nothing. `found` are rows that were asked for."""
+        same = look == self._look and found == self._rows.found
+        if same and empty == self._empty and vocabulary == self._vocabulary:
             return
+        before = self._look
+        if before is None or look is None or (before.turn, before.index) != (look.turn, look.index):
+            self._rows.rewind()
         self._look, self._empty, self._vocabulary = look, empty, vocabulary
-        self._lines = []
-        self.refresh()
+        self._rows.show(look, found)
+        self._redraw()
+
+    @property
+    def chosen(self) -> Candidate | None:
+        """The candidate under the cursor."""
+        return self._rows.chosen
 
     def notify_style_update(self) -> None:
         """Other colours."""
         super().notify_style_update()
         self._paint.forget()
-        self._lines = []
+        self._redraw()
 
     def on_resize(self, _event: events.Resize) -> None:
         """Other width."""
+        self._redraw()
+
+    def on_focus(self) -> None:
+        """The cursor appears."""
+        self._redraw()
+        self._ask_for_more()
+
+    def on_blur(self) -> None:
+        """The cursor goes."""
+        self._rows.offset = 0
+        self._redraw()
+
+    def _redraw(self) -> None:
         self._lines = []
+        self.refresh()
+
+    # --- acts -------------------------------------------------------------------------------------------
+
+    def action_cursor(self, step: int) -> None:
+        """To the candidate before or after."""
+        self._rows.move(step, self._vocabulary)
+        self._redraw()
+        self._ask_for_more()
+
+    def action_cursor_home(self) -> None:
+        """To the most probable candidate."""
+        self._rows.rewind()
+        self._redraw()
+
+    def page(self, direction: int) -> None:
+        """By as many candidates as are in sight."""
+        self.action_cursor(direction * max(1, self._room - 1))
+
+    def action_fork(self) -> None:
+        """Go on from the candidate under the cursor."""
+        if self._look is not None and self._rows.chosen is not None:
+            self.post_message(messages.CandidateChosen(self._rows.chosen))
+
+    def action_write(self) -> None:
+        """Go on from words of the user's own."""
+        self.post_message(messages.WordsWanted())
+
+    def action_find(self) -> None:
+        """Find the rank of a word."""
+        self.post_message(messages.FindWanted())
+
+    def action_token(self, step: int) -> None:
+        """Look at the token before or after."""
+        self.post_message(messages.TokenStep(step))
+
+    def action_back(self) -> None:
+        """Back to the words."""
+        self.post_message(messages.PanelLeft())
+
+    def _ask_for_more(self) -> None:
+        wanted = self._rows.offset + self._room + ASKED_FOR
+        wanted = max(wanted, self._rows.cursor + 1)
+        if self._look is not None and self.has_focus and self._rows.known < min(wanted, self._vocabulary):
+            self.post_message(messages.MoreWanted(2 * wanted))
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor on a candidate; a click on the one that has it goes on from there."""
+        row = event.y - self._first_row
+        place = self._rows.at(row) if 0 <= row < self._room else None
+        if place is None or self._look is None:
+            return
+        again = self.has_focus and place == self._rows.cursor
+        self._rows.cursor = place
+        if again:
+            self.action_fork()
+        else:
+            self.post_message(messages.PanelEntered())
+        self._redraw()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Further down the candidates."""
+        self._scroll(event, 3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Back up."""
+        self._scroll(event, -3)
+
+    def _scroll(self, event: events.MouseEvent, step: int) -> None:
+        if self.has_focus:
+            event.stop()
+            self.action_cursor(step)
+
+    # --- drawing ----------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
         """One line."""
         if not self._lines:
             base = self.rich_style
-            self._lines = [
-                Strip(segments).crop_extend(0, self.size.width, base)
-                for segments in (self._draw(self._look) if self._look is not None else self._draw_empty())
-            ]
+            self._lines = [Strip(segments).crop_extend(0, self.size.width, base) for segments in self._draw()]
         if y < len(self._lines):
             return self._lines[y]
         return Strip.blank(self.size.width, self.rich_style)
-
-    # --- parts ------------------------------------------------------------------------------------------
 
     def _head(self, state: str) -> list[Segment]:
         base = self.rich_style
@@ -106,63 +192,61 @@ class NextTokenPanel(Widget):
             Segment(state, base + self._paint.style(MUTED)),
         ]
 
-    def _draw_empty(self) -> list[list[Segment]]:
-        base = self.rich_style
-        muted = base + self._paint.style(MUTED)
-        words = self._empty.split(" ")
+    def _draw(self) -> list[list[Segment]]:
+        look = self._look
+        if look is None:
+            return [self._head(""), [], *self._words(self._empty)]
+        head = [self._head(self._state(look)), self._after(look)]
+        if look.distribution is None:
+            return [*head, [], *self._words(self._empty or "Asking the model what could stand here …")]
+        sums = self._sums(look)
+        gap: list[list[Segment]] = [[]] if self._has_gaps else []  # low terminals need every line
+        lines = [*head, *gap, self._columns(look)]
+        self._first_row = len(lines)
+        rows = self._rows.visible(self._room)
+        cursor = self._rows.cursor if self.has_focus else None
+        lines += [self._row(row, cursor) for row in rows]
+        lines += [[] for _ in range(self._room - len(rows))]
+        muted = self.rich_style + self._paint.style(MUTED)
+        return [*lines, *gap, *([Segment(bars.fit(line, self.size.width), muted)] for line in sums)]
+
+    def _words(self, text: str) -> list[list[Segment]]:
+        muted = self.rich_style + self._paint.style(MUTED)
         lines: list[str] = [""]
-        for word in words:
+        for word in text.split(" "):
             if cell_len(lines[-1]) + 1 + cell_len(word) > self.size.width and lines[-1]:
                 lines.append("")
             lines[-1] = f"{lines[-1]} {word}".strip()
-        return [self._head(""), [], *([Segment(line, muted)] for line in lines)]
+        return [[Segment(line, muted)] for line in lines]
 
-    def _draw(self, look: Look) -> list[list[Segment]]:
-        base = self.rich_style
-        muted = base + self._paint.style(MUTED)
-        width = self.size.width
+    @property
+    def _has_gaps(self) -> bool:
+        return self.size.height >= 3 + 2 + self._rows.usual + SUMS
+
+    @property
+    def _room(self) -> int:
+        """Lines for candidates."""
+        used = 3 + SUMS + (2 if self._has_gaps else 0)
+        if self.has_focus:
+            return max(3, self.size.height - used)
+        return self._rows.usual
+
+    @staticmethod
+    def _state(look: Look) -> str:
         latest = "following" if look.turn.live else "last of the reply"
-        state = "selected · esc follows" if look.pinned else latest
-        before = inert.line(look.before)
-        quoted = (
-            f"“{bars.fit_end(before, width - len('after “”'))}”" if before else "the beginning of the reply"
-        )
-        rows = self._rows(look)
-        sums = self._sums(look)
-        gap: list[list[Segment]] = [[]]
-        if self.size.height < 3 + len(gap) * 2 + self._candidates + len(sums):
-            gap = []  # low terminals need every line
-        lines = [self._head(state), [Segment(f"after {quoted}", muted)], *gap, self._columns(look)]
-        lines += [self._row(row) for row in rows]
-        lines += [[] for _ in range(self._candidates - len(rows))]
-        lines += [*gap, *([Segment(bars.fit(line, width), muted)] for line in sums)]
-        return lines
+        return "selected · esc follows" if look.pinned else latest
 
-    def _rows(self, look: Look) -> list[_Row]:
-        """The candidates, the drawn token last if it is not among the most probable."""
-        token = look.token
-        shown = [c for c in look.distribution.candidates if c.rank <= self._candidates][: self._candidates]
-        rows = [_candidate(c, drawn=c.id == token.id) for c in shown]
-        if not any(row.drawn for row in rows):
-            drawn = next((c for c in look.distribution.candidates if c.id == token.id), None)
-            if drawn is None:
-                drawn_row = _Row(
-                    token.text,
-                    math.exp(token.logprob),
-                    token.sampled,
-                    -token.logprob,
-                    token.rank,
-                    None,
-                    drawn=True,
-                )
-            else:
-                drawn_row = _candidate(drawn, drawn=True)
-            rows = [*rows[: self._candidates - 1], drawn_row]
-        return rows
+    def _after(self, look: Look) -> list[Segment]:
+        muted = self.rich_style + self._paint.style(MUTED)
+        before = inert.line(look.before)
+        if not before:
+            whose = {"user": "your message", "assistant": "the reply"}.get(look.turn.role, "the text")
+            return [Segment(f"the beginning of {whose}", muted)]
+        return [Segment(f"after “{bars.fit_end(before, self.size.width - len('after “”'))}”", muted)]
 
     def _geometry(self) -> tuple[int, int, int]:
         """Cells of the token, of the model's bar and of the sampled bar."""
-        room = self.size.width - 2 - 2 * PERCENT - 2 * GAP
+        room = self.size.width - MARGIN - 2 * PERCENT - 2 * GAP
         token = max(8, min(20, room * 2 // 5))
         bar = max(3, (room - token) // 2)
         return room - 2 * bar, bar, bar
@@ -175,24 +259,28 @@ class NextTokenPanel(Widget):
         if cell_len(heading) > sampled + PERCENT:
             heading = f"T {look.temperature:.2f}" if sampled + PERCENT >= 6 else "T"
         return [
-            Segment(" " * (2 + token + GAP), base),
+            Segment(" " * (MARGIN + token + GAP), base),
             Segment("model".ljust(bar + PERCENT), muted),
             Segment(" " * GAP, base),
             Segment(heading.ljust(sampled + PERCENT), muted),
         ]
 
-    def _row(self, row: _Row) -> list[Segment]:
+    def _row(self, row: Row, cursor: int | None) -> list[Segment]:
         base = self.rich_style
+        here = cursor is not None and row.place == cursor
+        if here:
+            base += Style(bgcolor=self._paint.variable("block-cursor-background"))
         muted = base + self._paint.style(MUTED)
-        colour = base + self._paint.surprise(row.nats)
+        colour = base + self._paint.surprise(-row.logprob)
         token, bar, sampled = self._geometry()
-        name = base + Style(bold=row.drawn)
-        rank = f"{row.rank}. " if row.rank > self._candidates else ""
+        name = base + Style(bold=row.drawn or here)
+        rank = f"{row.rank}. " if row.numbered else ""
         if row.removed_by is not None:
             name = muted + Style(strike=True, bold=row.drawn)
             colour = muted
+        sign = DRAWN if row.drawn else CHOSEN if here else FOUND if row.found else " "
         segments = [
-            Segment(f"{DRAWN} " if row.drawn else "  ", base + Style(bold=True)),
+            Segment(f"{sign} ", base + Style(bold=True)),
             *self._token_cells(f"{rank}{inert.token(row.text)}", token, name, base),
             Segment(" " * GAP, base),
             Segment(bars.bar(row.p, bar), colour),
@@ -219,31 +307,35 @@ class NextTokenPanel(Widget):
 
     def _sums(self, look: Look) -> list[str]:
         distribution = look.distribution
-        token = look.token
+        assert distribution is not None
         removed = [
             f"{STEP_NAMES.get(removal.step, removal.step)} {bars.percent(removal.mass).strip()}"
             for removal in distribution.removed
             if removal.tokens
         ]
         of = f" of {bars.count(self._vocabulary)}" if self._vocabulary else ""
+        here = self._rows.drawn
+        came = "came here" if here is None else (
+            f"rank {here.rank} · p {bars.percent(math.exp(here.logprob)).strip()} · "
+            f"surprise {max(0.0, -here.logprob):.2f} nats"
+        )  # fmt: skip
         return [
-            f"rank {token.rank} · p {bars.percent(math.exp(token.logprob)).strip()} · "
-            f"surprise {max(0.0, -token.logprob):.2f} nats",
-            f"entropy {distribution.entropy:.2f} nats · drawn at T {token.temperature:.2f}",
+            came,
+            f"entropy {distribution.entropy:.2f} nats · {_how_it_came(look)}",
             f"kept {bars.count(distribution.kept)}{of} · "
             f"removed {bars.percent(distribution.removed_mass).strip()}",
             f"by {', '.join(removed)}" if removed else "nothing was removed",
-            f"token {look.index + 1} of {len(look.turn.tokens)} · position {distribution.position}",
+            f"token {look.index + 1} of {len(look.turn.seen)} · position {distribution.position}",
         ]
 
 
-def _candidate(candidate: Candidate, *, drawn: bool) -> _Row:
-    return _Row(
-        candidate.text,
-        candidate.p,
-        candidate.sampled,
-        -candidate.logprob,
-        candidate.rank,
-        candidate.removed_by,
-        drawn,
-    )
+SUMS = 5
+"""Lines under the candidates."""
+
+
+def _how_it_came(look: Look) -> str:
+    if not isinstance(look.token, TokenEvent):
+        return "given to the model"
+    if look.turn.put_there(look.index):
+        return f"put there by you at T {look.token.temperature:.2f}"
+    return f"drawn at T {look.token.temperature:.2f}"

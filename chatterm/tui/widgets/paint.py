@@ -11,6 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
+from chatterm.tui.measures import Measure, step_of
 from chatterm.tui.text import lines
 from chatterm.tui.text.lines import Line, Span
 from chatterm.tui.themes import surprise_step
@@ -24,6 +25,7 @@ _WEIGHTS = (
     (lines.TITLE, Style(underline=True)),
     (lines.KEYWORD, Style(bold=True)),
     (lines.COMMENT, Style(italic=True)),
+    (lines.MARK, Style(reverse=True, bold=True)),
 )
 _COLOURS = (
     (lines.FAINT, "faint"),
@@ -117,26 +119,33 @@ class Paint:
         """The colour of a token that had the log-probability `-nats`."""
         return self._get(f"surprise-{surprise_step(nats)}")
 
-    def line(self, line: Line, turn: Turn, background: Style, selected: int | None) -> list[Segment]:
-        """The segments of a line; with a token selected, all tokens are coloured by their surprise."""
+    def step(self, step: int) -> Style:
+        """The look of a token on a step of the scale: a colour, and a mark for those who see none."""
+        style = self._get(f"surprise-{step}")
+        if step >= MARK_FROM_STEP:
+            style += Style(underline=True, bold=step > MARK_FROM_STEP)
+        return style
+
+    def line(
+        self, line: Line, turn: Turn, background: Style, selected: int | None, measure: Measure | None
+    ) -> list[Segment]:
+        """The segments of a line, its tokens coloured by a measure; the selected one stands out."""
         segments: list[Segment] = []
         marked = False
         for span in line.spans:
-            if selected is None or span.offset < 0:
+            if (selected is None and measure is None) or span.offset < 0:
                 segments.append(Segment(span.text, background + self.style(span.style)))
                 continue
             for piece, token in _by_token(span, turn):
                 style = background + self.style(piece.style)
-                if token is not None:
-                    nats = -turn.tokens[token].logprob
-                    style += self.surprise(nats)
-                    if surprise_step(nats) >= MARK_FROM_STEP:
-                        style += Style(underline=True)
-                if token == selected:
+                step = step_of(measure, turn.seen[token]) if token is not None and measure else None
+                if step is not None:
+                    style += self.step(step)
+                if token is not None and token == selected:
                     style += Style(reverse=True, bold=True, underline=False)
                     marked = True
                 segments.append(Segment(piece.text, style))
-        if selected is not None and not marked:
+        if selected is not None and selected >= 0 and not marked:
             segments += self._hidden(line, turn, selected, background)
         return segments
 
@@ -148,7 +157,7 @@ class Paint:
             return []
         if any(span.offset < end and span.end > start for span in line.spans if span.offset >= 0):
             return []
-        text = inert.token(turn.tokens[selected].text)
+        text = inert.token(turn.piece(selected))
         return [Segment(text, background + Style(reverse=True, bold=True))]
 
     def selected(self, strip: Strip, start: int, end: int) -> Strip:

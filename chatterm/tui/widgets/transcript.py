@@ -19,7 +19,8 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from chatterm.tui import keys, messages
-from chatterm.tui.messages import SiblingWanted, TokenPicked, TokensLeft
+from chatterm.tui.measures import Measure
+from chatterm.tui.messages import PanelEntered, SiblingWanted, TokenPicked, TokensLeft, WordPicked
 from chatterm.tui.text.lines import Line
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.paint import Paint
@@ -35,7 +36,7 @@ AT_ONCE = 40
 
 
 class Transcript(ScrollView, can_focus=True):
-    """Shows turns; a click on a word, or the arrow keys, select a token of a reply."""
+    """Shows turns; a click on a word, or the arrow keys, select a token."""
 
     DEFAULT_CSS = """
     Transcript {
@@ -52,6 +53,7 @@ class Transcript(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.turns: list[Turn] = []
         self.selected: tuple[Turn, int] | None = None
+        self.measure: Measure | None = None
         self.unfolded = False
         self._views: list[TurnView] = []
         self._first = 0  # turns before this one are not laid out yet
@@ -103,6 +105,11 @@ class Transcript(ScrollView, can_focus=True):
             top, height = round(self.scroll_y), self.size.height
             if place < top + 1 or place >= top + height - 1:
                 self.scroll_to(y=max(0, place - height // 2), animate=False)
+
+    def colour(self, measure: Measure | None) -> None:
+        """Colour all tokens by a measure; None colours none but those of the turn that one walks over."""
+        self.measure = measure
+        self.refresh()
 
     def fold(self) -> None:
         """Unfold the thinking of all replies, or fold it again."""
@@ -204,7 +211,11 @@ class Transcript(ScrollView, can_focus=True):
         segments = [left, Segment("▌ " if user else " ", self._paint.user_bar if user else base)]
         if indented and not (user and not line.spans):
             segments.append(Segment(" " * INDENT, background))
-        segments += self._paint.line(line, view.turn, background, self._marks(view.turn))
+        marked = self._marks(view.turn)
+        if view.spark is not None and index == len(view.head) + len(view.body):
+            line = view.spark_line(marked)
+        measure = self.measure or ("surprisal" if marked is not None else None)
+        segments += self._paint.line(line, view.turn, background, marked, measure)
         if view.turn.live and index == len(view.head) + max(0, len(view.body) - 1):
             if not view.body:
                 segments.append(Segment(" " * INDENT, base))
@@ -220,7 +231,7 @@ class Transcript(ScrollView, can_focus=True):
         return strip.apply_offsets(0, number)
 
     def _marks(self, turn: Turn) -> int | None:
-        """The selected token of `turn`; -1 where tokens of it are shown but none is selected."""
+        """The selected token of `turn`, if one of it is selected."""
         if self.selected is None or self.selected[0] is not turn:
             return None
         return self.selected[1]
@@ -289,8 +300,9 @@ class Transcript(ScrollView, can_focus=True):
         if place is None:
             return
         view, index = place
-        if index >= len(view.head) + len(view.body):
-            self._click_on_foot(view, event.x)
+        foot = index - len(view.head) - len(view.body)
+        if foot >= 0:
+            self._click_on_foot(view, foot, event.x)
             return
         line, indented = view.line(index)
         if index == len(view.head) and view.turn.thought is not None and indented:
@@ -300,10 +312,19 @@ class Transcript(ScrollView, can_focus=True):
         token = view.turn.token_at(offset) if offset >= 0 else None
         if token is not None:
             self.post_message(TokenPicked(view.turn, token))
+        elif offset >= 0 and view.turn.role == "user" and not view.turn.given:
+            self.post_message(WordPicked(view.turn, offset))
 
-    def _click_on_foot(self, view: TurnView, x: int) -> None:
-        text = view.foot[0].text if view.foot else ""
-        if text.startswith("‹"):
+    def _click_on_foot(self, view: TurnView, row: int, x: int) -> None:
+        text = view.foot[row].text if row < len(view.foot) else ""
+        if view.spark is not None and row == 0:
+            cell = x - self._left - INDENT
+            if 0 <= cell < len(view.spark.text):
+                tokens = view.turn.tokens
+                first = cell * view.spark.per_cell
+                inside = range(first, min(first + view.spark.per_cell, len(tokens)))
+                self.post_message(TokenPicked(view.turn, max(inside, key=lambda n: tokens[n].entropy)))
+        elif text.startswith("‹"):
             step = -1 if x - self._left - INDENT < text.index("/") else 1
             self.post_message(SiblingWanted(view.turn, step))
 
@@ -316,13 +337,13 @@ class Transcript(ScrollView, can_focus=True):
     # --- walking over tokens ----------------------------------------------------------------------------
 
     def action_step(self, step: int) -> None:
-        """To the token before or after, over the edge into the next reply."""
+        """To the token before or after, over the edge into the next message."""
         if self.selected is None:
             return
         turn, index = self.selected
         index += step
-        if not 0 <= index < len(turn.tokens):
-            self._to_reply(turn, step)
+        if not 0 <= index < len(turn.seen):
+            self._to_turn(turn, step)
         else:
             self.post_message(TokenPicked(turn, index))
 
@@ -349,10 +370,10 @@ class Transcript(ScrollView, can_focus=True):
                         self.post_message(TokenPicked(turn, token))
                         return
             row += direction
-        self._to_reply(turn, direction)
+        self._to_turn(turn, direction)
 
     def action_edge(self, _direction: int) -> None:
-        """To the first token of the reply."""
+        """To the first token of the message."""
         if self.selected is not None:
             self.post_message(TokenPicked(self.selected[0], 0))
 
@@ -360,9 +381,13 @@ class Transcript(ScrollView, can_focus=True):
         """Follow the newest token again."""
         self.post_message(TokensLeft(""))
 
-    def _to_reply(self, turn: Turn, direction: int) -> None:
-        replies = [other for other in self.turns if other.tokens]
-        place = replies.index(turn) + direction if turn in replies else -1
-        if 0 <= place < len(replies):
-            other = replies[place]
-            self.post_message(TokenPicked(other, len(other.tokens) - 1 if direction < 0 else 0))
+    def action_candidates(self) -> None:
+        """Over to the panel."""
+        self.post_message(PanelEntered())
+
+    def _to_turn(self, turn: Turn, direction: int) -> None:
+        walked = [other for other in self.turns if other.seen]
+        place = walked.index(turn) + direction if turn in walked else -1
+        if 0 <= place < len(walked):
+            other = walked[place]
+            self.post_message(TokenPicked(other, len(other.seen) - 1 if direction < 0 else 0))

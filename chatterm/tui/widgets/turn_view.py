@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from rich.cells import cell_len
+
 from chatterm import inert
-from chatterm.tui.text.lines import EMPHASIS, FAINT, MUTED, STRONG, Line, Span
+from chatterm.tui.measures import Sparkline, sparkline
+from chatterm.tui.reading import CONTROL, FRAGMENT
+from chatterm.tui.text.lines import CODE, EMPHASIS, FAINT, MARK, MUTED, NUMBER, STRONG, Line, Span
 from chatterm.tui.text.markdown import Markdown, plain
 from chatterm.tui.text.wrap import wrap
 from chatterm.tui.turns import Turn
 
 INDENT = 2
 """Cells between the names and what was said."""
+
+LABEL = 40
+"""Cells beside the entropy curve for what it is."""
 
 ENDINGS = {
     "stopped": "stopped by you",
@@ -32,6 +41,7 @@ class TurnView:
         self.head: list[Line] = []
         self.body: list[Line] = []
         self.foot: list[Line] = []
+        self.spark: Sparkline | None = None  # in the first line of the foot
         self._markdown: Markdown | None = None
         self._settled_lines = 0  # of the body: those of blocks that will not change
         self._length = -1
@@ -60,6 +70,9 @@ class TurnView:
             bar = [Span("▏ ", style=FAINT)]
             self.body = wrap([Span(inert.line(turn.text), style=MUTED)], self.width - INDENT, bar)
             return 0
+        if turn.role == "context":
+            self._lay_out_tokens()
+            return len(self.head)
         name = "you" if turn.role == "user" else inert.line(turn.model) or "model"
         self.head = [Line([Span(name, style=STRONG if turn.role == "user" else MUTED | STRONG)])]
         recounted = turn.thought is not None and not turn.live  # the records of its tokens have come
@@ -108,9 +121,69 @@ class TurnView:
         self.body += [Line(), *lines] if lines else []
         self._settled_lines = 0
 
+    def _lay_out_tokens(self) -> None:
+        """Every token for what it is; every other one stands on another background, so that one sees them."""
+        turn, room = self.turn, self.width - INDENT
+        words = f"what {inert.line(turn.model)} reads · {len(turn.given)} tokens · ctrl+l back to the chat"
+        self.head = [Line([Span(words, style=MUTED | STRONG)])]
+        if len(turn.text) == self._length:
+            return
+        self._length = len(turn.text)
+        self.body = [Line()]
+        used = 0
+        for index, token in enumerate(turn.given):
+            start, end = turn.span(index)
+            style = _kind(token.text) | (CODE if index % 2 else 0)
+            text = turn.text[start:end]
+            if used and used + cell_len(text) > room:
+                self.body.append(Line())
+                used = 0
+            for piece, offset in _pieces(text, start, room):
+                if used and used + cell_len(piece) > room:
+                    self.body.append(Line())
+                    used = 0
+                self.body[-1].spans.append(Span(piece, offset, style))
+                used += cell_len(piece)
+            if token.text.endswith("\n"):
+                self.body.append(Line())
+                used = 0
+
+    def spark_line(self, selected: int | None) -> Line:
+        """The entropy curve, with the cell of the selected token marked."""
+        spark = self.spark
+        assert spark is not None
+        several = f", {spark.per_cell} tokens a cell" if spark.per_cell > 1 else ""
+        label = Span(f"  entropy, █ {spark.ceiling:g} nats{several}", style=FAINT)
+        if selected is None or selected < 0:
+            return Line([Span(spark.text, style=MUTED), label])
+        cell = spark.cell_of(selected)
+        parts = (spark.text[:cell], spark.text[cell : cell + 1], spark.text[cell + 1 :])
+        spans = [Span(part, style=style) for part, style in zip(parts, (MUTED, MARK, MUTED), strict=True)]
+        return Line([*spans, label])
+
     def _foot(self) -> list[Line]:
         turn = self.turn
+        self.spark = None
+        curve = []
+        if turn.role == "assistant" and len(turn.tokens) > 1:
+            self.spark = sparkline([token.entropy for token in turn.tokens], self.width - INDENT - LABEL)
+            curve = [self.spark_line(None)]
         parts = [ENDINGS[turn.finish]] if turn.finish in ENDINGS else []
         if turn.siblings > 1 and not turn.live:
             parts.insert(0, f"‹ {turn.sibling}/{turn.siblings} ›")
-        return [Line([Span(" · ".join(parts), style=MUTED)])] if parts else []
+        return [*curve, Line([Span(" · ".join(parts), style=MUTED)])] if parts else curve
+
+
+def _kind(text: str) -> int:
+    """The style of a token in the list of all tokens: control tokens and parts of characters stand out."""
+    if CONTROL.fullmatch(text):
+        return MUTED | STRONG
+    return NUMBER | EMPHASIS if FRAGMENT.fullmatch(text) else 0
+
+
+def _pieces(text: str, offset: int, room: int) -> Iterator[tuple[str, int]]:
+    """A token cut into pieces that fit into a line; almost always one."""
+    while text:
+        length = min(len(text), room if cell_len(text) == len(text) else max(1, room // 2))
+        yield text[:length], offset
+        text, offset = text[length:], offset + length

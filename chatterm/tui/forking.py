@@ -1,0 +1,142 @@
+"""Going on from another token: what a branch of a reply begins with, and continuations side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import structs
+
+from chatterm.engine.messages import TokenEvent
+from chatterm.engine.protocol import Engine, Reply
+from chatterm.engine.records import Tokens
+from chatterm.errors import UserError
+from chatterm.sampling import SamplingParameters
+from chatterm.settings import Settings
+from chatterm.tui.engines import Engines, LocalEngine
+from chatterm.tui.reading import Reader
+from chatterm.tui.turns import USUAL_MARKERS, Turn, chat_of
+from chatterm.tui.values import SamplingValues
+
+MOST_TOKENS = 256
+"""Tokens that a text put into a reply may have: each one is looked up, which is a step of the model."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Where a reply is to go on otherwise: behind its first `at` tokens."""
+
+    reply: Turn
+    at: int
+
+
+class Forks:
+    """Prepares branches; the session writes them.
+
+    Args:
+        engines: one of them answers.
+        reader: knows what stands in front of a reply.
+        values: the sampling values in force.
+        settings: in force.
+    """
+
+    def __init__(self, engines: Engines, reader: Reader, values: SamplingValues, settings: Settings) -> None:
+        self._engines = engines
+        self._reader = reader
+        self._values = values
+        self._settings = settings
+
+    async def engine_for(self, branch: Branch) -> LocalEngine:
+        """The engine that can go on from there.
+
+        Raises:
+            UserError: none can; the sentence says why.
+        """
+        reply, engine = branch.reply, self._engines.engine
+        if reply.role != "assistant" or not reply.tokens:
+            raise UserError("Only a reply can go on otherwise; choose one of its tokens.")
+        if engine is None or engine.info is None:
+            raise UserError("No model is loaded that could go on from here; ctrl+o chooses one.")
+        if engine.info.name != reply.model:
+            raise UserError(
+                f"{reply.model} wrote this reply and cuts text into other tokens than {engine.info.name}; "
+                "load it with ctrl+o to go on from one of them."
+            )
+        if not await self._reader.prompt_of(reply):
+            raise UserError(
+                "What stood before this reply cannot be made again, so it cannot go on from here."
+            )
+        return engine
+
+    async def tokens_of(self, engine: Engine, text: str) -> tuple[int, ...]:
+        """A text as token ids.
+
+        Raises:
+            UserError: it is empty or too long, or the engine cannot say.
+        """
+        ids = tuple(token.id for token in (await engine.tokenize(text)).tokens)
+        if not ids:
+            raise UserError("There is no text to go on from.")
+        if len(ids) > MOST_TOKENS:
+            raise UserError(f"That is {len(ids)} tokens; at most {MOST_TOKENS} can be put into a reply.")
+        return ids
+
+    async def records(self, engine: Engine, branch: Branch, ids: tuple[int, ...]) -> tuple[TokenEvent, ...]:
+        """Tokens that are put there in place of drawn ones, with what the model made of each.
+
+        Raises:
+            UserError: the engine cannot say.
+        """
+        before = await self._reader.prompt_of(branch.reply) + branch.reply.ids(branch.at)
+        sampling = self._values.sampling
+        events = []
+        for number, token in enumerate(ids):
+            prompt = Tokens(before + ids[:number])
+            count = self._settings.candidates
+            answer = await engine.predict(prompt, sampling, candidates=count, also=(token,))
+            row = next(c for c in answer.distribution.candidates if c.id == token)
+            events.append(
+                TokenEvent(
+                    request=0,
+                    id=token,
+                    text="",  # the engine says it when it begins: it may be a part of a character
+                    logprob=row.logprob,
+                    rank=row.rank,
+                    sampled=row.sampled,
+                    distribution=answer.distribution,
+                    temperature=sampling.temperature,
+                )
+            )
+        return tuple(events)
+
+    def turn(self, engine: LocalEngine, branch: Branch, chosen: int, seed: int | None = None) -> Turn:
+        """The branch as a turn that begins with the tokens that are kept.
+
+        Its seed is the reply's own unless the user has chosen one, so that the same choices are made wherever
+        the distributions agree.
+        """
+        reply, at = branch.reply, branch.at
+        assert engine.info is not None
+        turn = Turn(
+            "assistant", model=engine.info.name, live=True, markers=engine.info.thinking or USUAL_MARKERS
+        )
+        for token in reply.tokens[:at]:
+            turn.add(token)
+        turn.origin, turn.kept, turn.chosen = reply, at, chosen
+        turn.prompt, turn.thinking = reply.prompt, reply.thinking
+        if seed is None and reply.sampling is not None:
+            seed = reply.sampling.seed
+        turn.sampling = self._values.for_reply(seed)
+        return turn
+
+    def draw(
+        self,
+        engine: LocalEngine,
+        branch: Branch,
+        turns: list[Turn],
+        sampling: SamplingParameters,
+        length: int,
+    ) -> Reply:
+        """Begin a short continuation from there."""
+        chat = chat_of(turns[: turns.index(branch.reply)], self._settings.system_prompt)
+        chat = structs.replace(chat, begun=branch.reply.ids(branch.at))
+        return engine.generate(chat, sampling, max_tokens=length, candidates=self._settings.candidates)
