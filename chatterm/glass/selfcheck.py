@@ -17,6 +17,7 @@ from torch import Tensor
 from chatterm.decode.context import Context
 from chatterm.decode.sampling import SampledDistribution, Sampler
 from chatterm.engine.inspection import Identity, ScaleBlock, ScaleHead
+from chatterm.glass.contributions import contributions
 from chatterm.glass.edits import edits_of
 from chatterm.model.block import Block
 from chatterm.model.decoder import Decoder
@@ -100,6 +101,7 @@ def identities(decoder: Decoder, ids: Sequence[int], sampler: Sampler, *, exact:
             within,
             "relative",
         )
+        yield Identity("the contributions sum to the logit", _shares(reading), within, "logit")
         yield Identity("an edit with scale 1 changes nothing", _scale_one(reading), within, "logit")
         yield Identity(
             "a head switched off is its slice of the output matrix zeroed", _zeroed(reading), within, "logit"
@@ -163,6 +165,18 @@ def _sums(reading: _Reading) -> float:
     for layer in reading.layers:
         parts = [values[point, layer].double() for point in ("input", "attention_output", "ffn_output")]
         worst = max(worst, _relative(parts[0] + parts[1] + parts[2], values["output", layer]))
+    return worst
+
+
+def _shares(reading: _Reading) -> float:
+    """At the last token, of the best token's logit and of its difference to the first token's."""
+    context = Context(reading.decoder, len(reading.ids), edits=())
+    context.append(reading.ids)
+    worst = 0.0
+    for against in (None, reading.ids[0]):
+        found = contributions(context, len(reading.ids) - 1, None, against)
+        whole = found.embedding + float(found.heads.sum()) + float(found.mlps.sum()) + found.bias
+        worst = max(worst, abs(whole - found.logit))
     return worst
 
 

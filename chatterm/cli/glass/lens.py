@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text as RichText
@@ -86,7 +87,8 @@ def _layer(layer: LensLayer) -> dict[str, Any]:
 
 
 def _print_column(info: ModelInfo, place: LensPosition) -> None:
-    table = Table(title=RichText(f"{info.name}, guesses after each block"), title_justify="left")
+    title = RichText(f"{info.name}, guesses after each block")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("block", justify="right")
     for rank in range(1, len(place.layers[-1].candidates) + 1):
         table.add_column(f"guess {rank}")
@@ -97,7 +99,7 @@ def _print_column(info: ModelInfo, place: LensPosition) -> None:
         table.add_column("rank", justify="right")
     for layer in place.layers:
         guesses = [
-            cell for guess in layer.candidates for cell in (drawing.token(guess.text, 14), f"{guess.p:.1%}")
+            cell for guess in layer.candidates for cell in (drawing.token(guess.text), f"{guess.p:.1%}")
         ]
         row: list[RichText | str] = [str(layer.layer), *guesses, f"{layer.entropy:.2f}"]
         if layer.target_p is not None:
@@ -107,7 +109,8 @@ def _print_column(info: ModelInfo, place: LensPosition) -> None:
 
 
 def _print_grid(info: ModelInfo, read: LensRead) -> None:
-    table = Table(title=RichText(f"{info.name}, the first guess after each block"), title_justify="left")
+    title = RichText(f"{info.name}, the first guess after each block, shaded by its probability")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("block", justify="right")
     for place in read.positions:
         table.add_column(drawing.token(place.text), no_wrap=True)
