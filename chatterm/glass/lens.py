@@ -17,8 +17,8 @@ from chatterm.decode.context import Context
 from chatterm.glass.replay import GoOn, check_finite, parts, replay
 from chatterm.glass.vocabulary import entropy, leading, logits_in_parts, rank
 
-REPLAYED = 16
-"""Positions looked at in one forward pass."""
+REPLAYED = 64
+"""Positions looked at in one forward pass: packed weights are unpacked once for all of them."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from chatterm.decode.samplers.candidates import largest
+from chatterm.decode.samplers.candidates import LOWEST, largest
 from chatterm.model.decoder import Decoder
 from chatterm.model.linear import Linear
 
@@ -81,5 +81,5 @@ def rank(values: Tensor, token: int) -> int:
 
 def entropy(logprobs: Tensor) -> Tensor:
     """−Σ p ln p over the last dimension, in nats."""
-    each: Tensor = torch.special.entr(logprobs.exp())
-    return each.sum(-1)
+    products_: Tensor = logprobs.exp() * logprobs.clamp_min(LOWEST)  # 0 · −∞ is meant to be 0
+    return -products_.sum(-1)

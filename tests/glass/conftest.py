@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.parity import reference
 from benchmarks.parity.cases import CASES
 from chatterm.checkpoint.open import open_checkpoint
+from chatterm.decode.context import Context
 from chatterm.model.decoder import Decoder
 from chatterm.model.load import load_decoder
 
@@ -43,3 +44,31 @@ def tiny_decoder(tmp_path_factory) -> Callable[[str], Decoder]:
         return load_decoder(open_checkpoint(folder), threads=0)
 
     return make
+
+
+FAMILIES = [
+    "llama, untied",
+    "llama, all biases",
+    "gpt2, tied",
+    "gpt_neox, parallel",
+    "falcon, one key",
+    "phi, half rotary",
+    "gemma2, tight soft-caps",
+    "gemma3_text, windows, two rotary bases",
+    "cohere2, windows, full layers without rotary",
+    "granite, multipliers",
+    "olmo2, grouped",
+    "phi3, window, old keys",
+]
+"""Norms of both kinds, before and behind, biases, parallel blocks, multipliers, caps, windows, no rotary."""
+
+TEXT = torch.randint(3, 128, (40,), generator=torch.Generator().manual_seed(5)).tolist()
+
+
+@pytest.fixture(params=FAMILIES)
+def context(request, tiny_decoder) -> Context:
+    """A context of each family that has read 40 tokens."""
+    context = Context(tiny_decoder(request.param), 64)
+    for _ in context.read(TEXT):
+        pass
+    return context
