@@ -18,6 +18,9 @@ from chatterm.checkpoint.architecture import Architecture
 FIRST = 512
 """Positions for which memory is taken at first."""
 
+LARGEST_HALF = 65504.0
+"""The largest number in float16."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -30,7 +33,11 @@ class Span:
 
 
 class Cache:
-    """Keys and values of up to `capacity` tokens, of which `length` are there."""
+    """Keys and values of up to `capacity` tokens, of which `length` are there.
+
+    They may be stored in float16 while everything is computed in float32: half the memory to keep and to
+    read. The first number beyond float16's range makes the cache widen to float32, for good.
+    """
 
     def __init__(
         self,
@@ -91,16 +98,24 @@ class Cache:
             whole: hand out all positions even where a window makes the first ones invisible.
 
         Returns:
-            Keys and values `(kv_heads, S, head_size)` of the span that the new tokens see, and the span.
+            Keys and values `(kv_heads, S, head_size)` of the span that the new tokens see, in the dtype of
+            the new ones, and the span.
         """
         span = self._span(None if whole and window is None else window, whole=whole)
+        if self.keys.dtype == torch.float16 != keys.dtype and not (_fits_half(keys) and _fits_half(values)):
+            self.widen()
         self.keys[layer, :, self.length : span.stop] = keys.transpose(0, 1)
         self.values[layer, :, self.length : span.stop] = values.transpose(0, 1)
         return (
-            self.keys[layer, :, span.start : span.stop],
-            self.values[layer, :, span.start : span.stop],
+            self.keys[layer, :, span.start : span.stop].to(keys.dtype),
+            self.values[layer, :, span.start : span.stop].to(values.dtype),
             span,
         )
+
+    def widen(self) -> None:
+        """Store keys and values in float32 from now on."""
+        with torch.inference_mode(False), torch.no_grad():
+            self.keys, self.values = self.keys.float(), self.values.float()
 
     def finish(self) -> None:
         """The forward pass is over; the new tokens count."""
@@ -180,3 +195,7 @@ class Cache:
         if window is not None:
             mask &= keys > queries - window
         return Span(start, stop, mask, causal=False)
+
+
+def _fits_half(x: Tensor) -> bool:
+    return not bool((x.abs() > LARGEST_HALF).any())

@@ -15,6 +15,9 @@ from chatterm.model.norm import Norm
 from chatterm.model.rotary import RotaryTable, Turn, regime
 from chatterm.model.taps import Taps
 
+NATIVE_TOKENS = 16
+"""Up to so many tokens at once go through the native operator; unpacking the weights pays for more."""
+
 
 class Decoder(nn.Module):
     """One decoder-only transformer of any family. Works on one text at a time; nothing is batched."""
@@ -31,6 +34,7 @@ class Decoder(nn.Module):
         context: int,
         device: torch.device,
         dtype: torch.dtype,
+        cache_dtype: torch.dtype | None = None,
     ) -> None:
         """Put together by `chatterm.model.load`.
 
@@ -44,10 +48,12 @@ class Decoder(nn.Module):
             context: how many tokens a cache holds unless told otherwise.
             device: where it computes.
             dtype: of the residual stream; norms, rotary and logits are float32 throughout.
+            cache_dtype: in which keys and values are stored; None = `dtype`.
         """
         super().__init__()
         self.architecture = architecture
         self.context, self.device, self.dtype = context, device, dtype
+        self.cache_dtype = cache_dtype or dtype
         self.embedding, self.positions = embedding, positions
         self.blocks = nn.ModuleList(blocks)
         self.final_norm, self.unembedding = final_norm, unembedding
@@ -75,7 +81,7 @@ class Decoder(nn.Module):
                 "so its "
                 f"context cannot be {capacity} tokens; ask for at most {self.architecture.context}."
             )
-        return Cache(self.architecture, capacity, device=self.device, dtype=self.dtype)
+        return Cache(self.architecture, capacity, device=self.device, dtype=self.cache_dtype)
 
     @torch.no_grad()
     def forward(
@@ -98,9 +104,9 @@ class Decoder(nn.Module):
         tokens = tokens.to(self.device)
         length = cache.length + tokens.shape[0] if cache.replayed_at is None else cache.replayed_at
         self._keep_rotation(cache, length, taps)
-        if self._native is not None and taps is None and tokens.shape[0] == 1:
-            logits = self._single(self._native, tokens, cache, length)
-            return logits if last_only else logits[None]
+        if self._native is not None and taps is None and tokens.shape[0] <= NATIVE_TOKENS:
+            logits = self._step(self._native, tokens, cache, length, last_only=last_only)
+            return logits[0] if last_only else logits
         x = self._blocks(tokens, cache, length, taps)
         logits = self.unembed(x[-1:] if last_only else x)
         if taps is not None:
@@ -144,13 +150,26 @@ class Decoder(nn.Module):
         cache.finish()
         return x
 
-    def _single(self, native: NativeStep, tokens: Tensor, cache: Cache, length: int) -> Tensor:
-        """One token `(1,)` by the native operator: float32 logits `(vocabulary,)`."""
-        start = cache.length
+    def _step(
+        self, native: NativeStep, tokens: Tensor, cache: Cache, length: int, *, last_only: bool
+    ) -> Tensor:
+        """Some tokens `(T,)` by the native operator: float32 logits `(T or 1, vocabulary)`."""
+        start, count = cache.length, tokens.shape[0]
         cache.begin(tokens, length)
-        logits = native(int(tokens), start, cache.keys, cache.values, self._turns(start, 1, length))
+        turns = self._turns(start, count, length)
+        parts = []
+        for first in range(0, count, native.most_rows):
+            some = slice(first, first + native.most_rows)
+            few = [turn and turn[some] for turn in turns] if count > native.most_rows else turns
+            arguments = tokens[some], start + first
+            try:
+                logits = native(*arguments, cache.keys, cache.values, few, last_only=last_only)
+            except OverflowError:
+                cache.widen()
+                logits = native(*arguments, cache.keys, cache.values, few, last_only=last_only)
+            parts.append(logits)
         cache.finish()
-        return logits
+        return parts[-1] if last_only or len(parts) == 1 else torch.cat(parts)
 
     def _turns(self, start: int, count: int, length: int) -> list[Turn | None]:
         """The rotations of the new positions, one for each kind of layer."""

@@ -27,6 +27,7 @@ def load_decoder(
     dtype: torch.dtype = torch.float32,
     context: int | None = None,
     threads: int | None = None,
+    cache_dtype: torch.dtype | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Decoder:
     """Load all weights.
@@ -40,6 +41,7 @@ def load_decoder(
         dtype: of weights and residual stream; float32 is exact.
         context: tokens a cache holds by default; None = what the checkpoint was made for.
         threads: of the native operator; None = as many as torch uses, 0 = do without it.
+        cache_dtype: in which keys and values are stored; None = `dtype`, float16 halves their memory.
         progress: called with (parameters read, parameters in all) after each.
 
     Raises:
@@ -47,7 +49,7 @@ def load_decoder(
     """
     pool = _native_pool(checkpoint, torch.device(device), dtype, threads)
     tell = progress or (lambda done, total: None)
-    return _Loader(checkpoint, torch.device(device), dtype, pool, tell).load(context)
+    return _Loader(checkpoint, torch.device(device), dtype, pool, tell).load(context, cache_dtype)
 
 
 def _native_pool(
@@ -86,7 +88,7 @@ class _Loader:
         self.progress = progress
         self.done = 0
 
-    def load(self, context: int | None) -> Decoder:
+    def load(self, context: int | None, cache_dtype: torch.dtype | None) -> Decoder:
         a = self.architecture
         embedding = self.linear("embedding")
         positions = self.plain("positions.weight") if a.learned_positions else None
@@ -101,6 +103,7 @@ class _Loader:
             context=a.context if context is None else context,
             device=self.device,
             dtype=self.dtype,
+            cache_dtype=cache_dtype,
         ).eval()
 
     def block(self, layer: int) -> Block:

@@ -101,6 +101,10 @@ class Turn:
     cos: Tensor
     sin: Tensor  # negative in the first half
 
+    def __getitem__(self, some: slice) -> Turn:
+        """The rotation of some of the positions."""
+        return Turn(self.dimensions, self.cos[some], self.sin[some])
+
     def __call__(self, x: Tensor) -> Tensor:
         """Rotate `(T, heads, head_size)`; components beyond `dimensions` stay."""
         if self.dimensions == x.shape[-1]:

@@ -94,13 +94,14 @@ class Model(Structure):
 
 
 class Step(Structure):
-    """One token and where its step reads and writes."""
+    """Some tokens and where their step reads and writes."""
 
     _fields_ = (
-        ("token", c_int32),
-        ("position", c_int32),
-        ("capacity", c_int32),
-        ("reserved", c_int32),
+        ("tokens", c_void_p),
+        *(
+            (name, c_int32)
+            for name in ("count", "position", "capacity", "half", "first_logits", "logits_stride")
+        ),
         ("keys", c_void_p),
         ("values", c_void_p),
         ("cosines", POINTER(c_void_p)),
@@ -118,6 +119,7 @@ def open_library(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     signatures = {
         "chatterm_sizes": (c_int, ()),
+        "chatterm_most_rows": (c_int, ()),
         "chatterm_kind": (c_int, (c_int,)),
         "chatterm_packed_bytes": (c_size_t, (c_int, c_int, c_int)),
         "chatterm_pack": (None, (c_int, c_void_p, c_size_t, c_int, c_int, c_void_p)),
@@ -129,12 +131,13 @@ def open_library(path: Path) -> ctypes.CDLL:
         "chatterm_end_pool": (None, (c_void_p,)),
         "chatterm_engine": (c_void_p, (POINTER(Model), c_void_p, c_int)),
         "chatterm_end_engine": (None, (c_void_p,)),
-        "chatterm_step": (None, (c_void_p, POINTER(Step))),
+        "chatterm_step": (c_int, (c_void_p, POINTER(Step))),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, list(arguments)
-    expected = ctypes.sizeof(Matrix) * 1_000_000 + ctypes.sizeof(Layer) * 1000 + ctypes.sizeof(Model)
+    sizes = [ctypes.sizeof(structure) for structure in (Matrix, Layer, Model, Step)]
+    expected = sizes[0] * 1_000_000 + sizes[1] * 1000 + sizes[2] + sizes[3]
     if library.chatterm_sizes() != expected:
         raise OSError(f"{path} was compiled for other structures")
     return library

@@ -16,7 +16,7 @@ from pathlib import Path
 from chatterm import paths
 from chatterm.model.native.binding import open_library
 
-SOURCES = ("step.c", "tiles.h", "pack.h", "pool.h", "simd.h")
+SOURCES = ("step.c", "attend.h", "engine.h", "pack.h", "pool.h", "simd.h", "tiles.h", "vectors.h")
 FLAGS = ("-O3", "-std=gnu11", "-fvisibility=hidden", "-shared", "-fPIC", "-pthread")
 TUNING = ("-march=native", "-mcpu=native")
 """How compilers are told to use every instruction of this processor; the first that works is taken."""

@@ -64,6 +64,10 @@ static inline f32x16 load_bf16(const void *p) {
 static inline f32x16 load_f16(const void *p) {
 #if defined(__AVX512F__)
     return (f32x16)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+#elif defined(__F16C__)
+    __m256 halves[2] = {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)),
+                        _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p + 1))};
+    return load_f32(halves);
 #else
     /* Exponent and mantissa moved into place and rescaled by 2^112, which is exact for subnormals too. */
     u16x16 v;
@@ -74,19 +78,57 @@ static inline f32x16 load_f16(const void *p) {
 #endif
 }
 
+/* a where the mask is set, b elsewhere. */
+static inline f32x16 choose(i32x16 mask, f32x16 a, f32x16 b) {
+    return (f32x16)(((i32x16)a & mask) | ((i32x16)b & ~mask));
+}
+
+static inline f32x16 magnitude(f32x16 x) { return (f32x16)((u32x16)x & 0x7fffffff); }
+
+/* Rounded to nearest even, for magnitudes up to 65504. */
+static inline void store_f16(void *p, f32x16 x) {
+#if defined(__AVX512F__)
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#else
+    u32x16 bits = (u32x16)magnitude(x), sign = (u32x16)x >> 16 & 0x8000;
+    u32x16 normal = ((bits + 0xfff + (bits >> 13 & 1)) >> 13) - (112 << 10);
+    /* below 2^-14: near one half floats have the spacing of half precision's subnormals */
+    u32x16 subnormal = (u32x16)((f32x16)bits + 0.5f) - 0x3f000000;
+    i32x16 small = (i32x16)(bits < 0x38800000);
+    u32x16 wide = sign | (u32x16)choose(small, (f32x16)subnormal, (f32x16)normal);
+    u16x16 half = __builtin_convertvector(wide, u16x16);
+    memcpy(p, &half, sizeof half);
+#endif
+}
+
+/* The sum over the lanes, always in the same order. */
 static inline float sum16(f32x16 v) {
 #if defined(__AVX512F__)
     return _mm512_reduce_add_ps((__m512)v);
 #else
-    float total = 0;
-    for (int i = 0; i < LANES; i++) total += v[i];
-    return total;
+    float at[LANES];
+    memcpy(at, &v, sizeof v);
+    for (int width = LANES / 2; width; width /= 2)
+        for (int i = 0; i < width; i++) at[i] += at[i + width];
+    return at[0];
 #endif
 }
 
-/* a where the mask is set, b elsewhere. */
-static inline f32x16 choose(i32x16 mask, f32x16 a, f32x16 b) {
-    return (f32x16)(((i32x16)a & mask) | ((i32x16)b & ~mask));
+/* The lane sums of four vectors; each is summed in the same order. */
+static inline void sum16_four(const f32x16 v[4], float *out) {
+#if defined(__AVX512F__)
+    __m512 a = (__m512)v[0], b = (__m512)v[1], c = (__m512)v[2], d = (__m512)v[3];
+    __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    __m512 low = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd)));
+    __m512 high = _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(ab), _mm512_castps_pd(cd)));
+    __m512 all = _mm512_add_ps(low, high); /* a, b, c, d in each quarter */
+    __m128 first = _mm_add_ps(_mm512_extractf32x4_ps(all, 0), _mm512_extractf32x4_ps(all, 1));
+    __m128 second = _mm_add_ps(_mm512_extractf32x4_ps(all, 2), _mm512_extractf32x4_ps(all, 3));
+    _mm_storeu_ps(out, _mm_add_ps(first, second));
+#else
+    for (int i = 0; i < 4; i++) out[i] = sum16(v[i]);
+#endif
 }
 
 /* e^x to about 1 unit in the last place: Cephes' expf, the range reduced by ln 2 in two parts. */

@@ -1,4 +1,4 @@
-"""The native operator for one decoder: a token in, logits out."""
+"""The native operator for one decoder: a few tokens in, logits out."""
 
 from __future__ import annotations
 
@@ -62,47 +62,61 @@ class NativeStep:
             positions=None if decoder.positions is None else decoder.positions.data_ptr(),
             layer=self._layers,
         )
+        kinds = 1 + max(decoder.rotary_kind(layer) for layer in range(a.layers))
+        self._cosines, self._sines = (ctypes.c_void_p * kinds)(), (ctypes.c_void_p * kinds)()
         self._pool = embedding.parts[0].pool
         self._engine: int | None = None
         self._capacity = 0
         self._padded = a.vocabulary + -a.vocabulary % _LANES
+        self._step = Step(logits_stride=self._padded, cosines=self._cosines, sines=self._sines)
+        self._step_address = ctypes.byref(self._step)
+        self._run = library().chatterm_step
+        self.most_rows: int = library().chatterm_most_rows()
+        """Tokens in one step, at most."""
 
     def __call__(
-        self, token: int, position: int, keys: Tensor, values: Tensor, turns: Sequence[Turn | None]
+        self,
+        tokens: Tensor,
+        position: int,
+        keys: Tensor,
+        values: Tensor,
+        turns: Sequence[Turn | None],
+        *,
+        last_only: bool,
     ) -> Tensor:
-        """Decode one token.
+        """Decode some tokens; each one's logits are the same to the last bit however many come at once.
 
         Args:
-            token: its id.
-            position: where it stands; the cache holds the positions before it.
-            keys: the cache, `(layers, kv_heads, capacity, head_size)` float32; position is written.
+            tokens: ids, `(T,)` int64, 1 ≤ T ≤ `most_rows`.
+            position: where the first stands; the cache holds the positions before it.
+            keys: the cache, `(layers, kv_heads, capacity, head_size)` float32 or float16; the positions of
+                the tokens are written.
             values: likewise.
-            turns: the rotation of this position for each kind of layer.
+            turns: the rotation of these positions for each kind of layer.
+            last_only: logits after the last token only.
 
         Returns:
-            Float32 logits `(vocabulary,)`.
+            Float32 logits `(T, vocabulary)`, or `(1, vocabulary)` if `last_only`.
+
+        Raises:
+            OverflowError: a key or value is beyond the range of float16. The step can be repeated.
         """
-        capacity = keys.shape[2]
-        self._reserve(capacity)
-        kinds = len(turns)
-        cosines, sines = (ctypes.c_void_p * kinds)(), (ctypes.c_void_p * kinds)()
+        self._reserve(keys.shape[2])
+        tokens = tokens.contiguous()
+        count = tokens.shape[0]
+        logits = torch.empty(1 if last_only else count, self._padded)
+        step = self._step
+        step.tokens, step.count, step.position = tokens.data_ptr(), count, position
+        step.capacity, step.half = keys.shape[2], keys.dtype == torch.float16
+        step.first_logits = count - 1 if last_only else 0
+        step.keys, step.values = keys.data_ptr(), values.data_ptr()
+        step.logits = logits.data_ptr()
         for kind, turn in enumerate(turns):
             if turn is not None:
-                cosines[kind], sines[kind] = turn.cos.data_ptr(), turn.sin.data_ptr()
-        logits = torch.empty(self._padded)
-        step = Step(
-            token,
-            position,
-            capacity,
-            0,
-            keys.data_ptr(),
-            values.data_ptr(),
-            cosines,
-            sines,
-            logits.data_ptr(),
-        )
-        library().chatterm_step(self._engine, ctypes.byref(step))
-        return logits[: self._model.vocabulary]
+                self._cosines[kind], self._sines[kind] = turn.cos.data_ptr(), turn.sin.data_ptr()
+        if self._run(self._engine, self._step_address):
+            raise OverflowError("a key or value is beyond the range of float16")
+        return logits[:, : self._model.vocabulary]
 
     def _reserve(self, capacity: int) -> None:
         """Scratch memory for that many positions."""

@@ -77,23 +77,44 @@ static inline f32x16 low_five(u32x16 v, u32x16 high) {
 
 #define PREFETCH_LINE(p) __builtin_prefetch((p) + AHEAD, 0, 3)
 
+/* Products are for R vectors at once, R known when compiled. x and `sums` are interleaved: the R numbers of a column
+ * stand side by side. Each vector's result is the same to the last bit whatever R is: every chain of additions has
+ * the same order, and no sum holds two products, of which the compiler could fuse either. */
+enum { VECTORS = 8 /* vectors at once, at most */ };
+#define EACH_VECTOR _Pragma("GCC unroll 8") for (int r = 0; r < R; r++)
+#define ALWAYS static inline __attribute__((always_inline))
+
+/* Four sums over eight columns each are added up in pairs; `part` is the one of columns 8c … 8c+7. */
+ALWAYS void join_quarters(int c, int R, f32x16 *sum, f32x16 *second, const f32x16 *part) {
+    EACH_VECTOR {
+        if (c == 0) sum[r] = part[r];
+        if (c == 1) sum[r] += part[r];
+        if (c == 2) second[r] = part[r];
+        if (c == 3) sum[r] += second[r] + part[r];
+    }
+}
+
 /* Σ q·x over 32 columns of nibbles. */
-static inline f32x16 dot_nibbles(const uint8_t *q, const float *x) {
-    f32x16 part[4];
+ALWAYS void dot_nibbles(const uint8_t *q, const float *x, int R, f32x16 *sum) {
+    f32x16 part[VECTORS], second[VECTORS];
 #pragma GCC unroll 4
     for (int c = 0; c < 4; c++) {
         PREFETCH_LINE(q + 64 * c);
         u32x16 v = load_u32(q + 64 * c);
-        part[c] = low_nibble(v) * x[8 * c];
+        f32x16 w = low_nibble(v);
+        EACH_VECTOR part[r] = w * x[8 * c * R + r];
 #pragma GCC unroll 7
-        for (int j = 1; j < 8; j++) part[c] += low_nibble(v >> (4 * j)) * x[8 * c + j];
+        for (int j = 1; j < 8; j++) {
+            w = low_nibble(v >> (4 * j));
+            EACH_VECTOR part[r] += w * x[(8 * c + j) * R + r];
+        }
+        join_quarters(c, R, sum, second, part);
     }
-    return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
 /* Σ q·x over 32 columns of five bits; bit k of a lane of the fifth bits belongs to column k. */
-static inline f32x16 dot_fives(const uint8_t *q, const float *x) {
-    f32x16 part[4];
+ALWAYS void dot_fives(const uint8_t *q, const float *x, int R, f32x16 *sum) {
+    f32x16 part[VECTORS], second[VECTORS];
     u32x16 high = load_u32(q + 256);
     high = high << 4 | high >> 28;
     PREFETCH_LINE(q + 256);
@@ -101,96 +122,134 @@ static inline f32x16 dot_fives(const uint8_t *q, const float *x) {
     for (int c = 0; c < 4; c++) {
         PREFETCH_LINE(q + 64 * c);
         u32x16 v = load_u32(q + 64 * c);
-        part[c] = splat(0);
+        EACH_VECTOR part[r] = splat(0);
 #pragma GCC unroll 8
         for (int j = 0; j < 8; j++) {
             int k = 8 * c + j;
             /* rotated left by four, bit k stands at (k + 4) mod 32; bring it to bit 4 */
-            u32x16 bit = k < 28 ? high >> k : high << (32 - k);
-            part[c] += low_five(v >> (4 * j), bit) * x[k];
+            f32x16 w = low_five(v >> (4 * j), k < 28 ? high >> k : high << (32 - k));
+            EACH_VECTOR part[r] += w * x[k * R + r];
         }
+        join_quarters(c, R, sum, second, part);
     }
-    return (part[0] + part[1]) + (part[2] + part[3]);
 }
 
-/* Σ q·x over `columns` (16 or 32) columns of int8. */
-static inline f32x16 dot_bytes(const uint8_t *q, const float *x, int columns) {
-    f32x16 part[4] = {splat(0), splat(0), splat(0), splat(0)};
+/* Σ w·x over 8 · `eights` columns (two or four) of sixteen numbers in `bytes` bytes, read by `load`. */
+ALWAYS void dot_plain(
+    f32x16 (*load)(const void *), int bytes, int eights, const uint8_t *p, const float *x, int R, f32x16 *sum) {
+    f32x16 part[VECTORS], second[VECTORS];
+#pragma GCC unroll 4
+    for (int c = 0; c < eights; c++) {
+        EACH_VECTOR part[r] = splat(0);
 #pragma GCC unroll 8
-    for (int j = 0; j < columns; j += 4) {
-        PREFETCH_LINE(q + 16 * j);
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) part[i] += load_i8(q + 16 * (j + i)) * x[j + i];
-    }
-    return (part[0] + part[1]) + (part[2] + part[3]);
-}
-
-/* Σ w·x over columns of sixteen 16-bit numbers, read by `load`. */
-static inline __attribute__((always_inline)) f32x16 times_halves(
-    f32x16 (*load)(const void *), int columns, const uint8_t *p, const float *x) {
-    f32x16 part[4] = {splat(0), splat(0), splat(0), splat(0)};
-    int k = 0;
-    for (; k + 4 <= columns; k += 4, p += 128) {
-        PREFETCH_LINE(p);
-        PREFETCH_LINE(p + 64);
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) part[i] += load(p + 32 * i) * x[k + i];
-    }
-    for (; k < columns; k++, p += 32) part[0] += load(p) * x[k];
-    return (part[0] + part[1]) + (part[2] + part[3]);
-}
-
-/* One tile times x. `sums[g]` is the sum of x over columns 32g … 32g+31. */
-static inline f32x16 tile_times(int kind, int columns, const uint8_t *p, const float *x, const float *sums) {
-    f32x16 total = splat(0);
-    switch (kind) {
-    case F32:
-        for (int k = 0; k < columns; k++, p += 64) total += load_f32(p) * x[k];
-        break;
-    case F16: return times_halves(load_f16, columns, p, x);
-    case BF16: return times_halves(load_bf16, columns, p, x);
-    case I4:
-        for (int g = 0; g < columns / 32; g++, p += I4_GROUP, x += 32) {
-            PREFETCH_LINE(p + 256);
-            total += load_f16(p + 256) * dot_nibbles(p, x) + load_f16(p + 288) * sums[g];
+        for (int j = 0; j < 8; j++, p += bytes) {
+            if ((8 * c + j) * bytes % 64 == 0) PREFETCH_LINE(p);
+            f32x16 w = load(p);
+            EACH_VECTOR part[r] += w * x[(8 * c + j) * R + r];
         }
-        break;
+        join_quarters(c, R, sum, second, part);
+    }
+}
+
+/* A tile of plain numbers. */
+ALWAYS void times_plain(
+    f32x16 (*load)(const void *), int bytes, int columns, const uint8_t *p, const float *x, int R, f32x16 *total) {
+    f32x16 dot[VECTORS];
+    int k = 0;
+    for (; k + 32 <= columns; k += 32, p += 32 * bytes) {
+        dot_plain(load, bytes, 4, p, x + k * R, R, dot);
+        EACH_VECTOR total[r] += dot[r];
+    }
+    for (; k < columns; k++, p += bytes) {
+        f32x16 w = load(p);
+        EACH_VECTOR total[r] += w * x[k * R + r];
+    }
+}
+
+/* One tile times R vectors. `sums` are those of x over columns 32g … 32g+31. */
+ALWAYS void tile_times(int kind, int columns, const uint8_t *p, const float *x, const float *sums, int R, f32x16 *out) {
+    f32x16 dot[VECTORS], total[VECTORS];
+    EACH_VECTOR total[r] = splat(0);
+    switch (kind) {
+    case F32: times_plain(load_f32, 64, columns, p, x, R, total); break;
+    case F16: times_plain(load_f16, 32, columns, p, x, R, total); break;
+    case BF16: times_plain(load_bf16, 32, columns, p, x, R, total); break;
+    case I4:
     case I5:
-        for (int g = 0; g < columns / 32; g++, p += I5_GROUP, x += 32) {
-            PREFETCH_LINE(p + 320);
-            total += load_f16(p + 320) * dot_fives(p, x) + load_f16(p + 352) * sums[g];
+        for (int g = 0; g < columns / 32; g++, x += 32 * R) {
+            if (kind == I4) dot_nibbles(p, x, R, dot);
+            else dot_fives(p, x, R, dot);
+            p += kind == I4 ? 256 : 320;
+            PREFETCH_LINE(p);
+            f32x16 scale = load_f16(p), minimum = load_f16(p + 32);
+            p += 64;
+            EACH_VECTOR {
+                total[r] += scale * dot[r];
+                total[r] += minimum * sums[g * R + r];
+            }
         }
         break;
     case I8:
-        for (int g = 0; g < columns / 32; g++, p += I8_GROUP, x += 32) {
-            total += load_f16(p + 512) * dot_bytes(p, x, 32);
+        for (int g = 0; g < columns / 32; g++, p += I8_GROUP, x += 32 * R) {
+            dot_plain(load_i8, 16, 4, p, x, R, dot);
+            f32x16 scale = load_f16(p + 512);
+            EACH_VECTOR total[r] += scale * dot[r];
         }
         break;
     case K4:
     case K5:
         for (int s = 0; s < columns / 256; s++) {
-            f32x16 scaled = splat(0), least = splat(0), d = load_f16(p), minimum = load_f16(p + 32);
+            f32x16 scaled[VECTORS], least[VECTORS], d = load_f16(p), minimum = load_f16(p + 32);
+            EACH_VECTOR scaled[r] = least[r] = splat(0);
             p += 64;
-            for (int g = 0; g < 8; g++, x += 32, sums++) {
-                f32x16 dot = kind == K4 ? dot_nibbles(p, x) : dot_fives(p, x);
+            for (int g = 0; g < 8; g++, x += 32 * R, sums += R) {
+                if (kind == K4) dot_nibbles(p, x, R, dot);
+                else dot_fives(p, x, R, dot);
                 p += kind == K4 ? 256 : 320;
-                scaled += load_u8(p) * dot;
-                least += load_u8(p + 16) * sums[0];
+                f32x16 sc = load_u8(p), mn = load_u8(p + 16);
                 p += 32;
+                EACH_VECTOR {
+                    scaled[r] += sc * dot[r];
+                    least[r] += mn * sums[r];
+                }
             }
-            total += d * scaled - minimum * least;
+            EACH_VECTOR {
+                total[r] += d * scaled[r];
+                total[r] -= minimum * least[r];
+            }
         }
         break;
     case K6:
         for (int s = 0; s < columns / 256; s++) {
-            f32x16 scaled = splat(0), d = load_f16(p);
+            f32x16 scaled[VECTORS], d = load_f16(p);
+            EACH_VECTOR scaled[r] = splat(0);
             p += 32;
-            for (int g = 0; g < 16; g++, p += 272, x += 16) scaled += load_i8(p + 256) * dot_bytes(p, x, 16);
-            total += d * scaled;
+            for (int g = 0; g < 16; g++, p += 272, x += 16 * R) {
+                dot_plain(load_i8, 16, 2, p, x, R, dot);
+                f32x16 sc = load_i8(p + 256);
+                EACH_VECTOR scaled[r] += sc * dot[r];
+            }
+            EACH_VECTOR total[r] += d * scaled[r];
         }
         break;
     }
-    return total;
+    EACH_VECTOR out[r] = total[r];
+}
+
+/* How many vectors a product is made for, to serve `rows` of them. */
+static inline int stride_for(int rows) { return rows <= 4 ? rows : rows <= 6 ? 6 : VECTORS; }
+
+/* The same for R known only when run, one of `stride_for`. */
+static void tile_times_rows(
+    int kind, int columns, const uint8_t *p, const float *x, const float *sums, int R, f32x16 *out) {
+    switch (R) {
+    case 1: tile_times(kind, columns, p, x, sums, 1, out); break;
+    case 2: tile_times(kind, columns, p, x, sums, 2, out); break;
+    case 3: tile_times(kind, columns, p, x, sums, 3, out); break;
+    case 4: tile_times(kind, columns, p, x, sums, 4, out); break;
+    case 6: tile_times(kind, columns, p, x, sums, 6, out); break;
+    default: tile_times(kind, columns, p, x, sums, VECTORS, out);
+    }
 }
 
 /* The 16 weights of one column (lane r = row r), for expanding a matrix and for looking up an embedding. */

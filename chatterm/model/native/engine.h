@@ -1,0 +1,76 @@
+/* What a step works on. Structures up to Step mirror those in chatterm/model/native/binding.py. */
+#ifndef CHATTERM_ENGINE_H
+#define CHATTERM_ENGINE_H
+
+#include "pool.h"
+#include "tiles.h"
+
+enum { RMS = 0, LAYER = 1 };
+enum { SILU = 0, GELU = 1, GELU_TANH = 2, RELU = 3, RELU_SQUARED = 4 };
+enum { NO_NORM = 0, PER_HEAD = 1, EACH_HEAD = 2, WHOLE_VECTOR = 3 };
+
+typedef struct {
+    const float *weight; /* null: no norm */
+    const float *bias;
+} Norm;
+
+typedef struct {
+    Matrix queries, keys, values, output, gate, up, down;
+    Norm attention_norm, ffn_norm, attention_output_norm, ffn_output_norm, query_norm, key_norm;
+    int32_t rotary; /* index into Step.cosines, or -1 */
+    int32_t window; /* positions seen, itself included; 0 = all */
+    float attention_scale;
+    int32_t reserved;
+} Layer;
+
+typedef struct {
+    int32_t layers, width, heads, kv_heads, head_size, ffn_width, vocabulary, rotary_dimensions;
+    int32_t norm_kind, activation, gated, parallel, shared_norm, query_key_norm;
+    float norm_eps, attention_soft_cap, logit_soft_cap; /* caps: 0 = none */
+    float embedding_scale, residual_scale, logit_scale;
+    Matrix embedding, unembedding;
+    Norm final_norm;
+    const float *positions; /* learned, (context, width), or null */
+    const Layer *layer;
+} Model;
+
+typedef struct {
+    const int64_t *tokens;
+    int32_t count;         /* 1 … VECTORS tokens */
+    int32_t position;      /* of the first */
+    int32_t capacity;      /* positions for which the cache has room */
+    int32_t half;          /* whether the cache is in half precision, else float32 */
+    int32_t first_logits;  /* the first token after which logits are wanted */
+    int32_t logits_stride; /* floats from one token's logits to the next's */
+    void *keys, *values;   /* (layers, kv_heads, capacity, head_size) */
+    const float *const *cosines;
+    const float *const *sines; /* of these positions, each (count, rotary_dimensions), sines negative in the first half */
+    float *logits;             /* (count - first_logits, at least vocabulary rounded up to whole tiles) */
+} Step;
+
+typedef struct {
+    const Model *model;
+    Pool *pool;
+    const Step *step;
+    const Layer *layer;
+    int index; /* of the layer */
+    int rows;  /* tokens under way */
+    /* one row per token */
+    float *x, *normed, *queries, *keys, *values, *mixed, *hidden, *branch, *attended;
+    size_t width, heads_width, ffn_width; /* floats from one row to the next */
+    /* what the next matrices read (see tiles.h): `stride` vectors interleaved, in `panel` unless there is only one */
+    const float *input;
+    float *panel, *sums;
+    int stride, fed; /* `fed` of them are wanted */
+    /* of attention, one of each per token, head and chunk */
+    float *part, *part_max, *part_sum;
+    int first_chunk, chunks;
+    int too_large; /* whether a key or value did not fit into half precision */
+    /* what the running phase multiplies */
+    const Matrix *matrix[3];
+    float *out[3];
+    size_t out_stride[3];
+    int pieces_before[4], grain[3];
+} Engine;
+
+#endif
