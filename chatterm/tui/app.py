@@ -133,6 +133,16 @@ class ChattermApp(App[int]):
             if key.action != "app.command_palette":
                 names = " or ".join(keys.name(name) for name in key.keys)
                 yield SystemCommand(key.says, names, partial(self._run_on_chat, key.action))
+        yield SystemCommand(
+            "Compare clean and edited",
+            "Both write on from here, side by side",
+            partial(self._run_on_chat, "compare"),
+        )
+        yield SystemCommand(
+            "Self-check",
+            "What must hold inside the loaded model, and by how much it does not",
+            partial(self._run_on_chat, "self_check"),
+        )
         for theme in self.available_themes:
             if theme.startswith("chatterm"):
                 yield SystemCommand(

@@ -42,7 +42,7 @@ class GlassScreen(TokensScreen):
         again = self.has_class("-panel") and self.inspector.opened == key
         self.open_panel()
         self.inspector.open(key)
-        if again:
+        if again and not self.inspector.view.has_focus:
             self.action_enter_panel()
 
     def action_enter_panel(self) -> None:

@@ -33,6 +33,7 @@ class Status:
     temperature: float = 0.8
     saved: str = ""
     trouble: str = ""
+    edits: tuple[str, ...] = ()  # of the model, in words
 
 
 class StatusLine(Widget):
@@ -73,13 +74,15 @@ class StatusLine(Widget):
             segments.append(Segment(text, base))
         return Strip(segments).crop_extend(0, room, base)
 
-    _order = (7, 3, 1, 2, 6, 4, 8, 5, 0)
+    _order = (9, 7, 3, 1, 2, 6, 4, 8, 5, 0)
     """The parts from left to right, by how much they are needed."""
 
     def _parts(self) -> list[tuple[int, str]]:
         """Pairs of how much a part is needed and what it reads."""
         status = self._status
         parts: list[tuple[int, str]] = []
+        if status.edits:
+            parts.append((9, edited(status.edits)))
         if status.info is not None:
             info = status.info
             parts += [
@@ -107,6 +110,13 @@ class StatusLine(Widget):
         used = self._status.context_used
         bar = bars.bar(used / info.context if info.context else 0.0, CONTEXT_BAR)
         return f"context ▕{bar}▏{bars.count(used)} / {bars.count(info.context)}"
+
+
+def edited(edits: tuple[str, ...]) -> str:
+    """That the model is not as it was trained: `✎ edited: head 7.3 off`."""
+    first = inert.line(edits[0])
+    more = f" and {len(edits) - 1} more" if len(edits) > 1 else ""
+    return f"✎ edited: {bars.fit(first, min(cell_len(first), 24))}{more}"
 
 
 def working(step: Step) -> str:

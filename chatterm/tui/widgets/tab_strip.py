@@ -52,10 +52,11 @@ def arrange(tabs: tuple[Tab, ...], here: int, width: int) -> list[Place]:
     for gap in (3, 2, 1):
         if sum(len(tab.name) for tab in tabs) + gap * (len(tabs) - 1) <= width:
             return _row(tabs, here, gap, [tab.name for tab in tabs])
-    for gap in (2, 1):
-        names = [tab.name if place == here else tab.short for place, tab in enumerate(tabs)]
-        if sum(map(len, names)) + gap * (len(tabs) - 1) <= width:
-            return _row(tabs, here, gap, names)
+    short = [tab.short for tab in tabs]
+    for names in ([*short[:here], tabs[here].name, *short[here + 1 :]], short):
+        for gap in (2, 1):
+            if sum(map(len, names)) + gap * (len(tabs) - 1) <= width:
+                return _row(tabs, here, gap, names)
     first = last = here
     used = len(tabs[here].name) + 4
     while True:

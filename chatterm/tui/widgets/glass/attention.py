@@ -26,7 +26,7 @@ from chatterm.tui.widgets.glass.shades import glyph, height
 
 Measure = Literal["entropy", "strongest", "chosen"]
 MEASURES: tuple[Measure, ...] = ("entropy", "strongest", "chosen")
-HEAD = 5
+HEAD = 6
 """Cells in front of a row of the overview."""
 
 MAP_ROWS = 96
@@ -186,13 +186,13 @@ class AttentionPanel(GlassPanel):
     def _text(self, read: AttentionRead, room: int, above: int) -> list[Row]:
         weights = read.weights[-1]
         hidden = 0 if read.window is None else max(0, len(weights) - read.window)
-        shown = shaded_text.tail(read.tokens, self.width, max(1, (room - 4) // 2), hidden)
+        shown = shaded_text.tail(read.tokens, self.width, max(1, (room - 3 - bool(hidden)) // 2), hidden)
         first = shown[0][0].position if shown else 0
         most = max(weights[1:], default=0.0) or 1.0
         rows = [self._sink(weights, hidden, first, most)]
         if hidden:
             said = (
-                f"┊ {bars.count(hidden)} earlier lie outside the window of {bars.count(read.window or 0)} ┊"
+                f"┊ {bars.count(hidden)} earlier are outside the window of {read.window} ┊"
             )
             rows.append([Segment(bars.fit(said, self.width), self.muted)])
         for line in shown:
@@ -214,11 +214,11 @@ class AttentionPanel(GlassPanel):
         return rows + self._strongest(read, weights)
 
     def _sink(self, weights: tuple[float, ...], hidden: int, first: int, most: float) -> Row:
-        parts = [f"first token {bars.percent(weights[0]).strip()}" if not hidden else ""]
+        parts = [f"first token {bars.percent(weights[0]).strip()}"]
         if first > max(1, hidden):
             before = sum(weights[max(1, hidden) : first])
-            parts.append(f"{bars.count(first - max(1, hidden))} not shown {bars.percent(before).strip()}")
-        parts.append(f"█ = {bars.percent(most).strip()}")
+            parts.append(f"{bars.count(first - max(1, hidden))} more {bars.percent(before).strip()}")
+        parts.append(f"█ {bars.percent(most).strip()}")
         return [Segment(" · ".join(part for part in parts if part), self.muted)]
 
     def _strongest(self, read: AttentionRead, weights: tuple[float, ...]) -> list[Row]:

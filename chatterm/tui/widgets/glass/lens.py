@@ -91,7 +91,7 @@ class LensPanel(GlassPanel):
 
     def _geometry(self) -> tuple[int, int]:
         """Cells of the token and of the bar."""
-        room = self.width - LAYER - 1 - PERCENT - 1 - RANK - 1 - ENTROPY
+        room = self.width - LAYER - 1 - 1 - PERCENT - 1 - RANK - 1 - ENTROPY
         bar = max(2, min(24, room // 3))
         return max(6, room - bar), bar
 

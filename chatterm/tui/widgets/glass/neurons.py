@@ -55,7 +55,7 @@ class NeuronsPanel(GlassPanel):
             return []
         self.place = min(self.place, max(0, len(read.neurons) - 1))
         most = max((neuron.strength for neuron in read.neurons), default=0.0) or 1.0
-        width = max(4, self.width - NAME - 20)
+        width = max(4, self.width - NAME - 22)
         rows: list[Row] = []
         for number, neuron in enumerate(read.neurons):
             here = number == self.place
@@ -89,12 +89,13 @@ class NeuronsPanel(GlassPanel):
         read = self._read
         where = "all layers" if self.of_layer is None else f"layer {self.of_layer}"
         if read is None or not read.active:
-            return [where, ""]
+            return [where, "", ""]
         most = max(read.active) or 1
         line = "".join(height(number / most) for number in read.active)
         return [
             f"{where} · + logits it adds, − takes away",
-            f"half of a layer's strength: {min(read.active)} to {most} neurons {line}",
+            f"neurons that make half of a layer: {min(read.active)} to {most}",
+            line,
         ]
 
     def cursor_row(self) -> int | None:
