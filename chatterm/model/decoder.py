@@ -12,7 +12,8 @@ from chatterm.model.cache import Cache
 from chatterm.model.linear import Linear
 from chatterm.model.native.step import NativeStep, native_step
 from chatterm.model.norm import Norm
-from chatterm.model.rotary import RotaryTable, Turn, regime
+from chatterm.model.prefill.reader import FEWEST, reader
+from chatterm.model.rotary import RotaryTable, Turn, depends_on_length, regime
 from chatterm.model.taps import Taps
 
 NATIVE_TOKENS = 16
@@ -34,6 +35,7 @@ class Decoder(nn.Module):
         context: int,
         device: torch.device,
         dtype: torch.dtype,
+        exact: bool = True,
         cache_dtype: torch.dtype | None = None,
     ) -> None:
         """Put together by `chatterm.model.load`.
@@ -48,12 +50,15 @@ class Decoder(nn.Module):
             context: how many tokens a cache holds unless told otherwise.
             device: where it computes.
             dtype: of the residual stream; norms, rotary and logits are float32 throughout.
-            cache_dtype: in which keys and values are stored; None = `dtype`.
+            exact: multiply in float32 throughout; else many tokens at once go through the matrix unit of
+                processors that have one, which is less exact by two digits.
+            cache_dtype: in which keys and values are stored; None = `dtype`, but float16 for float32 that
+                need not be exact.
         """
         super().__init__()
         self.architecture = architecture
         self.context, self.device, self.dtype = context, device, dtype
-        self.cache_dtype = cache_dtype or dtype
+        self.cache_dtype = cache_dtype or (torch.float16 if dtype == torch.float32 and not exact else dtype)
         self.embedding, self.positions = embedding, positions
         self.blocks = nn.ModuleList(blocks)
         self.final_norm, self.unembedding = final_norm, unembedding
@@ -63,10 +68,18 @@ class Decoder(nn.Module):
         ]
         self._kinds = [self._rotaries.index(layer.rotary) for layer in architecture.layer_options]
         self._native = native_step(self)
+        self._reader = None if exact else reader(self)
 
     def rotary_kind(self, layer: int) -> int:
         """Index of a layer's rotation among those that differ."""
         return self._kinds[layer]
+
+    @property
+    def most_ahead(self) -> int:
+        """How many tokens can be read along with another one without changing a bit of its logits."""
+        if self._native is None or any(depends_on_length(rotary) for rotary in self._rotaries):
+            return 0
+        return self._native.most_rows - 1
 
     def new_cache(self, context: int | None = None) -> Cache:
         """An empty cache for `context` tokens (default: the decoder's own).
@@ -145,8 +158,12 @@ class Decoder(nn.Module):
         x = self.embed(tokens, start)
         if taps is not None:
             x = taps("embedding", None, x)
+        fast = self._reader if taps is None and tokens.shape[0] >= FEWEST else None
         for block, kind in zip(self.blocks, self._kinds, strict=True):
-            x = block(x, cache, turns[kind], taps)
+            if fast is None:
+                x = block(x, cache, turns[kind], taps)
+            else:
+                fast(block, x, cache, turns[kind])
         cache.finish()
         return x
 

@@ -28,7 +28,8 @@ class FeedForward(nn.Module):
         super().__init__()
         self.layer = layer
         self.gated = architecture.gated
-        self.activation = ACTIVATIONS[architecture.activation]
+        self.kind = architecture.activation
+        self.activation = ACTIVATIONS[self.kind]
         self.up, self.down = up, down
 
     def forward(self, x: Tensor, taps: Taps | None) -> Tensor:

@@ -27,6 +27,7 @@ def load_decoder(
     dtype: torch.dtype = torch.float32,
     context: int | None = None,
     threads: int | None = None,
+    exact: bool = True,
     cache_dtype: torch.dtype | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Decoder:
@@ -41,7 +42,9 @@ def load_decoder(
         dtype: of weights and residual stream; float32 is exact.
         context: tokens a cache holds by default; None = what the checkpoint was made for.
         threads: of the native operator; None = as many as torch uses, 0 = do without it.
-        cache_dtype: in which keys and values are stored; None = `dtype`, float16 halves their memory.
+        exact: see `Decoder`.
+        cache_dtype: in which keys and values are stored; None = `dtype`, but float16 for float32 that need
+            not be exact.
         progress: called with (parameters read, parameters in all) after each.
 
     Raises:
@@ -49,7 +52,7 @@ def load_decoder(
     """
     pool = _native_pool(checkpoint, torch.device(device), dtype, threads)
     tell = progress or (lambda done, total: None)
-    return _Loader(checkpoint, torch.device(device), dtype, pool, tell).load(context, cache_dtype)
+    return _Loader(checkpoint, torch.device(device), dtype, pool, tell).load(context, exact, cache_dtype)
 
 
 def _native_pool(
@@ -88,7 +91,7 @@ class _Loader:
         self.progress = progress
         self.done = 0
 
-    def load(self, context: int | None, cache_dtype: torch.dtype | None) -> Decoder:
+    def load(self, context: int | None, exact: bool, cache_dtype: torch.dtype | None) -> Decoder:
         a = self.architecture
         embedding = self.linear("embedding")
         positions = self.plain("positions.weight") if a.learned_positions else None
@@ -103,6 +106,7 @@ class _Loader:
             context=a.context if context is None else context,
             device=self.device,
             dtype=self.dtype,
+            exact=exact,
             cache_dtype=cache_dtype,
         ).eval()
 
