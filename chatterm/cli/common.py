@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from chatterm.cli import complete
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import LoadOptions, Progress
 from chatterm.engine.protocol import OnProgress
@@ -24,7 +25,13 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 INTERRUPTED = 130
 """Exit status after Ctrl+C, as shells expect it."""
 
-model_option = click.option("-m", "--model", metavar="MODEL", help="A path, a catalog name or a hub id.")
+model_option = click.option(
+    "-m",
+    "--model",
+    metavar="MODEL",
+    help="A path, a catalog name or a hub id.",
+    shell_complete=complete.models,
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -56,12 +63,21 @@ def with_options(starting: SamplingParameters, options: dict[str, Any]) -> Sampl
     Raises:
         UserError: an option is out of its range.
     """
-    others = dict(_setting(text) for text in options.pop("others", ()))
-    given = others | {name: value for name, value in options.items() if value is not None}
     try:
-        return starting.replace(**given)
+        return starting.replace(**given_values(options))
     except msgspec.ValidationError as error:
         raise UserError(f"A sampling option cannot be used: {error}.") from error
+
+
+def given_values(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the sampling parameters that options set, unchecked.
+
+    Raises:
+        UserError: a --set is not NAME=VALUE.
+    """
+    others = dict(_setting(text) for text in options.get("others", ()))
+    given = {name: value for name, value in options.items() if value is not None and name != "others"}
+    return others | given
 
 
 def _setting(text: str) -> tuple[str, object]:

@@ -1,0 +1,205 @@
+"""`chatterm history`: the saved conversations."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import click
+import msgspec
+
+from chatterm import inert
+from chatterm.cli import common, complete, saved
+from chatterm.cli.export import command as export_command
+from chatterm.library import Conversation, Hit
+from chatterm.library.exchange import Whole
+from chatterm.library.exports import export, outline
+from chatterm.library.exports.plain import heading
+
+
+@click.group("history")
+def command() -> None:
+    """List, search, show, export and delete saved conversations.
+
+    \b
+    Examples:
+      chatterm history list
+      chatterm history search "golden gate" bridge
+      chatterm history show 12 | less
+    """
+
+
+@command.command("list")
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--matching", default="", metavar="TEXT", help="Only titles that contain TEXT.")
+@click.option("--deleted", is_flag=True, help="Those that were deleted and can be brought back.")
+@common.json_option
+def list_(limit: int, matching: str, deleted: bool, as_json: bool) -> None:
+    """List conversations: pinned ones first, then the latest.
+
+    \b
+    Examples:
+      chatterm history list -n 5
+      chatterm history list --deleted
+      chatterm history list --json | jq '.[].title'
+    """
+    with saved.library() as library:
+        found = library.conversations(limit=limit, matching=matching, deleted=deleted)
+        more = len(library.conversations(limit=1, offset=limit, matching=matching, deleted=deleted))
+    if as_json:
+        common.print_json([saved.document(conversation) for conversation in found])
+    elif not found:
+        click.echo(
+            "There is none." if matching or deleted else "No conversation has been saved yet.", err=True
+        )
+    else:
+        _print_list(found)
+        if more:
+            click.echo(f"There are more: --limit {limit * 5} shows them.", err=True)
+
+
+@command.command("search")
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@common.json_option
+@click.argument("words", nargs=-1, required=True)
+def search(limit: int, as_json: bool, words: tuple[str, ...]) -> None:
+    """Find messages that contain all WORDS, newest first.
+
+    A word is found inside other words too and whatever its case; what you quote is found as it stands.
+
+    \b
+    Examples:
+      chatterm history search haiku sea
+      chatterm history search "the sea"
+      chatterm history search --json 苹果
+    """
+    query = " ".join(f'"{word}"' if " " in word else word for word in words)
+    with saved.library() as library:
+        hits = library.search(query, limit=limit)
+    if as_json:
+        common.print_json([msgspec.to_builtins(hit) for hit in hits])
+    elif not hits:
+        click.echo("Nothing was found.", err=True)
+    else:
+        _print_hits(hits)
+
+
+@command.command("show")
+@saved.branches_option
+@common.json_option
+@saved.conversation_argument
+def show(branches: bool, as_json: bool, conversation: str) -> None:
+    """Show a conversation: as Markdown in a terminal, as plain text in a pipe.
+
+    CONVERSATION is a number from `chatterm history list` or `last`, which is what is shown without one.
+
+    \b
+    Examples:
+      chatterm history show
+      chatterm history show 12 --branches
+      chatterm history show 12 | grep -i sea
+    """
+    with saved.library() as library:
+        whole = library.whole(saved.number(library, conversation))
+    for problem in whole.problems:
+        click.echo(f"chatterm: {inert.line(problem)}", err=True)
+    if as_json:
+        click.echo(export([whole], "json").encode(), nl=False)
+    elif sys.stdout.isatty():
+        _show(whole, branches)
+    else:
+        click.echo(export([whole], "text", branches=branches).encode(), nl=False)
+
+
+command.add_command(export_command)
+
+
+@command.command("delete")
+@click.argument("conversations", nargs=-1, required=True, shell_complete=complete.conversations)
+def delete(conversations: tuple[str, ...]) -> None:
+    """Take conversations off the list; they can be brought back.
+
+    \b
+    Examples:
+      chatterm history delete 12
+      chatterm history undelete 12
+    """
+    with saved.library() as library:
+        numbers = [library.conversation(saved.number(library, name)).id for name in conversations]
+        for number in numbers:
+            deleted = library.delete(number)
+            click.echo(
+                f"Deleted {saved.titled(deleted)}; `chatterm history undelete {number}` brings it back."
+            )
+
+
+@command.command("undelete")
+@click.argument("conversations", nargs=-1, required=True, shell_complete=complete.deleted_conversations)
+def undelete(conversations: tuple[str, ...]) -> None:
+    """Bring deleted conversations back.
+
+    \b
+    Examples:
+      chatterm history list --deleted
+      chatterm history undelete 12
+    """
+    with saved.library() as library:
+        numbers = [library.conversation(saved.number(library, name)).id for name in conversations]
+        for number in numbers:
+            click.echo(f"Brought back {saved.titled(library.undelete(number))}.")
+
+
+def _print_list(found: Iterable[Conversation]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("", justify="right")
+    table.add_column("date", no_wrap=True)
+    table.add_column("title", ratio=1)
+    table.add_column("model")
+    for conversation in found:
+        title = inert.line(conversation.title) or "untitled"
+        table.add_row(
+            Text(str(conversation.id), style="bold"),
+            outline.date(conversation.updated),
+            Text(f"{title}{'  (pinned)' if conversation.pinned else ''}"),
+            Text(inert.line(conversation.model or ""), style="dim"),
+        )
+    Console(highlight=False).print(table)
+
+
+def _print_hits(hits: Iterable[Hit]) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    shown = 0
+    for hit in hits:
+        if hit.conversation != shown:
+            shown = hit.conversation
+            title = inert.line(hit.title) or "untitled"
+            console.print(Text.assemble((str(hit.conversation), "bold"), f"  {title}"))
+        snippet = Text(inert.line(hit.snippet))
+        for start, end in hit.spans:
+            snippet.stylize("bold underline", start, end)
+        console.print(Padding(snippet, (0, 0, 0, 4)))
+
+
+def _show(whole: Whole, branches: bool) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from chatterm.cli.rendering import print_markdown
+
+    console = Console(highlight=False)
+    console.print(Text(outline.title(whole), style="bold"))
+    console.print(Text(" · ".join(filter(None, outline.facts(whole))), style="dim"))
+    if whole.conversation.system_prompt:
+        console.print(Text("\nSystem prompt", style="bold dim"))
+        console.print(Text(inert.block(whole.conversation.system_prompt), style="dim"))
+    for entry in outline.entries(whole, branches=branches):
+        console.print(Text(f"\n{heading(entry, branches=branches)}", style="bold dim"))
+        print_markdown(console, entry.message.content)

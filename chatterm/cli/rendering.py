@@ -1,0 +1,84 @@
+"""Markdown in a terminal. Foreign text is inert; links show where they lead and are not followed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from chatterm import inert
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDEST = 100
+"""Columns; longer lines are hard to read."""
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+
+
+def print_markdown(console: Console, text: str) -> None:
+    """Markdown as it is meant, in at most `WIDEST` columns."""
+    from rich.markdown import Markdown
+
+    console.print(Markdown(inert.block(text), hyperlinks=False), width=min(WIDEST, console.width))
+
+
+class MarkdownStream:
+    """Markdown that is printed while it is being written, block by block.
+
+    A block is printed once the next one begins: what stands on the screen never changes.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._waiting = ""
+        self._printed = False
+
+    def write(self, text: str) -> None:
+        """More of the text."""
+        self._waiting += text
+        end = complete_blocks(self._waiting)
+        if end:
+            self._print(self._waiting[:end])
+            self._waiting = self._waiting[end:]
+
+    def close(self) -> None:
+        """What is still waiting."""
+        self._print(self._waiting)
+        self._waiting = ""
+
+    def _print(self, text: str) -> None:
+        if not text.strip():
+            return
+        if self._printed:
+            self._console.print()
+        self._printed = True
+        print_markdown(self._console, text)
+
+
+def complete_blocks(text: str) -> int:
+    """How many characters of a growing Markdown text will not change any more.
+
+    Up to the last empty line outside of fenced code after which a block begins at the margin: what is
+    indented, or goes on with a list, belongs to the block before.
+    """
+    end = place = 0
+    fence = ""
+    after_empty = False
+    lines = text.splitlines(keepends=True)
+    for line in lines[:-1] if lines and not lines[-1].endswith("\n") else lines:
+        mark = _FENCE.match(line)
+        if fence:
+            closes = mark and mark[1].startswith(fence) and not line[mark.end() :].strip()
+            fence = "" if closes else fence
+        else:
+            if after_empty and line.strip() and not _goes_on(line):
+                end = place
+            fence = mark[1] if mark else ""
+        after_empty = not fence and not line.strip()
+        place += len(line)
+    return end
+
+
+def _goes_on(line: str) -> bool:
+    return line[0] in " \t" or re.match(r"([-*+]|\d{1,9}[.)])\s", line) is not None
