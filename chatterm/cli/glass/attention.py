@@ -31,10 +31,23 @@ MOST_BARS = 24
 @click.option("--layer", type=click.IntRange(min=0), help="The block, from 0.")
 @click.option("--head", type=click.IntRange(min=0), help="The head, from 0.")
 @click.option("--to", type=click.IntRange(min=0), help="Overview: the weight on this position.")
+@click.option(
+    "--size",
+    type=click.IntRange(4, 200),
+    default=24,
+    show_default=True,
+    help="Small maps: cells along a side.",
+)
 @common.json_option
 @click.argument("text", required=False)
 def command(
-    model: str | None, layer: int | None, head: int | None, to: int | None, as_json: bool, text: str | None
+    model: str | None,
+    layer: int | None,
+    head: int | None,
+    to: int | None,
+    size: int,
+    as_json: bool,
+    text: str | None,
 ) -> None:
     """Show where attention heads look.
 
@@ -42,11 +55,17 @@ def command(
     heads of the layer, or of the head in every layer. With neither: how every head looks back from the last
     token.
     """
-    common.run(_attention(model, layer, head, to, as_json, Text(common.text_argument(text))))
+    common.run(_attention(model, layer, head, to, size, as_json, Text(common.text_argument(text))))
 
 
 async def _attention(
-    model: str | None, layer: int | None, head: int | None, to: int | None, as_json: bool, prompt: Text
+    model: str | None,
+    layer: int | None,
+    head: int | None,
+    to: int | None,
+    size: int,
+    as_json: bool,
+    prompt: Text,
 ) -> None:
     async with asking.loaded(model) as (engine, _):
         if layer is not None and head is not None:
@@ -56,7 +75,7 @@ async def _attention(
             else:
                 _print_head(read, layer, head)
         elif layer is not None or head is not None:
-            patterns = await engine.inspect(HeadPatterns(prompt, layer=layer, head=head))
+            patterns = await engine.inspect(HeadPatterns(prompt, layer=layer, head=head, size=size))
             if as_json:
                 common.print_json(asking.plain(patterns))
             else:
@@ -135,7 +154,7 @@ def _print_patterns(read: HeadPatternsRead) -> None:
     ]
     for start in range(0, len(pictures), columns):
         for line in zip(*pictures[start : start + columns], strict=True):
-            console.print(RichText("   ".join(line)))
+            console.print(RichText("   ".join(line).rstrip()))
         console.print()
 
 

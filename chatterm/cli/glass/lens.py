@@ -88,7 +88,7 @@ def _layer(layer: LensLayer) -> dict[str, Any]:
 
 def _print_column(info: ModelInfo, place: LensPosition) -> None:
     title = RichText(f"{info.name}, guesses after each block")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("block", justify="right")
     for rank in range(1, len(place.layers[-1].candidates) + 1):
         table.add_column(f"guess {rank}")
@@ -105,12 +105,14 @@ def _print_column(info: ModelInfo, place: LensPosition) -> None:
         if layer.target_p is not None:
             row += [f"{layer.target_p:.2%}", str(layer.target_rank)]
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    console.print(title)
+    console.print(table)
 
 
 def _print_grid(info: ModelInfo, read: LensRead) -> None:
     title = RichText(f"{info.name}, the first guess after each block, shaded by its probability")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("block", justify="right")
     for place in read.positions:
         table.add_column(drawing.token(place.text), no_wrap=True)
@@ -118,4 +120,6 @@ def _print_grid(info: ModelInfo, read: LensRead) -> None:
         firsts = [place.layers[number].candidates[0] for place in read.positions]
         cells = [RichText.assemble(drawing.shade(guess.p), drawing.token(guess.text)) for guess in firsts]
         table.add_row(str(layer.layer), *cells)
-    Console().print(table)
+    console = Console()
+    console.print(title)
+    console.print(table)
