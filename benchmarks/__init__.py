@@ -1,0 +1,1 @@
+"""Measurements of chatterm against its peers; nothing here decides a test."""

@@ -1,0 +1,244 @@
+"""The figures of the interface, each taken from what arrives at the terminal."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from benchmarks.figures import Spread, percentile, ratio, table
+from benchmarks.interface import long_chat
+from benchmarks.interface.fast_engine import LAST_WORD
+from benchmarks.interface.terminal import Terminal
+
+CHATTERM = [str(Path(sys.executable).with_name("chatterm"))]
+PAINTED = b"sk something"
+"""Of the words in the empty input, behind the cursor: the last thing of the first frame."""
+READY = b"is ready"
+ENTER, ESCAPE, AGAIN, PANEL, HISTORY, PAGE_UP, BACKSPACE = (
+    b"\r",
+    b"\x1b",
+    b"\x12",
+    b"\x1b[17~",
+    b"\x1b[20~",
+    b"\x1b[5~",
+    b"\x7f",
+)
+NEVER_ENDING = '[sampling]\ntemperature = 0.0\nseed = 7\n[sampling.logit_bias]\n"0" = -inf\n"2" = -inf\n'
+FAST_RATE, FAST_TOKENS = 1000, 6000
+MESSAGES = 2000
+FIRST_SIGN = 0x3400  # Chinese signs that no reply writes: each is typed once and looked for
+
+
+@dataclass
+class Figures:
+    """Times in seconds, memory in bytes, rates in tokens per second."""
+
+    paint: list[float] = field(default_factory=list)
+    echo: list[float] = field(default_factory=list)  # while the real model streams
+    streaming_rss: int = 0
+    fast_echo: list[float] = field(default_factory=list)  # at 1 000 tokens/s
+    fast_rate: float = 0.0  # reached by the fast engine
+    fast_kept: int = 0  # tokens that are saved in the end
+    fast_delay: float = 0.0  # from the time at which the last token is due until it is on the screen
+    opening: list[float] = field(default_factory=list)
+    opened_rss: int = 0
+    scrolling: list[float] = field(default_factory=list)
+    open_panels: list[float] = field(default_factory=list)
+    closed_panels: list[float] = field(default_factory=list)
+
+
+def measure(repeats: int) -> Figures:
+    """All of them."""
+    found = Figures()
+    for what in (_paint, _stream, _fast, _long, _panels):
+        with tempfile.TemporaryDirectory() as folder:
+            what(found, Path(folder), repeats)
+        print(found, flush=True)
+    return found
+
+
+def _configure(folder: Path, text: str) -> None:
+    (folder / "config").mkdir(parents=True, exist_ok=True)
+    (folder / "config" / "config.toml").write_text(text)
+
+
+def _paint(found: Figures, folder: Path, repeats: int) -> None:
+    for _ in range(repeats):
+        with Terminal(CHATTERM, folder) as terminal:
+            found.paint.append(terminal.wait(PAINTED) - terminal.started)
+            terminal.wait(READY)
+
+
+def _stream(found: Figures, folder: Path, repeats: int) -> None:
+    _configure(folder, NEVER_ENDING)
+    with Terminal(CHATTERM, folder) as terminal:
+        terminal.wait(READY)
+        _ask(terminal)
+        terminal.wait(rb"tok/s")
+        found.echo = _echoes(terminal, 50 * repeats)
+        found.streaming_rss = psutil.Process(terminal.pid).memory_info().rss
+        terminal.write(ESCAPE)
+        terminal.drain(1.0)
+
+
+def _fast(found: Figures, folder: Path, repeats: int) -> None:
+    command = [sys.executable, "-m", "benchmarks.interface.fast_chat", str(FAST_RATE), str(FAST_TOKENS)]
+    with Terminal(command, folder) as terminal:
+        terminal.wait(READY)
+        began = _ask(terminal)
+        terminal.wait(rb"tok/s")
+        found.fast_echo = _echoes(terminal, 40)
+        shown = terminal.wait(LAST_WORD.strip().encode())
+        found.fast_delay = max(0.0, shown - began - FAST_TOKENS / FAST_RATE)
+        message, timing = _until(lambda: _last_timing(folder, 1))
+        found.fast_rate = _rate(timing)
+        found.fast_kept = _query(folder, f"SELECT sum(count) FROM chunk WHERE message = {message}")[0][0]
+
+
+def _long(found: Figures, folder: Path, repeats: int) -> None:
+    long_chat.write(folder / "data" / "library.sqlite3", MESSAGES)
+    for _ in range(repeats):
+        with Terminal(CHATTERM, folder) as terminal:
+            terminal.wait(READY)
+            terminal.write(HISTORY)
+            terminal.wait(rb"Earlier conversations")
+            terminal.drain(0.5)
+            began = terminal.write(ENTER)
+            found.opening.append(terminal.wait(long_chat.LAST_WORDS.encode()) - began)
+            terminal.drain(1.0)
+            for _ in range(30):
+                began = terminal.write(PAGE_UP)
+                found.scrolling.append(terminal.wait(rb"uestion \d+|answer \d+") - began)
+                terminal.drain(0.05)
+            found.opened_rss = max(found.opened_rss, psutil.Process(terminal.pid).memory_info().rss)
+
+
+def _panels(found: Figures, folder: Path, repeats: int) -> None:
+    _configure(folder, NEVER_ENDING)
+    with Terminal(CHATTERM, folder) as terminal:
+        terminal.wait(READY)
+        _ask(terminal)
+        _write_for_a_while(terminal, folder, 1)
+        for number in range(2 * repeats):  # the panel is open at first; the first round is not counted
+            terminal.write(PANEL)
+            terminal.drain(0.5)
+            terminal.write(AGAIN)
+            rate = _write_for_a_while(terminal, folder, number + 2)
+            (found.open_panels if number % 2 else found.closed_panels).append(rate)
+
+
+def _ask(terminal: Terminal) -> float:
+    terminal.write("Tell me a long story about a lighthouse keeper.")
+    terminal.wait(b"keeper")
+    return terminal.write(ENTER)
+
+
+def _write_for_a_while(terminal: Terminal, folder: Path, replies: int) -> float:
+    """Let a reply be written for some seconds; tokens per second as the engine timed them."""
+    terminal.wait(rb"tok/s")
+    terminal.drain(5.0)
+    terminal.write(ESCAPE)
+
+    def ended() -> tuple[int, str] | None:
+        terminal.drain(0.1)
+        return _last_timing(folder, replies)
+
+    return _rate(_until(ended)[1])
+
+
+def _echoes(terminal: Terminal, count: int) -> list[float]:
+    """Seconds from typing a sign to its arrival on the screen, at irregular moments."""
+    waits = random.Random(1)
+    times = []
+    for number in range(count):
+        sign = chr(FIRST_SIGN + number)
+        began = terminal.write(sign)
+        times.append(terminal.wait(sign.encode()) - began)
+        terminal.drain(waits.uniform(0.03, 0.08))
+        terminal.write(BACKSPACE)
+        terminal.drain(waits.uniform(0.03, 0.08))
+    return times
+
+
+def _query(folder: Path, query: str) -> list[tuple[int, str]]:
+    connection = sqlite3.connect(f"file:{folder / 'data' / 'library.sqlite3'}?mode=ro", uri=True)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def _last_timing(folder: Path, replies: int) -> tuple[int, str] | None:
+    """The message and timing of the newest reply, once that many have ended."""
+    rows = _query(folder, "SELECT id, timing FROM message WHERE timing IS NOT NULL ORDER BY id")
+    return rows[-1] if len(rows) >= replies else None
+
+
+def _rate(timing: str) -> float:
+    values = json.loads(timing)
+    return float((values["generated_tokens"] - 1) / values["decode"])
+
+
+def _until(ask: Callable[[], tuple[int, str] | None], seconds: float = 60.0) -> tuple[int, str]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = ask()
+        if answer is not None:
+            return answer
+        time.sleep(0.05)
+    raise TimeoutError("the reply was not saved in time")
+
+
+def report(found: Figures) -> str:
+    """The section of the document."""
+    mib, milliseconds = 1 << 20, 1000.0
+
+    def latency(times: list[float]) -> str:
+        middle, high = percentile(times, 0.5), percentile(times, 0.99)
+        return (
+            f"{middle * milliseconds:.0f} ms at the median, {high * milliseconds:.0f} ms at the 99th of 100"
+        )
+
+    share = ratio(found.open_panels, found.closed_panels)
+    rows = [
+        ("process start to first painted frame", "0.5 s", f"{Spread(tuple(found.paint)).text(2)} s"),
+        ("key to echo while the default model streams", "p99 30 ms", latency(found.echo)),
+        (
+            f"{FAST_TOKENS} tokens at {FAST_RATE} tokens/s",
+            "none lost",
+            f"{found.fast_kept} saved; the engine reached {found.fast_rate:.0f} tokens/s; "
+            f"the last one on the screen {found.fast_delay:.2f} s after it was due",
+        ),
+        ("key to echo meanwhile", "p99 30 ms", latency(found.fast_echo)),
+        (
+            f"opening {MESSAGES} messages, {long_chat.TOKENS_PER_REPLY} recorded tokens a reply",
+            "0.5 s",
+            f"{Spread(tuple(found.opening)).text(2)} s",
+        ),
+        ("scrolling in it by a page", "", latency(found.scrolling)),
+        (
+            "tokens/s with the panel open ÷ closed",
+            "0.95",
+            f"{share.text(2)} ({statistics.median(found.open_panels):.1f} and "
+            f"{statistics.median(found.closed_panels):.1f} tokens/s)",
+        ),
+        (
+            "resident memory of the interface",
+            "100 MB",
+            f"{found.streaming_rss / mib:.0f} MiB while a reply streams, "
+            f"{found.opened_rss / mib:.0f} MiB with the {MESSAGES} messages",
+        ),
+    ]
+    return f"""In a pseudo-terminal of 160 × 48, timed where the bytes arrive.
+
+{table(("what", "goal", "measured"), rows)}"""

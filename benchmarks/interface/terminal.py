@@ -1,0 +1,115 @@
+"""A pseudo-terminal that notes when something was written to it. It draws nothing, so it costs little."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import termios
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+KEEP = 1 << 20
+"""Characters kept of what was written, to look for things in."""
+SYNCHRONISED_OUTPUT = (b"\x1b[?2026$p", b"\x1b[?2026;2$y")
+"""What a program asks a terminal that can hold back half-drawn frames, and what such a terminal answers."""
+
+
+class Terminal:
+    """A program in a pseudo-terminal of its own.
+
+    Attributes:
+        started: when the process was asked for, on the clock of `time.perf_counter`.
+    """
+
+    def __init__(self, command: list[str], folder: Path, columns: int = 160, rows: int = 48) -> None:
+        """Start `command` with chatterm's settings, data and logs under `folder`."""
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "CHATTERM_CONFIG": str(folder / "config"),
+            "CHATTERM_DATA": str(folder / "data"),
+            "CHATTERM_LOG": str(folder / "log"),
+            "CHATTERM_LANGUAGE": "en",
+        }
+        self._seen = b""
+        self.started = time.perf_counter()
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            os.execvpe(command[0], command, environment)
+
+    def write(self, data: str | bytes) -> float:
+        """Type; the time at which it was typed. What was written before is not looked at any more."""
+        self._seen = b""
+        began = time.perf_counter()
+        os.write(self._terminal, data.encode() if isinstance(data, str) else data)
+        return began
+
+    def wait(self, pattern: bytes, seconds: float = 60.0) -> float:
+        """Wait until something that matches is written after the last `write`; the time at which it was.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        expression = re.compile(pattern)
+        end = time.perf_counter() + seconds
+        while not expression.search(self._seen):
+            if not self._read(end - time.perf_counter()):
+                last = self._seen[-400:]
+                raise TimeoutError(f"{pattern!r} did not come within {seconds} s; last: {last!r}")
+        return time.perf_counter()
+
+    def drain(self, seconds: float) -> None:
+        """Take in what is written within that time."""
+        end = time.perf_counter() + seconds
+        while (left := end - time.perf_counter()) > 0:
+            self._read(left)
+
+    def _read(self, seconds: float) -> bool:
+        """Take in what there is; False if nothing came in time, or the program has ended."""
+        ready, _, _ = select.select([self._terminal], [], [], max(0.0, seconds))
+        if not ready:
+            return False
+        try:
+            data = os.read(self._terminal, 1 << 16)
+        except OSError:
+            return False
+        if SYNCHRONISED_OUTPUT[0] in data:
+            os.write(self._terminal, SYNCHRONISED_OUTPUT[1])
+        self._seen = (self._seen + data)[-KEEP:]
+        return bool(data)
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Leave with ctrl+q, else by force."""
+        try:
+            os.write(self._terminal, b"\x11")
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                self._read(0.05)
+                if os.waitpid(self.pid, os.WNOHANG)[0]:
+                    return
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except (OSError, ChildProcessError):
+            return
+        finally:
+            os.close(self._terminal)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
