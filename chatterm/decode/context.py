@@ -43,6 +43,8 @@ class Context:
         self.tokens: list[int] = []
         self._kept: OrderedDict[int, Tensor] = OrderedDict()
         self._kept_limit = 1
+        self._ahead: list[int] = []
+        self._ahead_logits: Tensor | None = None
 
     @property
     def capacity(self) -> int:
@@ -103,17 +105,50 @@ class Context:
             self.append(ids[start : start + PREFILL_CHUNK])
             yield len(self.tokens)
 
-    def append(self, ids: Sequence[int], taps: Taps | None = None) -> Tensor:
+    @property
+    def most_ahead(self) -> int:
+        """How many tokens `append` can read along as a guess."""
+        return self.decoder.most_ahead if self._taps is None else 0
+
+    def expects(self, token: int) -> bool:
+        """Whether this token has been read along already."""
+        return self._ahead[:1] == [token]
+
+    def append(self, ids: Sequence[int], taps: Taps | None = None, guess: Sequence[int] = ()) -> Tensor:
         """Read further tokens; `taps`, made with this context's edits, look on.
 
+        Tokens of a `guess`, at most `most_ahead`, are read along in the same step. They do not count as
+        read; but if the next to be appended one by one are these, nothing need be computed.
+
         Returns:
-            Float32 logits (V,) after the last of them.
+            Float32 logits (V,) after the last of `ids`, the same with or without a guess.
         """
-        tokens = torch.tensor(ids, dtype=torch.int64, device=self.decoder.device)
-        with torch.inference_mode():
-            logits: Tensor = self.decoder(tokens, self.cache, taps=taps or self._taps)
+        if taps is None and len(ids) == 1 and self.expects(ids[0]):
+            logits = self._take_ahead()
+        else:
+            logits = self._read(ids, taps, guess)
         self.tokens.extend(ids)
         self._keep(len(self.tokens), logits)
+        return logits
+
+    def _read(self, ids: Sequence[int], taps: Taps | None, guess: Sequence[int]) -> Tensor:
+        self._ahead.clear()
+        tokens = torch.tensor([*ids, *guess], dtype=torch.int64, device=self.decoder.device)
+        with torch.inference_mode():
+            logits: Tensor = self.decoder(tokens, self.cache, last_only=not guess, taps=taps or self._taps)
+        if not guess:
+            return logits
+        self.cache.truncate(self.cache.length - len(guess))
+        self._ahead, self._ahead_logits = list(guess), logits[len(ids) :]
+        return logits[len(ids) - 1].clone()
+
+    def _take_ahead(self) -> Tensor:
+        """The first token of the guess was right."""
+        assert self._ahead_logits is not None
+        logits = self._ahead_logits[0].clone()
+        self._ahead_logits = self._ahead_logits[1:]
+        self._ahead.pop(0)
+        self.cache.take_back()
         return logits
 
     def logits_after(self, count: int) -> Tensor:
@@ -138,6 +173,7 @@ class Context:
         return logits
 
     def _truncate(self, count: int) -> None:
+        self._ahead.clear()
         self.cache.truncate(count)
         del self.tokens[count:]
         for position in [position for position in self._kept if position > count]:

@@ -133,6 +133,14 @@ class Cache:
         self.length = length
         del self.rotated_at[length:]
 
+    def take_back(self) -> None:
+        """Undo one step of the last `truncate`: the token that was cut off first belongs to the text again.
+
+        Nothing may have been read since, except in a `replay`.
+        """
+        self.length += 1
+        self.rotated_at.append(self.length)
+
     @contextmanager
     def replay(self, position: int, count: int = 1) -> Iterator[Cache]:
         """This cache as it was before the token at `position`, for decoding `count` tokens from there again.

@@ -53,6 +53,11 @@ def frequencies(rotary: Rotary, length: int) -> tuple[Tensor, float]:
             return plain / torch.tensor(factors, dtype=torch.float64), 1.0
 
 
+def depends_on_length(rotary: Rotary | None) -> bool:
+    """Whether a position's rotation depends on how long the text is."""
+    return rotary is not None and isinstance(rotary.scaling, DynamicScaling | LongRopeScaling)
+
+
 def regime(rotary: Rotary | None, length: int) -> int:
     """Which set of frequencies a text of that length has: texts of the same regime can share a cache.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -24,9 +26,14 @@ how the text is cut does matter."""
 TOKENS = torch.randint(3, 128, (48,), generator=torch.Generator().manual_seed(5))
 
 
-@pytest.fixture(params=ALL)
-def decoder(request, tiny_decoder) -> Decoder:
-    return tiny_decoder(request.param)
+@pytest.fixture(params=[(name, dtype) for dtype in (torch.float32, torch.float16) for name in ALL])
+def decoder(request, tiny_decoder) -> Iterator[Decoder]:
+    """Each family, with keys and values in both precisions."""
+    name, dtype = request.param
+    made = tiny_decoder(name)
+    made.cache_dtype = dtype
+    yield made
+    made.cache_dtype = torch.float32
 
 
 def distance(a: torch.Tensor, b: torch.Tensor) -> float:
