@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from chatterm.decode.context import PREFILL_CHUNK, Context
+from chatterm.decode.context import Context
 from chatterm.glass.replay import GoOn, check_finite, parts, replay
 from chatterm.glass.vocabulary import entropy, logits_in_parts, rank
 from chatterm.model.taps import Taps
+
+READ_AT_ONCE = 256
+"""Tokens of one forward pass: few enough that Stop is heard soon."""
 
 
 class Score(NamedTuple):
@@ -52,10 +55,10 @@ def _states(context: Context, ids: Sequence[int], first: int, go_on: GoOn) -> It
     """The last residual stream of positions `first` … `len(ids) - 2`, in parts: (position, `(n, width)`)."""
     place, stop = ("output", context.decoder.architecture.layers - 1), len(ids) - 1
     read = min(len(context.tokens), len(ids))
-    for start, count in parts(first, min(read, stop), PREFILL_CHUNK):
+    for start, count in parts(first, min(read, stop), READ_AT_ONCE):
         go_on()
         yield start, replay(context, start, count, [place])[place]
-    for start, count in parts(read, len(ids), PREFILL_CHUNK):
+    for start, count in parts(read, len(ids), READ_AT_ONCE):
         go_on()
         taps = Taps([place], context.edits)
         check_finite(context.append(ids[start : start + count], taps))

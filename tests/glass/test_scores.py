@@ -27,7 +27,7 @@ def expected(context: Context, ids: list[int]) -> torch.Tensor:
 @pytest.mark.parametrize("held", [0, 1, 17, 30, 40])
 @pytest.mark.parametrize("first", [1, 12, 29])
 def test_scores_are_those_of_one_pass(context: Context, held, first, monkeypatch):
-    monkeypatch.setattr(module, "PREFILL_CHUNK", 7)
+    monkeypatch.setattr(module, "READ_AT_ONCE", 7)
     monkeypatch.setattr(vocabulary, "MOST_LOGITS", 128 * 3)
     ids = context.tokens[:30]
     other = Context(context.decoder, 64)
