@@ -88,7 +88,7 @@ def identities(decoder: Decoder, ids: Sequence[int], sampler: Sampler, *, exact:
     reading = _Reading(decoder, list(ids)[: decoder.context])
     within = EXACT if decoder.dtype == torch.float32 else ROUGH
     across = EXACT if exact else ROUGH
-    rough = "" if exact else " (of two ways of computing, one in 16 bits)"
+    rough = "" if exact else " (one way in 16 bits)"
     with torch.inference_mode():
         yield Identity("the lens after the last block is the logits", _lens(reading), within, "logit")
         yield Identity("attention rows sum to 1", _row_sums(reading), within, "probability")
@@ -104,7 +104,10 @@ def identities(decoder: Decoder, ids: Sequence[int], sampler: Sampler, *, exact:
         yield Identity("the contributions sum to the logit", _shares(reading), within, "logit")
         yield Identity("an edit with scale 1 changes nothing", _scale_one(reading), within, "logit")
         yield Identity(
-            "a head switched off is its slice of the output matrix zeroed", _zeroed(reading), within, "logit"
+            f"a head switched off is its slice of the output matrix zeroed{rough}",
+            _zeroed(reading),
+            across,
+            "logit",
         )
         yield Identity(
             "a block switched off passes on what it was given", _skipped(reading), within, "relative"
