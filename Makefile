@@ -1,4 +1,5 @@
 # make chat   set everything up and open the chat
+# make bench   compare with llama.cpp and transformers, time the interface; see docs/performance.md
 # make messages   collect the texts of the interface and compile their translations
 # make test   the whole test suite, linter, formatter and strict type checker
 
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 LOCALES := chatterm/locales
 POT := $(VENV)/chatterm.pot
 
-.PHONY: chat test check tests messages clean
+.PHONY: chat test check tests bench messages clean
 
 chat: $(VENV)/installed
 	@$(BIN)/chatterm
@@ -24,6 +25,9 @@ tests: $(VENV)/installed-test
 	$(BIN)/chatterm models get default
 	$(BIN)/python -m pytest
 
+bench: $(VENV)/installed-test
+	$(BIN)/python -m benchmarks
+
 messages: $(VENV)/installed-test
 	$(BIN)/pybabel -q extract -F babel.cfg -k mark -k several:1,2 --no-location --sort-output -o $(POT) chatterm
 	$(BIN)/pybabel -q update -i $(POT) -d $(LOCALES) -D chatterm -l zh_CN --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
@@ -36,6 +40,7 @@ $(VENV)/bin/python:
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@$(BIN)/python -m compileall -q chatterm || true  # an editable install leaves that to each start
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
