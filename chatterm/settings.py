@@ -30,6 +30,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         "default"
     )
     device: Annotated[str, Meta(title="Device", description="auto, cpu, cuda, cuda:N or mps.")] = "auto"
+    exact: Annotated[
+        bool,
+        Meta(title=mark("Exact"), description=mark("Compute everything in float32, at the cost of speed.")),
+    ] = False
+    quantise: Annotated[
+        Literal["none", "int8", "int4"],
+        Meta(
+            title=mark("Quantise"),
+            description=mark("Round dense weights to so few bits while loading; smaller, less exact."),
+        ),
+    ] = "none"
+    threads: Annotated[
+        int, Meta(ge=0, le=64, title=mark("Threads"), description=mark("Of the processor; 0 = as measured."))
+    ] = 0
     theme: Annotated[str, Meta(title="Theme", description="Name of a theme; auto follows the terminal.")] = (
         "chatterm-dark"
     )

@@ -40,11 +40,16 @@ def memory_needed(checkpoint: Sized, packed: bool = False) -> int:
     """
     shape = checkpoint.architecture
     tokens = min(CACHE_TOKENS, shape.context)
+    working = memory_working(shape, tokens)
+    weights = checkpoint.file_bytes if packed else checkpoint.parameters * _FLOAT
+    return weights + shape.cache_bytes(tokens, _FLOAT) + working + RUNTIME_BYTES
+
+
+def memory_working(shape: Architecture, tokens: int) -> int:
+    """Bytes that one block takes while 512 tokens of a prompt are read over `tokens` cached ones."""
     rows = min(PREFILL_TOKENS, tokens)
     per_row = 4 * shape.width + 2 * shape.query_width + 2 * shape.key_width + 3 * shape.ffn_width
-    working = rows * (per_row + shape.heads * tokens) + shape.vocabulary
-    weights = checkpoint.file_bytes if packed else checkpoint.parameters * _FLOAT
-    return weights + shape.cache_bytes(tokens, _FLOAT) + working * _FLOAT + RUNTIME_BYTES
+    return _FLOAT * (rows * (per_row + shape.heads * tokens) + shape.vocabulary)
 
 
 def available_memory(control_group: Path = Path("/sys/fs/cgroup")) -> int:

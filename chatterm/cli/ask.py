@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from chatterm import inert
-from chatterm.cli import common, complete, saved
+from chatterm.cli import common, complete, loading, saved
 from chatterm.cli.question import question
 from chatterm.cli.rendering import MarkdownStream
 from chatterm.cli.talk import Talk
@@ -70,6 +70,7 @@ _CUT = {
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--max-tokens", type=click.IntRange(min=0), help="Stop after N tokens.")
+@loading.loading_options()
 @common.sampling_options
 @click.argument("prompt", required=False)
 def command(

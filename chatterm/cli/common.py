@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from chatterm import inert
 from chatterm.cli import complete
+from chatterm.cli.loading import load_options
 from chatterm.engine.client import EngineProcess
-from chatterm.engine.messages import LoadOptions, Progress
+from chatterm.engine.messages import Progress
 from chatterm.engine.protocol import OnProgress
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
@@ -126,12 +128,14 @@ async def find(process: EngineProcess, model: str | None) -> str:
 
 
 async def load(process: EngineProcess, model: str | None) -> None:
-    """Find MODEL and load it."""
-    from chatterm.settings import load_settings
-
+    """Find MODEL and load it as the options of `loading_options` and the settings say."""
+    options = load_options()
     path = await find(process, model)
     with progress_line() as show:
-        await process.load(path, LoadOptions(device=load_settings().device), show)
+        info = await process.load(path, options, show)
+    if options.quantise != "none":
+        for notice in info.notices:
+            click.echo(f"chatterm: {inert.line(notice)}", err=True)
 
 
 def run(work: Coroutine[Any, Any, _Result]) -> _Result:

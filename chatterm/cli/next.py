@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from chatterm import inert
-from chatterm.cli import common
+from chatterm.cli import common, loading
 from chatterm.engine.messages import Predicted
 from chatterm.engine.records import Text
 
@@ -18,6 +18,7 @@ from chatterm.engine.records import Text
 @click.command("next")
 @common.model_option
 @click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows.")
+@loading.loading_options(exact=True)
 @common.sampling_options
 @common.json_option
 @click.argument("text", required=False)
@@ -37,14 +38,15 @@ async def _next(model: str | None, count: int, as_json: bool, text: str, options
         sampling = common.with_options(engine.info.sampling, options)
         predicted = await engine.predict(Text(text), sampling, candidates=count)
         if as_json:
-            common.print_json(_document(engine.info.name, predicted))
+            common.print_json(_document(engine.info.name, engine.info.computation, predicted))
         else:
             _print_table(engine.info.name, predicted)
 
 
-def _document(model: str, predicted: Predicted) -> dict[str, Any]:
+def _document(model: str, computation: str, predicted: Predicted) -> dict[str, Any]:
     return {
         "model": model,
+        "computation": computation,
         "tokens": list(predicted.prompt),
         "entropy": predicted.distribution.entropy,
         "candidates": [

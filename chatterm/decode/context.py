@@ -19,7 +19,7 @@ KEPT_LOGITS_BYTES = 64 << 20
 """Logits kept for positions already passed, so that looking back costs nothing; older ones are replayed."""
 
 PREFILL_CHUNK = 256
-"""Prompt tokens read per call: small enough that Stop is heard within a fraction of a second."""
+"""Tokens of a text read per call where all their logits are wanted."""
 
 
 class Context:
@@ -100,9 +100,11 @@ class Context:
             raise ValueError(f"{len(ids)} tokens do not fit into a context of {self.capacity}")
         if self.shared_prefix(ids) != len(self.tokens):
             raise ValueError("the prompt does not go on from what was read")
+        chunk = self.decoder.prompt_chunk
         while len(self.tokens) < len(ids):
             start = len(self.tokens)
-            self.append(ids[start : start + PREFILL_CHUNK])
+            # The last token goes alone, by the exact single step: what is shown next comes from there.
+            self.append(ids[start : max(start + 1, min(start + chunk, len(ids) - 1))])
             yield len(self.tokens)
 
     @property

@@ -10,6 +10,8 @@ import psutil
 import torch
 
 from chatterm import inert
+from chatterm.checkpoint.memory import available_memory
+from chatterm.engine.loading import Place
 from chatterm.engine.messages import Device, Examine, Examined
 
 
@@ -25,6 +27,19 @@ def examine(request: Examine) -> Examined:
         available_bytes=memory.available,
         total_bytes=memory.total,
     )
+
+
+def places() -> list[Place]:
+    """The devices as the decisions of loading see them, the fastest first: the GPU with most room leads."""
+    found = []
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            free, _ = torch.cuda.mem_get_info(index)
+            found.append(Place(f"cuda:{index}", free, bfloat16=torch.cuda.is_bf16_supported()))
+        found.sort(key=lambda place: -place.free_bytes)
+    if torch.backends.mps.is_available():
+        found.append(Place("mps", available_memory()))
+    return [*found, Place("cpu", available_memory())]
 
 
 def _devices() -> list[Device]:

@@ -11,20 +11,23 @@ from pathlib import Path
 import psutil
 import torch
 
-from chatterm.checkpoint.open import open_checkpoint
+from chatterm.checkpoint.memory import memory_working
+from chatterm.checkpoint.open import Checkpoint, open_checkpoint
 from chatterm.checkpoint.template import ChatTemplate, EncodedPrompt, encode_chat, load_template
 from chatterm.checkpoint.tokenizer import load_tokenizer
 from chatterm.decode.context import Context
 from chatterm.decode.samplers.repetition import SequenceBreakers
 from chatterm.decode.samplers.starting import starting_values
 from chatterm.decode.sampling import Sampler
-from chatterm.engine import inspecting
+from chatterm.engine import inspecting, loading
 from chatterm.engine.inspection import AnyAnswer, AnyEdit, AnyQuestion
+from chatterm.engine.machine import places
 from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
 from chatterm.engine.records import Chat, ModelInfo, Prompt, Text, Tokens
 from chatterm.errors import UserError
 from chatterm.model.load import load_decoder
+from chatterm.model.native.build import expected
 
 CACHE_SHARE = 0.25
 """Share of the free memory that the key/value cache may take when nobody asked for a size."""
@@ -46,8 +49,15 @@ class Session:
         checkpoint = open_checkpoint(path)
         self.tokenizer = load_tokenizer(checkpoint)
         self.template = load_template(checkpoint, self.tokenizer)
-        device = _device(options.device)
-        decoder = load_decoder(checkpoint, device=device, dtype=torch.float32, progress=on_progress)
+        plan = loading.plan(options, _needs(checkpoint), places())
+        decoder = load_decoder(
+            checkpoint,
+            device=plan.device,
+            dtype=torch.float32 if plan.dtype == "float32" else torch.bfloat16,
+            exact=plan.exact,
+            quantise=plan.quantise,
+            progress=on_progress,
+        )
         checkpoint.release_pages()
         architecture = checkpoint.architecture
         size = _context_size(architecture.context, architecture.cache_bytes(1), options.context)
@@ -69,8 +79,12 @@ class Session:
             family=checkpoint.family,
             parameters=checkpoint.parameters,
             quantisation=checkpoint.quantisation,
-            computation="float32",
-            device=str(device),
+            computation=loading.computation(
+                plan,
+                fast_prompts=decoder.fast_prompts,
+                cache_dtype=str(decoder.cache_dtype).removeprefix("torch."),
+            ),
+            device=plan.device,
             file_bytes=checkpoint.file_bytes,
             layers=architecture.layers,
             heads=architecture.heads,
@@ -80,9 +94,9 @@ class Session:
             is_chat=self.template.is_chat,
             sampling=starting.parameters,
             sampling_source="the checkpoint" if starting.taken else "chatterm",
-            exact=True,
+            exact=plan.exact and plan.quantise == "none",
             thinking=self.template.thinking if isinstance(self.template, ChatTemplate) else None,
-            notices=starting.notices,
+            notices=(*starting.notices, *plan.notices),
         )
         del checkpoint  # its vocabulary as Python lists is larger than the tokenizer
         _give_back_memory()
@@ -174,22 +188,17 @@ def _give_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _device(name: str) -> torch.device:
-    """The device that `name` asks for.
-
-    Raises:
-        UserError: there is no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(
-            f"There is no device {name!r} here; use cpu, or auto for the fastest there is."
-        ) from error
-    return device
+def _needs(checkpoint: Checkpoint) -> loading.Needs:
+    shape = checkpoint.architecture
+    tokens = min(MINIMUM_CONTEXT, shape.context)
+    return loading.Needs(
+        name=checkpoint.name,
+        quantisation=checkpoint.quantisation,
+        parameters=checkpoint.parameters,
+        packed_bytes=checkpoint.file_bytes,
+        other_bytes=memory_working(shape, tokens) + shape.cache_bytes(tokens),
+        stays_packed=expected(),
+    )
 
 
 def _context_size(trained: int, token_bytes: int, asked: int | None) -> int:

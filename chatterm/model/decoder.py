@@ -19,6 +19,12 @@ from chatterm.model.taps import Taps
 NATIVE_TOKENS = 16
 """Up to so many tokens at once go through the native operator; unpacking the weights pays for more."""
 
+PROMPT_SECONDS = 0.5
+"""How long one call may read a prompt, so that Stop is heard soon."""
+MATRIX_UNIT_RATE, VECTOR_RATE = 500e9, 150e9
+"""Cautious guesses of the operations per second that reading a prompt reaches."""
+FEWEST_AT_ONCE, MOST_AT_ONCE = 64, 512
+
 
 class Decoder(nn.Module):
     """One decoder-only transformer of any family. Works on one text at a time; nothing is batched."""
@@ -69,6 +75,23 @@ class Decoder(nn.Module):
         self._kinds = [self._rotaries.index(layer.rotary) for layer in architecture.layer_options]
         self._native = native_step(self)
         self._reader = None if exact else reader(self)
+        self._multiplied = sum(
+            module.in_features * module.out_features
+            for module in self.blocks.modules()
+            if isinstance(module, Linear)
+        )
+
+    @property
+    def fast_prompts(self) -> bool:
+        """Whether many tokens at once go through the processor's matrix unit."""
+        return self._reader is not None
+
+    @property
+    def prompt_chunk(self) -> int:
+        """Tokens of a prompt to read per call: as many as take half a second, within bounds."""
+        rate = MATRIX_UNIT_RATE if self.fast_prompts or self.device.type != "cpu" else VECTOR_RATE
+        tokens = PROMPT_SECONDS * rate / (2 * max(1, self._multiplied))
+        return max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, 1 << max(0, int(tokens).bit_length() - 1)))
 
     def rotary_kind(self, layer: int) -> int:
         """Index of a layer's rotation among those that differ."""

@@ -17,6 +17,7 @@ from chatterm.model.linear import Linear, make_linear
 from chatterm.model.native.build import NotBuiltError, library
 from chatterm.model.native.tiles import Pool, Tiles, fits
 from chatterm.model.norm import Norm
+from chatterm.model.quantise import Quantisation, quantised
 from chatterm.model.tiled import TiledLinear
 
 
@@ -28,6 +29,7 @@ def load_decoder(
     context: int | None = None,
     threads: int | None = None,
     exact: bool = True,
+    quantise: Quantisation = "none",
     cache_dtype: torch.dtype | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Decoder:
@@ -43,6 +45,7 @@ def load_decoder(
         context: tokens a cache holds by default; None = what the checkpoint was made for.
         threads: of the native operator; None = as many as torch uses, 0 = do without it.
         exact: see `Decoder`.
+        quantise: dense matrices to so few bits; the embedding and the unembedding to int8 at least.
         cache_dtype: in which keys and values are stored; None = `dtype`, but float16 for float32 that need
             not be exact.
         progress: called with (parameters read, parameters in all) after each.
@@ -52,7 +55,9 @@ def load_decoder(
     """
     pool = _native_pool(checkpoint, torch.device(device), dtype, threads)
     tell = progress or (lambda done, total: None)
-    return _Loader(checkpoint, torch.device(device), dtype, pool, tell).load(context, exact, cache_dtype)
+    return _Loader(checkpoint, torch.device(device), dtype, pool, tell, quantise).load(
+        context, exact, cache_dtype
+    )
 
 
 def _native_pool(
@@ -83,7 +88,9 @@ class _Loader:
         dtype: torch.dtype,
         pool: Pool | None,
         progress: Callable[[int, int], None],
+        quantise: Quantisation,
     ) -> None:
+        self.quantise = quantise
         self.checkpoint = checkpoint
         self.architecture = checkpoint.architecture
         self.device, self.dtype = device, dtype
@@ -143,6 +150,9 @@ class _Loader:
 
     def linear(self, *names: str) -> Linear:
         weights = [read_weight(self.checkpoint, f"{name}.weight") for name in names]
+        edge = names[0] in ("embedding", "unembedding")
+        kind = "int8" if edge and self.quantise == "int4" else self.quantise
+        weights = [quantised(weight, kind) for weight in weights]
         layout = self.checkpoint.layout
         biases: list[Tensor] = []
         if any(f"{name}.bias" in layout for name in names):

@@ -71,9 +71,13 @@ class ChatSession:
         self.values = SamplingValues(settings.sampling, draw)
         self.keeper = Keeper(open_library, self.tell, run)
         self.keeper.system_prompt = settings.system_prompt
-        self.engines = Engines(
-            start_engine, LoadOptions(device=settings.device), lambda: post(StateChanged())
+        how = LoadOptions(
+            device=settings.device,
+            threads=settings.threads or None,
+            exact=settings.exact,
+            quantise=settings.quantise,
         )
+        self.engines = Engines(start_engine, how, lambda: post(StateChanged()))
         self.reader = Reader(
             lambda: self.engines.engine, lambda: self.turns, lambda: self.settings.system_prompt
         )
@@ -260,8 +264,8 @@ class ChatSession:
         turn.finish = turn.finish or "stopped"
         self.live = self._reply = self.reading = None
         if self._cut and turn in self.turns:  # the branch never began: the reply it was to grow from stays
-            self.turns[self.turns.index(turn) :] = self._cut
-            self._cut = []
+            place = self.turns.index(turn)
+            self.turns[place : place + 1], self._cut = self._cut, []
             turn.text = ""  # and nothing of it is saved
             self.lookout.forget()
             self.lookout.follow(self.last_reply)
@@ -484,6 +488,7 @@ class ChatSession:
         if engine is None:
             raise UserError("No model is loaded that could say how probable a word is.")
         forms = [(await engine.tokenize(form)).tokens for form in dict.fromkeys((word, f" {word.lstrip()}"))]
+        forms.sort(key=len)
         self.lookout.found = tuple(dict.fromkeys(tokens[0].id for tokens in forms if tokens))
         self.look_again()
         longest = max(len(tokens) for tokens in forms)

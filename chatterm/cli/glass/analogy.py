@@ -9,12 +9,14 @@ from chatterm import inert
 from chatterm.cli import common
 from chatterm.cli.glass import asking
 from chatterm.cli.glass.neighbours import print_neighbours, rows
+from chatterm.cli.loading import loading_options
 from chatterm.engine.inspection import Analogy
 
 
 @click.command("analogy")
 @common.model_option
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows.")
+@loading_options(exact=True)
 @common.json_option
 @click.argument("a")
 @click.argument("b")

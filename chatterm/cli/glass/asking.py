@@ -9,20 +9,19 @@ from typing import Any
 import msgspec
 
 from chatterm.cli import common
+from chatterm.cli.loading import load_options
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.inspection import AttentionHead
-from chatterm.engine.messages import LoadOptions
 from chatterm.engine.records import ModelInfo, Prompt
 from chatterm.errors import UserError
-from chatterm.settings import load_settings
 
 
 @contextlib.asynccontextmanager
 async def loaded(model: str | None) -> AsyncIterator[tuple[EngineProcess, ModelInfo]]:
-    """An engine with MODEL loaded in plain float32, so that every number is exact to rounding."""
+    """An engine with MODEL loaded as `loading_options(exact=True)` and the settings say."""
     async with common.engine() as engine:
         path = await common.find(engine, model)
-        options = LoadOptions(device=load_settings().device, exact=True)
+        options = load_options()
         with common.progress_line() as show:
             info = await engine.load(path, options, show)
         yield engine, info

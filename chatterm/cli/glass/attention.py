@@ -9,6 +9,7 @@ from rich.text import Text as RichText
 
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
+from chatterm.cli.loading import loading_options
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.inspection import (
     AttentionHead,
@@ -38,6 +39,7 @@ MOST_BARS = 24
     show_default=True,
     help="Small maps: cells along a side.",
 )
+@loading_options(exact=True)
 @common.json_option
 @click.argument("text", required=False)
 def command(

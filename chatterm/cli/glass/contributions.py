@@ -11,6 +11,7 @@ from rich.text import Text as RichText
 
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
+from chatterm.cli.loading import loading_options
 from chatterm.engine.inspection import Contributions, ContributionsRead
 from chatterm.engine.records import Text
 
@@ -22,6 +23,7 @@ BAR = 16
 @click.option("--target", metavar="TOKEN", help="Explain this token's logit; else the most probable one's.")
 @click.option("--against", metavar="TOKEN", help="Explain the difference to this token's logit.")
 @click.option("-n", "count", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Rows.")
+@loading_options(exact=True)
 @common.json_option
 @click.argument("text", required=False)
 def command(

@@ -12,6 +12,7 @@ from rich.text import Text as RichText
 from chatterm import inert
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing, parts
+from chatterm.cli.loading import loading_options
 from chatterm.engine.inspection import AnyEdit, Compare, Compared, ComparedToken
 from chatterm.engine.records import Distribution, ModelInfo, Text
 from chatterm.errors import UserError
@@ -32,6 +33,7 @@ BAR = 10
 @click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows.")
 @click.option("--max-tokens", type=click.IntRange(0, 10_000), default=0, help="Also continue, N tokens each.")
 @common.sampling_options
+@loading_options(exact=True)
 @common.json_option
 @click.argument("text", required=False)
 def command(

@@ -12,6 +12,7 @@ from rich.text import Text as RichText
 
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
+from chatterm.cli.loading import loading_options
 from chatterm.engine.inspection import Lens, LensLayer, LensPosition, LensRead
 from chatterm.engine.records import ModelInfo, Text
 
@@ -27,6 +28,7 @@ from chatterm.engine.records import ModelInfo, Text
     show_default=True,
     help="A grid over the last N positions.",
 )
+@loading_options(exact=True)
 @common.json_option
 @click.argument("text", required=False)
 def command(

@@ -8,6 +8,7 @@ from rich.text import Text as RichText
 
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
+from chatterm.cli.loading import loading_options
 from chatterm.engine.inspection import EmbeddingMap, EmbeddingMapRead
 
 HEIGHT = 22
@@ -16,6 +17,7 @@ WIDEST = 100
 
 @click.command("map")
 @common.model_option
+@loading_options(exact=True)
 @common.json_option
 @click.argument("words", nargs=-1, required=True)
 def command(model: str | None, as_json: bool, words: tuple[str, ...]) -> None:

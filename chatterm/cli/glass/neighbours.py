@@ -9,6 +9,7 @@ from rich.text import Text as RichText
 
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
+from chatterm.cli.loading import loading_options
 from chatterm.engine.inspection import HiddenNeighbours, Neighbour, Neighbours, NeighboursRead
 from chatterm.engine.records import Text
 
@@ -19,6 +20,7 @@ BAR = 20
 @common.model_option
 @click.option("--layer", type=click.IntRange(min=0), help="Look at the hidden state after this block.")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows.")
+@loading_options(exact=True)
 @common.json_option
 @click.argument("text", metavar="WORD", required=False)
 def command(model: str | None, layer: int | None, count: int, as_json: bool, text: str | None) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text as RichText
 
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
+from chatterm.cli.loading import loading_options
 from chatterm.engine.inspection import Neurons, NeuronsRead
 from chatterm.engine.records import Text
 
@@ -21,6 +22,7 @@ SHOWN_WORDS = 5
 @common.model_option
 @click.option("--layer", type=click.IntRange(min=0), help="Only this block's.")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Neurons.")
+@loading_options(exact=True)
 @common.json_option
 @click.argument("text", required=False)
 def command(model: str | None, layer: int | None, count: int, as_json: bool, text: str | None) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
+from chatterm.cli.loading import loading_options
 from chatterm.engine.inspection import RankCurve, RankCurveRead
 from chatterm.engine.records import Text
 
@@ -19,6 +20,7 @@ WIDTH, HEIGHT = 60, 18
 @click.command("ranks")
 @common.model_option
 @common.sampling_options
+@loading_options(exact=True)
 @common.json_option
 @click.argument("text", required=False)
 def command(model: str | None, as_json: bool, text: str | None, **options: Any) -> None:

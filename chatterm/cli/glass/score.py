@@ -11,6 +11,7 @@ from rich.text import Text as RichText
 
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
+from chatterm.cli.loading import loading_options
 from chatterm.engine.inspection import Score, Scored
 from chatterm.engine.records import Text
 
@@ -21,6 +22,7 @@ TALLEST = 12.0
 
 @click.command("score")
 @common.model_option
+@loading_options(exact=True)
 @common.json_option
 @click.argument("text", required=False)
 def command(model: str | None, as_json: bool, text: str | None) -> None:

@@ -11,11 +11,13 @@ from rich.text import Text as RichText
 
 from chatterm.cli import common
 from chatterm.cli.glass import asking
+from chatterm.cli.loading import loading_options
 from chatterm.engine.inspection import SelfCheck, SelfChecked
 
 
 @click.command("selfcheck")
 @common.model_option
+@loading_options(exact=True)
 @common.json_option
 def command(model: str | None, as_json: bool) -> None:
     """Check on the loaded model that every view's numbers add up.

@@ -1,0 +1,143 @@
+"""Where and how to compute: pure decisions from what was asked, what is needed and what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from chatterm.engine.messages import LoadOptions
+from chatterm.errors import UserError
+
+_BITS_PER_WEIGHT = {"int8": 8.5, "int4": 5.0}
+_DENSE = ("float32", "float16", "bfloat16", "F32", "F16", "BF16")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device as the decisions see it."""
+
+    name: str  # "cpu", "cuda:0", "mps"
+    free_bytes: int
+    bfloat16: bool = True
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a checkpoint takes."""
+
+    name: str
+    quantisation: str  # as stored
+    parameters: int
+    packed_bytes: int  # of the weights where they may stay as they are stored
+    other_bytes: int  # runtime, working space, the smallest useful context
+    stays_packed: bool  # on a CPU
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to load."""
+
+    device: str
+    dtype: str  # "float32" or "bfloat16"
+    exact: bool
+    quantise: Literal["none", "int8", "int4"]
+    notices: tuple[str, ...]
+
+
+def plan(options: LoadOptions, needs: Needs, places: Sequence[Place]) -> Plan:
+    """Decide. `places` are in order of speed, the fastest first, the CPU among them.
+
+    Raises:
+        UserError: there is no such device, it does not fit, or what is quantised already shall be quantised.
+    """
+    if options.quantise != "none" and not is_dense(needs.quantisation):
+        raise UserError(
+            f"{needs.name} is quantised already ({needs.quantisation}); load it without --quant, or choose a "
+            "checkpoint with dense weights."
+        )
+    place = _place(options, needs, places)
+    wanted = weight_bytes(options, needs, place) + needs.other_bytes
+    if wanted > place.free_bytes:
+        raise UserError(_too_large(options, needs, place, places, wanted))
+    notices: tuple[str, ...] = ()
+    if options.quantise != "none":
+        notices = (
+            f"The weights were rounded to {options.quantise} while they were loaded; the probabilities are "
+            "those of the rounded model.",
+        )
+    exact = options.exact or (place.name != "cpu" and not place.bfloat16)
+    dtype = "float32" if place.name == "cpu" or exact else "bfloat16"
+    return Plan(place.name, dtype, exact, options.quantise, notices)
+
+
+def is_dense(quantisation: str) -> bool:
+    """Whether a checkpoint's weights are stored as plain numbers."""
+    return any(quantisation.lower() == name.lower() for name in _DENSE)
+
+
+def weight_bytes(options: LoadOptions, needs: Needs, place: Place) -> int:
+    """What the weights take on a device."""
+    if place.name != "cpu":
+        return needs.parameters * (4 if options.exact or not place.bfloat16 else 2)
+    if options.quantise != "none":
+        return int(needs.parameters * _BITS_PER_WEIGHT[options.quantise] / 8)
+    return needs.packed_bytes if needs.stays_packed else needs.parameters * 4
+
+
+def _place(options: LoadOptions, needs: Needs, places: Sequence[Place]) -> Place:
+    cpu = next(place for place in places if place.name == "cpu")
+    if options.device == "auto":
+        if options.quantise != "none":
+            return cpu  # the packed weights are the CPU operator's
+        fitting = [
+            place
+            for place in places
+            if weight_bytes(options, needs, place) + needs.other_bytes <= place.free_bytes
+        ]
+        return fitting[0] if fitting else cpu
+    name = "cuda:0" if options.device == "cuda" else options.device
+    chosen = next((place for place in places if place.name == name), None)
+    if chosen is None:
+        there = ", ".join(place.name for place in places)
+        raise UserError(
+            f"There is no device {options.device!r} here, only {there}; use one of these, or auto for "
+            "the fastest."
+        )
+    if options.quantise != "none" and chosen.name != "cpu":
+        raise UserError("--quant is for the CPU; leave it out on a GPU, where weights are bfloat16.")
+    return chosen
+
+
+def _too_large(options: LoadOptions, needs: Needs, place: Place, places: Sequence[Place], wanted: int) -> str:
+    """One sentence with the figures and what would fit."""
+    ways = []
+    if is_dense(needs.quantisation) and place.name == "cpu":
+        for kind, bits in _BITS_PER_WEIGHT.items():
+            size = int(needs.parameters * bits / 8) + needs.other_bytes
+            if size <= place.free_bytes and kind != options.quantise:
+                ways.append(f"--quant {kind} ({_gigabytes(size)})")
+    for other in places:
+        size = weight_bytes(options, needs, other) + needs.other_bytes
+        if other.name != place.name and size <= other.free_bytes:
+            ways.append(f"--device {other.name} ({_gigabytes(size)})")
+    advice = "what would fit: " + ", ".join(ways) if ways else "choose a smaller checkpoint or quantisation"
+    return (
+        f"{needs.name} needs about {_gigabytes(wanted)} on {place.name} and {_gigabytes(place.free_bytes)} "
+        f"are free; {advice}."
+    )
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
+def computation(plan_: Plan, *, fast_prompts: bool, cache_dtype: str) -> str:
+    """In a few words how it is computed: "float32", or what is not."""
+    parts: list[str] = [plan_.quantise] if plan_.quantise != "none" else []
+    parts.append(plan_.dtype)
+    if fast_prompts:
+        parts.append("2×bf16 prompts")
+    if cache_dtype != plan_.dtype:
+        parts.append({"float16": "f16", "bfloat16": "bf16"}.get(cache_dtype, cache_dtype) + " cache")
+    return " · ".join(parts)
