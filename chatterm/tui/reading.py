@@ -145,7 +145,10 @@ class Reader:
                 pass  # an engine that cannot score: the tokens are shown without numbers
             else:
                 if len(scored.tokens) == len(tokens):
-                    return scored.tokens
+                    return tuple(
+                        ScoredToken(token.id, token.text, score.logprob, score.rank, score.entropy)
+                        for token, score in zip(tokens, scored.tokens, strict=True)
+                    )
         return tuple(ScoredToken(token.id, token.text, None, None, None) for token in tokens)
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import zlib
 from collections.abc import AsyncIterator
 
+from chatterm.engine.inspection import RankCurve, RankCurveRead, Score, Scored, ScoredToken
 from chatterm.engine.messages import (
     Discovered,
     Finished,
@@ -96,6 +98,10 @@ class Knobs:
         self.available_bytes = 4_000_000_000
         self.started: list[ScriptedEngine] = []
         self.chats: list[Chat] = []
+        self.samplings: list[SamplingParameters] = []
+        self.questions: list[object] = []
+        self.inspect_gate: asyncio.Event | None = None  # questions wait for it
+        self.inspect_error: str | None = None
         self.predictions: list[tuple[Tokens, SamplingParameters]] = []
 
     async def start(self) -> ScriptedEngine:
@@ -222,6 +228,17 @@ def distribution(
     )
 
 
+def prompt_pieces(chat: Chat) -> list[str]:
+    """What the made-up template makes of a conversation: 20 tokens and one for every word."""
+    pieces: list[str] = []
+    for message in chat.messages:
+        words = [word for word in re.split(r"(?= )", message.content) if word]
+        pieces += [f"<|{message.role}|>", "\n", *words, "<|end|>", "\n"]
+    pieces += ["<|assistant|>", "\n"]
+    length = 20 + sum(len(message.content.split()) for message in chat.messages)
+    return ["<|begin|>"] * (length - len(pieces)) + pieces
+
+
 class ScriptedEngine:
     def __init__(self, knobs: Knobs) -> None:
         self.knobs = knobs
@@ -247,7 +264,8 @@ class ScriptedEngine:
     def generate(self, prompt, sampling, *, max_tokens=None, stop=(), candidates=10):
         assert isinstance(prompt, Chat)
         self.knobs.chats.append(prompt)
-        return ScriptedReply(self, prompt, sampling, candidates)
+        self.knobs.samplings.append(sampling)
+        return ScriptedReply(self, prompt, sampling, candidates, max_tokens)
 
     async def predict(self, prompt, sampling, *, candidates=10, also=()) -> Predicted:
         self._check()
@@ -261,14 +279,47 @@ class ScriptedEngine:
             distribution=distribution(position, script, sampling, candidates, also),
         )
 
+    async def inspect(self, question, on_progress=None):
+        """Scores and rank curves under the same made-up distributions; `scripted_glass` has the others."""
+        self._check()
+        self.knobs.questions.append(question)
+        if self.knobs.inspect_gate is not None:
+            await self.knobs.inspect_gate.wait()
+        if self.knobs.inspect_error is not None:
+            raise EngineError(self.knobs.inspect_error)
+        if not isinstance(question, (Score, RankCurve)):
+            from scripted_glass import answer
+
+            return answer(question)
+        ids = question.prompt.ids
+        if isinstance(question, Score):
+            scored = [ScoredToken(ids[0], WORDS[ids[0] % len(WORDS)], None, None, None)]
+            for position, number in enumerate(ids[1:], start=1):
+                there = distribution(position, None, SamplingParameters(), len(WORDS))
+                row = next(c for c in there.candidates if c.id == number % len(WORDS))
+                scored.append(ScoredToken(number, row.text, row.logprob, row.rank, there.entropy))
+            return Scored(tuple(scored))
+        there = distribution(len(ids), None, question.sampling, len(WORDS)).candidates
+        return RankCurveRead(
+            tuple(c.rank for c in there), tuple(c.p for c in there), tuple(c.sampled for c in there), -1.4
+        )
+
     async def tokenize(self, text: str) -> Tokenized:
         self._check()
+        if text in WORDS:
+            return Tokenized(request=1, tokens=(PromptToken(WORDS.index(text), text, 0, len(text)),))
         words = text.split(" ")
         return Tokenized(request=1, tokens=tuple(PromptToken(n, w, 0, 0) for n, w in enumerate(words) if w))
 
     async def render(self, chat: Chat) -> Rendered:
+        """A template of one control token a message, and a token for every word."""
         self._check()
-        return Rendered(request=1, text="", tokens=())
+        text, tokens = "", []
+        for piece in prompt_pieces(chat):
+            number = WORDS.index(piece) if piece in WORDS else len(tokens) % 30
+            tokens.append(PromptToken(number, piece, len(text), len(text) + len(piece)))
+            text += piece
+        return Rendered(request=1, text=text, tokens=tuple(tokens))
 
     async def discover(self, folders=()) -> Discovered:
         return Discovered(request=1, checkpoints=self.knobs.found, available_bytes=self.knobs.available_bytes)
@@ -293,8 +344,14 @@ class ScriptedEngine:
 
 class ScriptedReply:
     def __init__(
-        self, engine: ScriptedEngine, prompt: Chat, sampling: SamplingParameters, count: int
+        self,
+        engine: ScriptedEngine,
+        prompt: Chat,
+        sampling: SamplingParameters,
+        count: int,
+        longest: int | None = None,
     ) -> None:
+        self.longest = longest
         self.engine = engine
         self.prompt = prompt
         self.sampling = sampling
@@ -316,12 +373,19 @@ class ScriptedReply:
         if knobs.generate_error is not None:
             raise EngineError(knobs.generate_error)
         knobs.replies = knobs.replies[1:] + knobs.replies[:1]
-        script = knobs.replies[-1]
-        length = 20 + sum(len(m.content.split()) for m in self.prompt.messages)
+        begun = self.prompt.begun
+        script = knobs.replies[-1][len(begun) :][: self.longest]
+        ids = tuple(token.id for token in (await self.engine.render(self.prompt)).tokens)
+        length = len(ids) + len(begun)
         yield Started(
-            request=1, prompt=tuple(range(length)), reused=0, notices=knobs.notices, thinking=knobs.thinking
+            request=1,
+            prompt=ids + begun,
+            reused=0,
+            notices=knobs.notices,
+            thinking=knobs.thinking,
+            begun=tuple(WORDS[number] for number in begun),
         )
-        reason = "end"
+        reason, index = "end", 0
         for index, word in enumerate(script):
             if index == knobs.hold_at:
                 await knobs.go.wait()

@@ -103,13 +103,18 @@ async def test_a_selected_token_stays_while_the_reply_goes_on(chat):
         assert it.session.lookout.pin is None
 
 
-async def test_arrows_go_on_into_the_reply_before(chat):
+async def test_arrows_go_on_into_the_messages_before(chat):
     async with chat() as it:
         first = await it.ask("one")
-        second = await it.ask("two")
-        await it.press("f2", "home", "left")
+        second = await it.ask("all who")
+        question = it.session.turns[-2]
+        await it.press("f2")
+        await it.until(lambda: question.given)
+        await it.press("home", "left")
+        assert it.session.lookout.pin == (question, 1)
+        await it.press("left", "left")
         assert it.session.lookout.pin == (first, len(first.tokens) - 1)
-        await it.press("right")
+        await it.press("right", "down")
         assert it.session.lookout.pin == (second, 0)
 
 

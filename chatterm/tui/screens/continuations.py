@@ -188,7 +188,7 @@ class ContinuationsScreen(Dialog[bool]):
         note += f" · T {sampling.temperature:.2f}"
         if sampling.temperature == 0:
             self._count = 1
-            note += f" · {ONLY_ONE}"
+            note += f"\n{ONLY_ONE}"
         self.query_one(Static).update(note)
         self._draw()
 

@@ -219,16 +219,13 @@ class Words(Widget):
 def sentences(curve: RankCurveRead, moment: Moment, temperature: float) -> list[str]:
     """What the curve says."""
     kept = sum(value > 0 for value in curve.sampled)
-    said = [f"at the token “{inert.token(moment.text)}”, position {moment.position}"]
+    said = [f"“{inert.token(moment.text)}” came here, at position {moment.position}"]
     if curve.slope is None:
-        said.append("Too few tokens have a probability for a slope.")
+        said.append("too few tokens have a probability for a slope")
     else:
-        said.append(
-            f"Over the first 1000 ranks the model's line falls with the slope {curve.slope:.2f}: "
-            f"{_like(curve.slope)}."
-        )
-    few = "only one point is left" if kept == 1 else f"{kept} of {len(curve.ranks)} points are left"
-    said.append(f"Grey line: the model. Bright dots: as sampled at T {temperature:.2f}; {few}.")
+        said.append(f"slope {curve.slope:.2f} to rank 1000 · {_like(curve.slope)}")
+    points = f"{kept} of {len(curve.ranks)} points left"
+    said.append(f"grey: the model · bright: as sampled at T {temperature:.2f}, {points}")
     return said
 
 
@@ -236,7 +233,7 @@ def _like(slope: float) -> str:
     """A slope in words: the probability of rank n as a power of n."""
     if abs(slope + 1) < 0.15:
         return "close to 1/n, Zipf's law"
-    return f"about 1/n^{-slope:.1f}, {'steeper' if slope < -1 else 'flatter'} than Zipf's 1/n"
+    return f"like 1/n^{-slope:.1f}, {'steeper' if slope < -1 else 'flatter'} than Zipf's 1/n"
 
 
 def _power(exponent: int) -> str:

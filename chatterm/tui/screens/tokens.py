@@ -214,6 +214,7 @@ class TokensScreen(Screen[None]):
             self.notify(NOTHING_TO_WALK)
             return
         self.pick(*shown)
+        self.query_one(Inspector).open("next")
         self.query_one(NextTokenPanel).focus()
         self.show_keys()
 
