@@ -31,6 +31,7 @@ TABLE = 6
 KL_BAR = 8
 KL_CELLS = KL_BAR + 7
 GAP = 2
+END = "∅ the end"
 
 Row = list[Segment]
 
@@ -207,7 +208,8 @@ class Sides(Widget, can_focus=True):
             return [Segment(" " * width, self.rich_style)]
         token = reply[number]
         said = f" {bars.percent(math.exp(token.logprob))}"
-        word = bars.fit(inert.token(token.text), width - cell_len(said))
+        text = inert.token(token.text) if token.text else END
+        word = bars.fit(text, width - cell_len(said))
         style = self.rich_style + Style(bold=parted)
         return [Segment(word, style), Segment(said, self._colour(token.logprob))]
 

@@ -173,6 +173,13 @@ class Inspector(Vertical):
         event.stop()
         self.inspecting.look()
 
+    @on(messages.PanelLeft)
+    async def _panel_left(self, event: messages.PanelLeft) -> None:
+        """From the whole screen, back to its place beside the chat first."""
+        if self.is_large:
+            event.stop()
+            await self.screen.run_action("maximise")
+
     @on(messages.TokenTyped)
     def _token_typed(self, event: messages.TokenTyped) -> None:
         event.stop()

@@ -20,7 +20,7 @@ from chatterm.engine.inspection import (
 )
 from chatterm.tui import bars
 from chatterm.tui.inspecting import Answers, Scene
-from chatterm.tui.widgets.glass import heat_map, shaded_text
+from chatterm.tui.widgets.glass import heat_map, shaded_text, shades
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
 from chatterm.tui.widgets.glass.shades import glyph, height
 
@@ -231,11 +231,11 @@ class AttentionPanel(GlassPanel):
         return [*self.sentences(words)[:2]]
 
     def _map(self, read: AttentionRead, room: int) -> list[Row]:
-        plain = self.app.no_color or self.app.console.color_system == "standard"
+        plain = shades.is_plain(self.app)
         first = max(0, len(read.tokens) - len(read.weights))
         square = [row[first:] for row in read.weights]
         lines = max(2, room - 2) * (1 if plain else 2)
-        small, side = heat_map.pooled(square, lines, self.width)
+        small, side = heat_map.pooled(square, lines, self.width // (2 if plain else 1))
         most = max((max(row, default=0.0) for row in small), default=0.0) or 1.0
         scaled = [[weight / most for weight in row] for row in small]
         rows = (
@@ -257,8 +257,8 @@ class AttentionPanel(GlassPanel):
         read: HeadPatternsRead | None = self.answers.get(question)
         if read is None or not read.maps:
             return []
-        plain = self.app.no_color or self.app.console.color_system == "standard"
-        side = len(read.maps[0])
+        plain = shades.is_plain(self.app)
+        side = len(read.maps[0]) * (2 if plain else 1)
         note = f"all heads of layer {self.of_layer}, read ↓, looked at →"
         rows: list[Row] = self.sentences(note + (f" · {read.pooled} to a cell" if read.pooled > 1 else ""))
         beside = max(1, (self.width + 1) // (side + 1))

@@ -45,5 +45,5 @@ def half_blocks(weights: Weights, shades: Shades, base: Style) -> list[list[Segm
 
 
 def glyphs(weights: Weights, base: Style) -> list[list[Segment]]:
-    """A line for each row, for terminals without shades."""
-    return [[Segment("".join(glyph(weight) for weight in row), base)] for row in weights]
+    """A line for each row and two cells for each weight, for terminals without shades."""
+    return [[Segment("".join(glyph(weight) * 2 for weight in row), base)] for row in weights]

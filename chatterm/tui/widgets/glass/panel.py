@@ -169,7 +169,17 @@ class GlassPanel(Widget, can_focus=True):
     @property
     def room(self) -> int:
         """Lines for the body."""
-        return max(0, self.size.height - len(self._head()) - len(self.notes()) - bool(self.HINTS))
+        return max(0, self.size.height - len(self._head()) - len(self.notes()) - len(self._hints()))
+
+    def _hints(self) -> list[Row]:
+        """The keys of this view, in as many lines as they need."""
+        lines: list[str] = []
+        for hint in self.HINTS.split(" · "):
+            if lines and cell_len(lines[-1]) + 3 + cell_len(hint) <= self.width:
+                lines[-1] += f" · {hint}"
+            else:
+                lines.append(hint)
+        return [[Segment(bars.fit(line, self.width), self.muted)] for line in lines if line]
 
     def render_line(self, y: int) -> Strip:
         """One line."""
@@ -189,8 +199,7 @@ class GlassPanel(Widget, can_focus=True):
             return [*head, [], *self.sentences(sentence)]
         body = self.body()
         notes: list[Row] = [[Segment(bars.fit(note, self.width), self.muted)] for note in self.notes()]
-        if self.HINTS:
-            notes.append([Segment(bars.fit(self.HINTS, self.width), self.faint)])
+        notes += self._hints()
         height = max(0, self.size.height - len(head) - len(notes))
         self._body_height, self._body_lines = height, len(body)
         self._keep_in_sight(height, len(body))

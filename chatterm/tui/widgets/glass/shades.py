@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rich.style import Style
+from textual.app import App
 from textual.color import Color
 from textual.widget import Widget
 
@@ -29,6 +30,11 @@ def height(share: float) -> str:
     if not share > 0.005:
         return HEIGHTS[0]
     return HEIGHTS[min(8, max(1, round(min(share, 1.0) * 8)))]
+
+
+def is_plain(app: App[object]) -> bool:
+    """Whether the terminal has too few colours for shades: none, or sixteen."""
+    return app.no_color or app.console.color_system == "standard"
 
 
 def mixed(back: str, front: str, share: float) -> str:
