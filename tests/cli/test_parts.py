@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from chatterm.cli import main
 from chatterm.cli.glass import drawing, parts
 from chatterm.engine.inspection import ScaleBlock, ScaleFeedForward, ScaleHead, ScaleNeuron, Steer
 from chatterm.errors import UserError
@@ -79,3 +81,19 @@ def test_words_on_a_map_do_not_cover_each_other(points: list[tuple[str, float, f
     assert all(cell_len(line) <= 60 for line in lines)
     written = sorted(word for line in lines for word in line.split())
     assert written == sorted(word for word, _, _ in points)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "There is no edit"),
+        (("--off", "head:3"), "'head:3' is no part of a model"),
+        (("--scale", "head:3.1"), "'head:3.1' is not PART=SCALE"),
+        (("--scale", "mlp:3=much"), "'much' is not a number"),
+        (("--steer", "3:a"), "is not LAYER:TOWARD:AWAY=STRENGTH"),
+    ],
+)
+def test_a_wrong_edit_is_refused_before_anything_is_loaded(arguments: tuple[str, ...], sentence: str) -> None:
+    result = CliRunner().invoke(main, ["edit-compare", *arguments, "hello"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert sentence in result.stderr
