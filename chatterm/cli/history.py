@@ -185,7 +185,7 @@ def _print_hits(hits: Iterable[Hit]) -> None:
         snippet = Text(inert.line(hit.snippet))
         for start, end in hit.spans:
             snippet.stylize("bold underline", start, end)
-        console.print(Padding(snippet, (0, 0, 0, 4)))
+        console.print(Padding(snippet, (0, 0, 0, 4), expand=False))
 
 
 def _show(whole: Whole, branches: bool) -> None:

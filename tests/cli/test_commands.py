@@ -18,8 +18,9 @@ TEXT = "The best thing about AI is its ability to"
 
 def chatterm(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("chatterm")
+    given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     return subprocess.run(
-        [str(program), *arguments], input=stdin, capture_output=True, text=True, check=False, timeout=120
+        [str(program), *arguments], **given, capture_output=True, text=True, check=False, timeout=120
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from documents import conversations
 from hypothesis import HealthCheck, given, settings
@@ -15,11 +18,12 @@ from hypothesis import strategies as st
 from chatterm import inert
 from chatterm.errors import UserError
 from chatterm.library import Library, Token
-from chatterm.library.document import ConversationDocument, MessageDocument
+from chatterm.library.document import ConversationDocument, Document, MessageDocument
 from chatterm.library.exports import export
 from chatterm.library.imports import Imported, read
 from chatterm.sampling import SamplingParameters
 
+ROOT = Path(__file__).resolve().parents[2]
 MakeTokens = Callable[[Sequence[str]], list[Token]]
 
 
@@ -168,3 +172,11 @@ def test_damaged_tokens_leave_the_text(library: Library, make_tokens: MakeTokens
     whole = library.whole(talk)
     assert whole.path[1].content == "one"
     assert len(whole.problems) == 1 and str(reply.id) in whole.problems[0]
+
+
+def test_the_schema_in_the_documentation_is_that_of_the_document() -> None:
+    schema = msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Document)), indent=1).decode()
+    file = ROOT / "docs" / "conversation.schema.json"
+    if "CHATTERM_WRITE_SCHEMA" in os.environ:
+        file.write_text(schema + "\n", "utf-8")
+    assert file.read_text("utf-8") == schema + "\n", "CHATTERM_WRITE_SCHEMA=1 writes it anew"

@@ -101,7 +101,7 @@ h1{{font-size:1.4rem;margin:0}}
 h2{{font-size:.85rem;margin:0 0 .3rem;color:var(--muted)}}
 small,.facts{{color:var(--muted);font-weight:normal;font-size:.8rem}}
 .legend{{font-size:.8rem;line-height:2}}
-.legend>span{{margin-left:.6rem}}
+.legend>span,.legend>small{{margin-left:.6rem}}
 a{{color:inherit}}
 section{{margin-top:1.5rem}}
 .user .said{{background:var(--soft);padding:.6rem .9rem;border-radius:.4rem}}
