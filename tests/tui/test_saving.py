@@ -8,7 +8,7 @@ import pytest
 from scripted import CHINESE, HAIKU
 
 from chatterm.errors import UserError
-from chatterm.library import AsyncLibrary, Library
+from chatterm.library import AsyncLibrary, Library, Token
 
 
 @pytest.fixture
@@ -94,6 +94,38 @@ async def test_siblings_of_an_earlier_session_can_be_walked(chat, library_file, 
         await it.until(lambda: "‹ 2/2 ›" in it.transcript())
         await it.press("alt+left")
         await it.until(lambda: it.session.last_reply.text == "".join(HAIKU))
+
+
+async def test_records_of_a_long_conversation_come_when_their_turns_are_shown(chat, library_file):
+    opened = partial(AsyncLibrary.open_library, library_file)
+    token = Token(
+        id=4,
+        text="The sea",
+        position=20,
+        logprob=-1.0,
+        rank=1,
+        sampled=0.5,
+        entropy=1.0,
+        temperature=0.8,
+        kept=3,
+    )
+    with Library(library_file) as library:
+        conversation, parent = library.create().id, None
+        for number in range(60):
+            parent = library.add_message(conversation, parent, "user", f"question {number}").id
+            parent = library.begin_reply(conversation, parent, model="Scripted-135M").id
+            library.finish_reply(parent, "end", tokens=[token])
+    async with chat(library=opened, resume=True) as it:
+        await it.until(lambda: len(it.session.turns) == 120)
+        replies = it.session.turns[1::2]
+        assert replies[-1].tokens, "the newest reply can be looked at at once"
+        await it.until(lambda: replies[-20].tokens)
+        assert not replies[0].tokens and replies[0].unread == 1, "nobody has seen it yet"
+        for shown in (40, 20, 0):
+            await it.press("ctrl+home")
+            await it.until(lambda first=shown: replies[first // 2].tokens)
+        assert [reply.tokens[0].text for reply in replies] == ["The sea"] * 60
+        assert not any(reply.unread for reply in replies)
 
 
 async def test_earlier_conversations_can_be_chosen(chat):
