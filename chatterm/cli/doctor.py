@@ -20,13 +20,14 @@ PACKAGES = ("torch", "textual", "tokenizers", "safetensors", "huggingface-hub", 
 
 
 @click.command("doctor")
+@click.option("--measure", is_flag=True, help="Measure again how fast this machine is.")
 @common.json_option
-def command(as_json: bool) -> None:
+def command(as_json: bool, measure: bool) -> None:
     """Show versions, devices, folders, and what works.
 
     Nothing is sent anywhere: chatterm reaches the network only to download a model that was asked for.
     """
-    report = common.run(_examine())
+    report = common.run(_examine(measure))
     if as_json:
         common.print_json(report)
         return
@@ -36,9 +37,9 @@ def command(as_json: bool) -> None:
             click.echo(f"  {name:<18} {value}")
 
 
-async def _examine() -> dict[str, dict[str, Any]]:
+async def _examine(measure: bool) -> dict[str, dict[str, Any]]:
     async with common.engine() as engine:
-        examined = await engine.examine()
+        examined = await engine.examine(measure=measure)
         try:
             default: str = await engine.fetch(load_settings().model, download=False)
         except UserError as error:
@@ -51,6 +52,7 @@ async def _examine() -> dict[str, dict[str, Any]]:
         },
         "packages": {name: _version(name) for name in PACKAGES},
         "engine": _engine(examined),
+        "measured": dict(examined.measured),
         "folders": {
             "settings": str(settings_file()),
             "conversations": str(paths.data_folder()),

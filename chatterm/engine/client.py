@@ -194,9 +194,9 @@ class EngineProcess:
         """Read a whole checkpoint, verify it and run it once."""
         return await self._ask(Check(request=next(self._numbers), path=path), Checked, on_progress)
 
-    async def examine(self) -> Examined:
-        """What this machine offers an engine."""
-        return await self._ask(Examine(request=next(self._numbers)), Examined)
+    async def examine(self, *, measure: bool = False) -> Examined:
+        """What this machine offers an engine; `measure` again how fast it is."""
+        return await self._ask(Examine(request=next(self._numbers), measure=measure), Examined)
 
     async def bench(self, request: Bench, on_progress: OnProgress | None = None) -> Benched:
         """Measure the loaded model; `request` says how, its number is chosen here."""

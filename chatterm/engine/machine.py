@@ -13,6 +13,7 @@ from chatterm import inert
 from chatterm.checkpoint.memory import available_memory
 from chatterm.engine.loading import Place
 from chatterm.engine.messages import Device, Examine, Examined
+from chatterm.model.tuning import Tuning, tuning
 
 
 def examine(request: Examine) -> Examined:
@@ -26,7 +27,20 @@ def examine(request: Examine) -> Examined:
         devices=tuple(_devices()),
         available_bytes=memory.available,
         total_bytes=memory.total,
+        measured=_measured(tuning(anew=request.measure)),
     )
+
+
+def _measured(found: Tuning) -> dict[str, str]:
+    each = ", ".join(f"{rate:.1f}" for rate in found.multiply.values())
+    unit = found.matrix_unit
+    return {
+        "threads chosen": str(found.threads),
+        "streaming read": f"{found.stream:.1f} GB/s",
+        "weights × vector": f"{each} GB/s with 1 … {len(found.multiply)} threads" if each else "by torch",
+        "prompts, float32": f"{found.float32:.0f} GFLOP/s",
+        "prompts, 2×bf16": f"{unit:.0f} GFLOP/s" if unit else "no matrix unit that chatterm knows",
+    }
 
 
 def places() -> list[Place]:

@@ -135,7 +135,9 @@ class Check(Request, frozen=True, tag="check"):
 
 
 class Examine(Request, frozen=True, tag="examine"):
-    """What this machine offers an engine. Answered by `Examined`."""
+    """What this machine offers an engine, `measure`: measured again. Answered by `Examined`."""
+
+    measure: bool = False
 
 
 class Bench(Request, frozen=True, tag="bench"):
@@ -333,6 +335,7 @@ class Examined(Event, frozen=True, tag="examined"):
     devices: tuple[Device, ...]
     available_bytes: int
     total_bytes: int
+    measured: dict[str, str] = msgspec.field(default_factory=dict)  # how fast it is: name → figure with unit
 
 
 class Rates(msgspec.Struct, frozen=True, array_like=True):

@@ -28,6 +28,7 @@ from chatterm.engine.records import Chat, ModelInfo, Prompt, Text, Tokens
 from chatterm.errors import UserError
 from chatterm.model.load import load_decoder
 from chatterm.model.native.build import expected
+from chatterm.model.tuning import tuning
 
 CACHE_SHARE = 0.25
 """Share of the free memory that the key/value cache may take when nobody asked for a size."""
@@ -44,8 +45,7 @@ class Session:
         Raises:
             UserError: the checkpoint cannot be loaded or the options cannot be met.
         """
-        if options.threads is not None:
-            torch.set_num_threads(options.threads)
+        torch.set_num_threads(options.threads or tuning().threads)
         checkpoint = open_checkpoint(path)
         self.tokenizer = load_tokenizer(checkpoint)
         self.template = load_template(checkpoint, self.tokenizer)
