@@ -46,8 +46,11 @@ Looking = (
 )
 """Questions about the tokens of a prompt."""
 
-MOST_REPLAYED = 64
+MOST_REPLAYED = 16
 """Tokens that may be computed again while a reply waits: a fraction of a second."""
+
+LENS_COST = 8
+"""A lens unembeds a state per block; it counts as so many tokens."""
 
 
 def answer(session: Session, question: AnyQuestion, stopped: Stopped) -> AnyAnswer:
@@ -104,7 +107,7 @@ def can_answer_now(session: Session, question: AnyQuestion) -> bool:
 
 
 def _replayed(question: Looking) -> int:
-    """How many tokens are computed once more for the answer."""
+    """How many tokens are computed once more for the answer, or as much work as that."""
     assert isinstance(question.prompt, Tokens)
     length = len(question.prompt.ids)
     match question:
@@ -113,7 +116,7 @@ def _replayed(question: Looking) -> int:
         case HeadPatterns():
             return length
         case Lens():
-            return min(length, question.positions)
+            return min(length, question.positions) * LENS_COST
         case AttentionHead():
             return min(length, question.rows)
         case _:
