@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
 import click
 
 from chatterm import __version__
+from chatterm.cli.loading import given, loading_options
 from chatterm.errors import UserError
 
 COMMANDS = {
@@ -33,6 +35,7 @@ COMMANDS = {
     "models": "chatterm.cli.models",
     "bench": "chatterm.cli.bench",
     "doctor": "chatterm.cli.doctor",
+    "web": "chatterm.cli.web",
     "completion": "chatterm.cli.completion",
 }
 """Command name → the module whose `command` it is."""
@@ -59,6 +62,7 @@ SUMMARIES = {
     "models": "List, fetch and look at checkpoints.",
     "bench": "Measure how fast a model loads, reads and writes here.",
     "doctor": "Show versions, devices, folders, and what works.",
+    "web": "Serve the chat to a browser on this machine.",
     "completion": "Print the completion script for a shell.",
 }
 """The first lines of the commands' help, so that `--help` need not import them; a test keeps them true."""
@@ -100,6 +104,7 @@ class LazyGroup(click.Group):
     epilog="MODEL is a path (a GGUF file or a checkpoint folder), a catalog name or a hub id.",
 )
 @click.option("-m", "--model", metavar="MODEL", help="The checkpoint to talk with.")
+@loading_options()
 @click.option("-c", "--continue", "resume", is_flag=True, help="Go on with the last conversation.")
 @click.version_option(__version__, "--version", message="chatterm %(version)s")
 @click.pass_context
@@ -110,11 +115,12 @@ def main(ctx: click.Context, model: str | None, resume: bool) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    in_browser = "TEXTUAL_DRIVER" in os.environ  # `chatterm web` talks to it through pipes
+    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError(
             "The chat needs a terminal; in a pipe use `chatterm ask`, which reads standard input."
         )
     from chatterm.settings import load_settings
     from chatterm.tui.app import run_chat
 
-    sys.exit(run_chat(load_settings(model=model), resume=resume))
+    sys.exit(run_chat(load_settings(model=model, **given()), resume=resume))

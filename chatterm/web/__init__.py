@@ -1,0 +1,1 @@
+"""The chat in a browser on this machine, served by textual-serve."""
