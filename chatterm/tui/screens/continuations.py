@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -49,13 +50,14 @@ class Continuation:
     text: str = ""
     state: str = "waiting"  # "writing", "" when it is done, or why it ended
 
-    @property
-    def heading(self) -> str:
-        """Its seed, and how surprising its tokens were on average."""
+    def heading(self, width: int) -> str:
+        """Its seed, and how surprising its tokens were on average if there is room for that."""
+        seed = f"seed {self.seed}"
         if not self.tokens:
-            return f"seed {self.seed}"
-        mean = -math.fsum(token.logprob for token in self.tokens) / len(self.tokens)
-        return f"seed {self.seed} · {max(0.0, mean):.2f} nats a token"
+            return seed
+        mean = max(0.0, -math.fsum(token.logprob for token in self.tokens) / len(self.tokens))
+        longer = (f"{seed} · {mean:.2f} nats a token", f"{seed} · {mean:.2f} nats")
+        return next((words for words in longer if cell_len(words) <= width), seed)
 
 
 class Columns(Widget):
@@ -127,7 +129,7 @@ class Columns(Widget):
         base = self.rich_style
         muted = base + self._paint.style(MUTED)
         head = Style(reverse=True, bold=True) if here else Style(bold=True)
-        lines = [[Segment(bars.fit(f"{'▸' if here else ' '}{one.heading}", width), base + head)]]
+        lines = [[Segment(bars.fit(f"{'▸' if here else ' '}{one.heading(width - 1)}", width), base + head)]]
         text = wrap([Span(inert.block(one.text))], width)[: height - 1] if one.text else [Line()]
         rows = [line.text for line in text]
         if one.state and len(rows) < height - 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -43,9 +44,13 @@ class Legend(Widget):
         if self._measure is None:
             return Strip.blank(self.size.width, base)
         name, bounds = LEGENDS[self._measure]
-        segments = [Segment(f"{name}  ", muted)]
+        space = " " if cell_len(name) + sum(len(bound) + 3 for bound in bounds) < self.size.width else ""
+        segments = [Segment(f"{name} {space}", muted)]
         for step, bound in enumerate(bounds):
-            segments += [Segment(f" {bound} ", base + self._paint.step(step)), Segment(" ", base)]
+            segments += [
+                Segment(f"{space}{bound}{space}", base + self._paint.step(step)),
+                Segment(" ", base),
+            ]
         segments.append(Segment(" alt+s", base + Style(bold=True)))
         segments.append(Segment(" another", muted))
         return Strip(segments).crop_extend(0, self.size.width, base)

@@ -227,9 +227,8 @@ class NextTokenPanel(Widget, can_focus=True):
     def _room(self) -> int:
         """Lines for candidates."""
         used = 3 + SUMS + (2 if self._has_gaps else 0)
-        if self.has_focus:
-            return max(3, self.size.height - used)
-        return self._rows.usual
+        room = max(3, self.size.height - used)
+        return room if self.has_focus else min(room, self._rows.usual)
 
     @staticmethod
     def _state(look: Look) -> str:

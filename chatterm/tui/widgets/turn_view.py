@@ -17,8 +17,8 @@ from chatterm.tui.turns import Turn
 INDENT = 2
 """Cells between the names and what was said."""
 
-LABEL = 40
-"""Cells beside the entropy curve for what it is."""
+LABEL, LONG_LABEL = 20, 30
+"""Cells beside the entropy curve for what it is, and what a cell is where several tokens share one."""
 
 ENDINGS = {
     "stopped": "stopped by you",
@@ -152,7 +152,7 @@ class TurnView:
         """The entropy curve, with the cell of the selected token marked."""
         spark = self.spark
         assert spark is not None
-        several = f", {spark.per_cell} tokens a cell" if spark.per_cell > 1 else ""
+        several = f", {spark.per_cell} a cell" if spark.per_cell > 1 else ""
         label = Span(f"  entropy, █ {spark.ceiling:g} nats{several}", style=FAINT)
         if selected is None or selected < 0:
             return Line([Span(spark.text, style=MUTED), label])
@@ -166,7 +166,9 @@ class TurnView:
         self.spark = None
         curve = []
         if turn.role == "assistant" and len(turn.tokens) > 1:
-            self.spark = sparkline([token.entropy for token in turn.tokens], self.width - INDENT - LABEL)
+            room, entropies = self.width - INDENT, [token.entropy for token in turn.tokens]
+            label = LABEL if len(entropies) <= room - LABEL else LONG_LABEL
+            self.spark = sparkline(entropies, room - label)
             curve = [self.spark_line(None)]
         parts = [ENDINGS[turn.finish]] if turn.finish in ENDINGS else []
         if turn.siblings > 1 and not turn.live:
