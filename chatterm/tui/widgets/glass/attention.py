@@ -109,7 +109,7 @@ class AttentionPanel(GlassPanel):
         overview = self._overview
         if overview is None:
             return [""]
-        return [f"above: {self._legend(overview)} · ░▒▓█ more"]
+        return [f"above: {self._legend(overview)} ░▒▓█"]
 
     def _legend(self, overview: AttentionOverviewRead) -> str:
         match self.measure:
@@ -178,7 +178,7 @@ class AttentionPanel(GlassPanel):
         weight = overview.strongest_weight[self.of_layer][self.head]
         word = inert.token(overview.tokens[position])
         entropy = overview.entropy[self.of_layer][self.head]
-        says = f" {entropy:.2f} nats · most on {word} {bars.percent(weight).strip()}"
+        says = f" {entropy:.2f} nats → {word} {bars.percent(weight).strip()}"
         return [Segment(f"head {self.of_layer}.{self.head}", self.bold), Segment(says, self.base)]
 
     # --- one head over the text -------------------------------------------------------------------------
@@ -191,9 +191,7 @@ class AttentionPanel(GlassPanel):
         most = max(weights[1:], default=0.0) or 1.0
         rows = [self._sink(weights, hidden, first, most)]
         if hidden:
-            said = (
-                f"┊ {bars.count(hidden)} earlier are outside the window of {read.window} ┊"
-            )
+            said = f"┊ {bars.count(hidden)} earlier are outside the window of {read.window} ┊"
             rows.append([Segment(bars.fit(said, self.width), self.muted)])
         for line in shown:
             for under in (False, True):
@@ -214,7 +212,7 @@ class AttentionPanel(GlassPanel):
         return rows + self._strongest(read, weights)
 
     def _sink(self, weights: tuple[float, ...], hidden: int, first: int, most: float) -> Row:
-        parts = [f"first token {bars.percent(weights[0]).strip()}"]
+        parts = [f"first token {bars.percent(weights[0]).strip() if not hidden else 'not visible'}"]
         if first > max(1, hidden):
             before = sum(weights[max(1, hidden) : first])
             parts.append(f"{bars.count(first - max(1, hidden))} more {bars.percent(before).strip()}")

@@ -133,7 +133,7 @@ class EmbeddingsPanel(GlassPanel):
         bar = max(0, min(8, width - COSINE - 12))
         return [
             *self.cells(one.text, width - COSINE - bar, self.base),
-            Segment(bars.bar(one.cosine, bar), self.muted),
+            Segment(bars.bar(one.cosine, bar) if bar else "", self.muted),
             Segment(f"{one.cosine:{COSINE}.3f}".replace("-", "−"), self.base),
         ]
 
