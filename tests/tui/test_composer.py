@@ -39,6 +39,17 @@ async def test_unmarked_pasted_text_becomes_lines_and_is_not_sent_in_pieces(chat
         assert it.session.turns == []
 
 
+async def test_keys_that_edit_are_taken_in_their_turn(chat):
+    async with chat() as it:
+        await it.ready()
+        composer = it.app.chat.query_one(Composer)
+        typed = (("a", "a"), ("x", "x"), ("backspace", "\x7f"), ("b", "b"), ("left", None), ("left", None))
+        for key, character in (*typed, ("苹", "苹"), ("end", None), ("c", "c")):
+            it.app.post_message(events.Key(key, character))
+        await it.until(lambda: len(composer.text) == 4)
+        assert composer.text == "苹abc"
+
+
 async def test_composed_text_of_an_input_method_is_only_text(chat):
     async with chat() as it:
         await it.ready()

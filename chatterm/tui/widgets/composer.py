@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import events
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widgets import TextArea
 
@@ -77,20 +77,28 @@ class Composer(TextArea):
         self.move_cursor(self.document.end)
 
     async def _on_key(self, event: events.Key) -> None:
-        """Enter and the newline keys are taken in their turn; as bindings they would come out of it."""
-        if event.key == "enter" or event.key in NEWLINE_KEYS:
+        """All keys are taken in their turn; left to bubble, a bound one would come after what is typed next."""
+        bound = self._bindings.key_to_bindings.get(event.key)
+        if event.key == "enter" or event.key in NEWLINE_KEYS or bound:
             event.stop()
             event.prevent_default()
             if event.key == "enter":
                 self.action_send()
-            else:
+            elif event.key in NEWLINE_KEYS:
                 self.action_newline()
+            else:
+                await self._run_first(bound or [])
             return
         if self._sending is not None and event.is_printable:
             self._sending.stop()
             self._sending = None
             self.insert("\n")
         await super()._on_key(event)
+
+    async def _run_first(self, bindings: list[Binding]) -> None:
+        for binding in bindings:
+            if not binding.priority and await self.app.run_action(binding.action, self):
+                return
 
     def action_send(self) -> None:
         """Send, unless text follows at once."""
