@@ -101,7 +101,7 @@ BUILTIN = (
     ),
     Preset(
         name="raw",
-        description="The model's own distribution: temperature 1, nothing cut away, no system prompt.",
+        description="The model's own distribution, uncut, and no system prompt.",
         system_prompt="",
         sampling={"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0},
         is_builtin=True,

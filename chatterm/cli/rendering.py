@@ -17,10 +17,15 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
 def print_markdown(console: Console, text: str) -> None:
-    """Markdown as it is meant, in at most `WIDEST` columns."""
+    """Markdown as it is meant, in at most `WIDEST` columns; a newline breaks the line, as on the screen."""
     from rich.markdown import Markdown
 
-    console.print(Markdown(inert.block(text), hyperlinks=False), width=min(WIDEST, console.width))
+    markdown = Markdown(inert.block(text), hyperlinks=False)
+    for token in markdown.parsed:
+        for child in token.children or ():
+            if child.type == "softbreak":
+                child.type = "hardbreak"
+    console.print(markdown, width=min(WIDEST, console.width))
 
 
 class MarkdownStream:

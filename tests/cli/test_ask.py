@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -124,11 +125,15 @@ def test_streamed_markdown_loses_nothing_and_cuts_only_between_blocks(pieces: li
 def test_streamed_markdown_is_rendered() -> None:
     file = io.StringIO()
     stream = MarkdownStream(Console(file=file, width=40))
-    for character in "# Head\n\n- a **b**\n\n[x](http://y) \x1b[31m":
+    for character in "# Head\n\n- a **b**\n\none\ntwo [x](http://y) \x1b[31m":
         stream.write(character)
     stream.close()
     shown = file.getvalue()
-    assert "• a b" in shown and "x (http://y) ␛[31m" in shown and "#" not in shown
+    assert (
+        "• a b" in shown
+        and [line.rstrip() for line in shown.splitlines()[-2:]] == ["one", "two x (http://y) ␛[31m"]
+        and "#" not in shown
+    )
 
 
 # --- with the real model --------------------------------------------------------------------------------
@@ -194,3 +199,28 @@ def test_there_is_nothing_to_go_on_with() -> None:
     result = chatterm("ask", "-c", "hello")
     assert result.returncode == 2
     assert result.stderr == "chatterm: No conversation has been saved yet.\n"
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("default_model_path")
+def test_a_reply_that_is_stopped_is_kept() -> None:
+    program = Path(sys.executable).with_name("chatterm")
+    endless = ("--set", 'logit_bias={"2": -1000}')
+    asking = subprocess.Popen(
+        [str(program), "ask", "--save", *endless, "Count."],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+    )
+    assert asking.stdout is not None
+    begun = asking.stdout.read(8).decode()
+    asking.send_signal(signal.SIGINT)
+    rest, told = asking.communicate(timeout=120)
+    assert asking.returncode == 130, told
+    with Library() as library:
+        (talk,) = library.conversations()
+        _, reply = library.open(talk.id).path
+    assert reply.status == "stopped"
+    assert reply.content == begun + rest.decode().removesuffix("\n")
+    assert reply.tokens > 0
