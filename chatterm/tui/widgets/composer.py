@@ -77,7 +77,7 @@ class Composer(TextArea):
         self.move_cursor(self.document.end)
 
     async def _on_key(self, event: events.Key) -> None:
-        """All keys are taken in their turn; left to bubble, a bound one would come after what is typed next."""
+        """All keys are taken in their turn; a bound one that bubbles would come after the next sign."""
         bound = self._bindings.key_to_bindings.get(event.key)
         if event.key == "enter" or event.key in NEWLINE_KEYS or bound:
             event.stop()
