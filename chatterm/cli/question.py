@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import stat
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ from chatterm.errors import UserError
 
 MAX_BYTES = 16 << 20
 """Of one file: far more than any context window holds."""
+
+PIPE_SECONDS = 2.0
+"""How long a text is waited for that may come beside a prompt."""
 
 
 def question(prompt: str | None, files: Sequence[Path]) -> str:
@@ -29,7 +33,7 @@ def question(prompt: str | None, files: Sequence[Path]) -> str:
         said = "" if prompt is None and sys.stdin.isatty() else _standard_input()
     else:
         said = prompt
-        if _is_piped() and (piped := _standard_input()).strip():
+        if _is_piped() and _something_comes() and (piped := _standard_input()).strip():
             parts.append(_quoted("Standard input", piped))
     if not said.strip() and not parts:
         raise UserError("There is no text: give it as an argument, or pipe it in.")
@@ -68,6 +72,18 @@ def _decoded(data: bytes, name: str) -> str:
     if "\0" in text:
         raise UserError(f"{name} is not text: there are zero bytes in it.")
     return text
+
+
+def _something_comes() -> bool:
+    """Whether a pipe delivers text or its end soon; a script's own pipe may stay open and say nothing."""
+    if select.select([sys.stdin], [], [], PIPE_SECONDS)[0]:
+        return True
+    print(
+        f"chatterm: nothing came on standard input within {PIPE_SECONDS:g} s, so it is left out; "
+        "put a slow text into a file and give it with -f.",
+        file=sys.stderr,
+    )
+    return False
 
 
 def _is_piped() -> bool:

@@ -69,6 +69,16 @@ def test_an_empty_pipe_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             question(None, [])
 
 
+def test_a_pipe_that_stays_open_and_says_nothing_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    monkeypatch.setattr("sys.stdin", os.fdopen(reading, "r"))
+    assert question("What?", []) == "What?"
+    assert "nothing came on standard input" in capsys.readouterr().err
+    os.close(writing)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [(b"\xff", "not UTF-8 text"), (b"a\0b", "zero bytes"), (b"x" * ((16 << 20) + 1), "larger")],
