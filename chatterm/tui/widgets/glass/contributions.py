@@ -157,8 +157,8 @@ class ContributionsPanel(GlassPanel):
         cap = f", after the cap {read.capped:.3f}" if read.capped is not None else ""
         return [
             f"{what}: {read.logit:.3f}{cap}",
-            f"sum {total:.3f} = heads {signed(heads)} ffn {signed(mlps)}",
-            f"  embedding {signed(read.embedding)} biases {signed(read.bias)}",
+            f"sum {total:.3f} = heads {signed(heads)} {signed(mlps)} ffn",
+            f"  {signed(read.embedding)} embedding {signed(read.bias)} biases",
         ]
 
     def cursor_row(self) -> int | None:

@@ -20,6 +20,8 @@ LINES = 3
 """Of one neuron: its strength, what it promotes, what it suppresses."""
 
 NAME = 12
+WIDE = 44
+"""Cells from which on the activation has room too."""
 
 
 class NeuronsPanel(GlassPanel):
@@ -55,7 +57,8 @@ class NeuronsPanel(GlassPanel):
             return []
         self.place = min(self.place, max(0, len(read.neurons) - 1))
         most = max((neuron.strength for neuron in read.neurons), default=0.0) or 1.0
-        width = max(4, self.width - NAME - 22)
+        wide = self.width >= WIDE
+        width = max(4, self.width - NAME - (22 if wide else 9))
         rows: list[Row] = []
         for number, neuron in enumerate(read.neurons):
             here = number == self.place
@@ -67,7 +70,7 @@ class NeuronsPanel(GlassPanel):
                     ),
                     Segment(bars.bar(neuron.strength / most, width), self.base),
                     Segment(f"{neuron.strength:8.2f}", self.base),
-                    Segment(f"  act {neuron.activation:+.2f}".replace("-", "−"), self.muted),
+                    Segment(f"  act {neuron.activation:+.2f}".replace("-", "−") if wide else "", self.muted),
                 ],
                 [Segment("   + ", self.muted), Segment(self._words(neuron.promotes), self.base)],
                 [Segment("   − ", self.muted), Segment(self._words(neuron.suppresses), self.muted)],
