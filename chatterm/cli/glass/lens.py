@@ -89,16 +89,18 @@ def _layer(layer: LensLayer) -> dict[str, Any]:
 
 
 def _print_column(info: ModelInfo, place: LensPosition) -> None:
-    title = RichText(f"{info.name}, guesses after each block")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    title = RichText(f"{info.name}, the first guesses after each block; entropy in nats")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("block", justify="right")
     for rank in range(1, len(place.layers[-1].candidates) + 1):
-        table.add_column(f"guess {rank}")
-        table.add_column("p", justify="right")
-    table.add_column("entropy", justify="right")
+        table.add_column(f"{rank}.", no_wrap=True, overflow="ellipsis")
+        table.add_column("p", justify="right", min_width=6)
+    table.add_column("entropy", justify="right", min_width=7)
     if place.target is not None:
-        table.add_column(RichText.assemble(drawing.token(place.target_text or ""), " p"), justify="right")
-        table.add_column("rank", justify="right")
+        table.add_column(
+            RichText.assemble(drawing.token(place.target_text or ""), " p"), justify="right", min_width=7
+        )
+        table.add_column("rank", justify="right", min_width=5)
     for layer in place.layers:
         guesses = [
             cell for guess in layer.candidates for cell in (drawing.token(guess.text), f"{guess.p:.1%}")
@@ -114,7 +116,7 @@ def _print_column(info: ModelInfo, place: LensPosition) -> None:
 
 def _print_grid(info: ModelInfo, read: LensRead) -> None:
     title = RichText(f"{info.name}, the first guess after each block, shaded by its probability")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("block", justify="right")
     for place in read.positions:
         table.add_column(drawing.token(place.text), no_wrap=True)
