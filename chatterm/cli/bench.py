@@ -14,9 +14,9 @@ from rich.text import Text as RichText
 
 from chatterm import inert
 from chatterm.cli import common
+from chatterm.cli.loading import load_options, loading_options
 from chatterm.engine.messages import Bench, Benched, Examined, LoadOptions
 from chatterm.engine.records import ModelInfo
-from chatterm.settings import load_settings
 
 LOADS = 3
 """Engines that are started to measure loading; the last one is measured further."""
@@ -36,22 +36,18 @@ QUICK = Bench(
 
 @click.command("bench")
 @common.model_option
-@click.option("--threads", type=click.IntRange(min=1), help="Threads to compute with; chosen if not given.")
-@click.option("--exact", is_flag=True, help="Everything in float32.")
+@loading_options()
 @click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Of each figure.")
 @click.option("--quick", is_flag=True, hidden=True)
 @common.json_option
-def command(
-    model: str | None, threads: int | None, exact: bool, repeats: int, quick: bool, as_json: bool
-) -> None:
+def command(model: str | None, repeats: int, quick: bool, as_json: bool) -> None:
     """Measure how fast a model loads, reads and writes here.
 
     Figures are medians of the repeats, after a first round that is not counted. Memory bandwidth is that of a
     streaming read by the same number of threads: no decoding can be faster than all weights are read.
     """
     plan = QUICK if quick else Bench(request=0, repeats=repeats)
-    options = LoadOptions(device=load_settings().device, threads=threads, exact=exact)
-    info, examined, loads, benched = common.run(_measure(model, options, plan))
+    info, examined, loads, benched = common.run(_measure(model, load_options(), plan))
     document = report(info, examined, loads, benched)
     if as_json:
         common.print_json(document)
