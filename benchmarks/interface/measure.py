@@ -95,10 +95,12 @@ def _fast(found: Figures, folder: Path, repeats: int) -> None:
     command = [sys.executable, "-m", "benchmarks.interface.fast_chat", str(FAST_RATE), str(FAST_TOKENS)]
     with Terminal(command, folder) as terminal:
         terminal.wait(READY)
+        last = LAST_WORD.strip().encode()
+        terminal.watch(last)
         began = _ask(terminal)
         terminal.wait(rb"tok/s")
         found.fast_echo = _echoes(terminal, 40)
-        shown = terminal.wait(LAST_WORD.strip().encode())
+        shown = terminal.watched(last)
         found.fast_delay = max(0.0, shown - began - FAST_TOKENS / FAST_RATE)
         message, timing = _until(lambda: _last_timing(folder, 1))
         found.fast_rate = _rate(timing)

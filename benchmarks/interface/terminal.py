@@ -40,6 +40,8 @@ class Terminal:
             "CHATTERM_LANGUAGE": "en",
         }
         self._seen = b""
+        self._tail = b""
+        self._watched: dict[bytes, float | None] = {}
         self.started = time.perf_counter()
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
@@ -67,6 +69,22 @@ class Terminal:
                 raise TimeoutError(f"{pattern!r} did not come within {seconds} s; last: {last!r}")
         return time.perf_counter()
 
+    def watch(self, text: bytes) -> None:
+        """Note from now on when this text is first written, whatever is typed in the meantime."""
+        self._watched[text] = None
+
+    def watched(self, text: bytes, seconds: float = 60.0) -> float:
+        """The time at which a watched text was written; waits for it.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        end = time.perf_counter() + seconds
+        while (found := self._watched[text]) is None:
+            if not self._read(end - time.perf_counter()):
+                raise TimeoutError(f"{text!r} did not come within {seconds} s")
+        return found
+
     def drain(self, seconds: float) -> None:
         """Take in what is written within that time."""
         end = time.perf_counter() + seconds
@@ -84,6 +102,10 @@ class Terminal:
             return False
         if SYNCHRONISED_OUTPUT[0] in data:
             os.write(self._terminal, SYNCHRONISED_OUTPUT[1])
+        for text, when in self._watched.items():
+            if when is None and text in self._tail + data:
+                self._watched[text] = time.perf_counter()
+        self._tail = data[-64:]
         self._seen = (self._seen + data)[-KEEP:]
         return bool(data)
 
