@@ -64,7 +64,7 @@ class Columns(Widget):
     """Draws continuations side by side where there is room, else one below the other."""
 
     DEFAULT_CSS = """
-    Columns { height: auto; background: $surface; }
+    Columns { height: auto; max-height: 1fr; background: $surface; }
     """
 
     def __init__(self) -> None:
@@ -130,7 +130,7 @@ class Columns(Widget):
         muted = base + self._paint.style(MUTED)
         head = Style(reverse=True, bold=True) if here else Style(bold=True)
         lines = [[Segment(bars.fit(f"{'▸' if here else ' '}{one.heading(width - 1)}", width), base + head)]]
-        text = wrap([Span(inert.block(one.text))], width)[: height - 1] if one.text else [Line()]
+        text = wrap([Span(inert.line(one.text))], width)[: height - 1] if one.text else [Line()]
         rows = [line.text for line in text]
         if one.state and len(rows) < height - 1:
             rows.append(one.state)
@@ -165,7 +165,9 @@ class ContinuationsScreen(Dialog[bool]):
         super().__init__()
         self._session = session
         self._branch = branch
-        self._first_seed = session.values.sampling.seed
+        own = branch.reply.sampling  # its seed first: what the reply went on with is one of them
+        chosen = session.values.seed_is_chosen
+        self._first_seed = session.values.sampling.seed if chosen or own is None else own.seed
         self._count = COUNT
         self._chosen = 0
         self._drawn: list[Continuation] = []
@@ -177,7 +179,7 @@ class ContinuationsScreen(Dialog[bool]):
         """What they follow, and they."""
         with Vertical(classes="box") as box:
             box.border_title = "Several continuations"
-            box.border_subtitle = "←→ choose · enter go on with it · + - more, fewer · r others · esc back"
+            box.border_subtitle = "←→ choose · enter go on · + - number · r others · esc back"
             yield Static(markup=False)
             yield Columns()
 

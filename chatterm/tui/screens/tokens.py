@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual import on
+from textual import events, on
 from textual.screen import Screen
 
 from chatterm import inert
@@ -217,6 +217,11 @@ class TokensScreen(Screen[None]):
         self.query_one(Inspector).open("next")
         self.query_one(NextTokenPanel).focus()
         self.show_keys()
+
+    @on(events.DescendantFocus)
+    @on(events.DescendantBlur)
+    def _focus_moved(self) -> None:
+        self.call_after_refresh(self.show_keys)
 
     @on(messages.PanelLeft)
     def _panel_left(self) -> None:

@@ -157,6 +157,8 @@ class Paint:
             return []
         if any(span.offset < end and span.end > start for span in line.spans if span.offset >= 0):
             return []
+        if start > bounds[1] and turn.text[start:end].startswith(" ") and turn.text[start:end].strip():
+            return []  # the line was broken at its space; its word begins the next one
         text = inert.token(turn.piece(selected))
         return [Segment(text, background + Style(reverse=True, bold=True))]
 

@@ -345,7 +345,7 @@ class Transcript(ScrollView, can_focus=True):
         if not 0 <= index < len(turn.seen):
             self._to_turn(turn, step)
         else:
-            self.post_message(TokenPicked(turn, index))
+            self._go(turn, index)
 
     def action_line(self, direction: int) -> None:
         """To the token above or below."""
@@ -367,7 +367,7 @@ class Transcript(ScrollView, can_focus=True):
                 for there in (x - shift, x + shift):
                     token = turn.token_at(offset) if (offset := line.offset_at(max(0, there))) >= 0 else None
                     if token is not None:
-                        self.post_message(TokenPicked(turn, token))
+                        self._go(turn, token)
                         return
             row += direction
         self._to_turn(turn, direction)
@@ -375,7 +375,7 @@ class Transcript(ScrollView, can_focus=True):
     def action_edge(self, _direction: int) -> None:
         """To the first token of the message."""
         if self.selected is not None:
-            self.post_message(TokenPicked(self.selected[0], 0))
+            self._go(self.selected[0], 0)
 
     def action_leave(self) -> None:
         """Follow the newest token again."""
@@ -385,9 +385,14 @@ class Transcript(ScrollView, can_focus=True):
         """Over to the panel."""
         self.post_message(PanelEntered())
 
+    def _go(self, turn: Turn, index: int) -> None:
+        """Walk there; keys that come before the screen has followed go on from there."""
+        self.selected = (turn, index)
+        self.post_message(TokenPicked(turn, index))
+
     def _to_turn(self, turn: Turn, direction: int) -> None:
         walked = [other for other in self.turns if other.seen]
         place = walked.index(turn) + direction if turn in walked else -1
         if 0 <= place < len(walked):
             other = walked[place]
-            self.post_message(TokenPicked(other, len(other.seen) - 1 if direction < 0 else 0))
+            self._go(other, len(other.seen) - 1 if direction < 0 else 0)

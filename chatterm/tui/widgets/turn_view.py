@@ -17,7 +17,7 @@ from chatterm.tui.turns import Turn
 INDENT = 2
 """Cells between the names and what was said."""
 
-LABEL, LONG_LABEL = 20, 30
+SHORT_LABEL, LABEL, LONG_LABEL = 10, 20, 30
 """Cells beside the entropy curve for what it is, and what a cell is where several tokens share one."""
 
 ENDINGS = {
@@ -42,6 +42,7 @@ class TurnView:
         self.body: list[Line] = []
         self.foot: list[Line] = []
         self.spark: Sparkline | None = None  # in the first line of the foot
+        self._short = False  # too narrow to say all about it
         self._markdown: Markdown | None = None
         self._settled_lines = 0  # of the body: those of blocks that will not change
         self._length = -1
@@ -124,7 +125,9 @@ class TurnView:
     def _lay_out_tokens(self) -> None:
         """Every token for what it is; every other one stands on another background, so that one sees them."""
         turn, room = self.turn, self.width - INDENT
-        words = f"what {inert.line(turn.model)} reads · {len(turn.given)} tokens · ctrl+l back to the chat"
+        words = f"what {inert.line(turn.model)} reads · {len(turn.given)} tokens"
+        back = " · ctrl+l back to the chat"
+        words += back if cell_len(words + back) <= self.width else ""
         self.head = [Line([Span(words, style=MUTED | STRONG)])]
         if len(turn.text) == self._length:
             return
@@ -153,7 +156,10 @@ class TurnView:
         spark = self.spark
         assert spark is not None
         several = f", {spark.per_cell} a cell" if spark.per_cell > 1 else ""
-        label = Span(f"  entropy, █ {spark.ceiling:g} nats{several}", style=FAINT)
+        words = (
+            f" █ {spark.ceiling:g} nats" if self._short else f"  entropy, █ {spark.ceiling:g} nats{several}"
+        )
+        label = Span(words, style=FAINT)
         if selected is None or selected < 0:
             return Line([Span(spark.text, style=MUTED), label])
         cell = spark.cell_of(selected)
@@ -168,7 +174,8 @@ class TurnView:
         if turn.role == "assistant" and len(turn.tokens) > 1:
             room, entropies = self.width - INDENT, [token.entropy for token in turn.tokens]
             label = LABEL if len(entropies) <= room - LABEL else LONG_LABEL
-            self.spark = sparkline(entropies, room - label)
+            self._short = room < 2 * LONG_LABEL
+            self.spark = sparkline(entropies, room - (SHORT_LABEL if self._short else label))
             curve = [self.spark_line(None)]
         parts = [ENDINGS[turn.finish]] if turn.finish in ENDINGS else []
         if turn.siblings > 1 and not turn.live:
