@@ -7,7 +7,7 @@ from textual.geometry import Offset
 from textual.selection import Selection
 
 from chatterm.tui.turns import Turn
-from chatterm.tui.widgets.next_token import NextTokenPanel
+from chatterm.tui.widgets.inspector import Inspector
 from chatterm.tui.widgets.transcript import Transcript
 from chatterm.tui.widgets.turn_view import INDENT
 
@@ -82,7 +82,7 @@ async def test_the_arrows_of_several_replies_can_be_clicked(chat, knobs):
 async def test_on_a_narrow_screen_the_panel_comes_and_goes(chat):
     async with chat(size=(80, 24)) as it:
         await it.ask()
-        panel = it.app.chat.query_one(NextTokenPanel)
+        panel = it.app.chat.query_one(Inspector)
         assert not panel.display
         await it.press("f6")
         assert panel.display
@@ -96,7 +96,7 @@ async def test_a_wider_screen_shows_the_panel_by_itself_and_lays_out_anew(chat):
     async with chat(size=(80, 24)) as it:
         await it.ask("words " * 30 + "end")
         await it.pilot.resize_terminal(140, 40)
-        await it.until(lambda: it.app.chat.query_one(NextTokenPanel).display)
+        await it.until(lambda: it.app.chat.query_one(Inspector).display)
         await it.until(lambda: "the deep blue moon." in it.transcript())
 
 
@@ -105,7 +105,7 @@ async def test_all_wide_characters_keep_the_columns_straight(chat, knobs):
     async with chat(size=(100, 30)) as it:
         await it.ask("苹果是水果吗？")
         transcript = it.app.chat.query_one(Transcript)
-        panel = it.app.chat.query_one(NextTokenPanel)
+        panel = it.app.chat.query_one(Inspector)
         for widget in (transcript, panel):
             for y in range(widget.size.height):
                 assert widget.render_line(y).cell_length == widget.size.width
@@ -160,7 +160,7 @@ async def test_help_explains_the_screen_one_is_on(chat):
 async def test_selecting_a_token_brings_the_hidden_panel(chat):
     async with chat(size=(80, 24)) as it:
         await it.ask()
-        panel = it.app.chat.query_one(NextTokenPanel)
+        panel = it.app.chat.query_one(Inspector)
         await it.press("f2")
         await it.until(lambda: panel.display and panel.size.width)
         assert any(line.startswith("▶ .") for line in it.panel())
