@@ -1,4 +1,4 @@
-/* A decode step of the decoder in chatterm/model: up to eight tokens in, logits out, everything in float32.
+/* A decode step of the decoder in chatterm/model: up to VECTORS tokens in, logits out, everything in float32.
  *
  * The same computation as `Decoder.forward` without taps, in six phases a block, each shared among the threads of a
  * pool. Every token's numbers are the same to the last bit however many others are under way. */
@@ -11,7 +11,7 @@
 /* One tile times all rows. */
 static void tile_of(const Matrix *m, int tile, const float *x, const float *sums, int stride, f32x16 *y) {
     const uint8_t *data = m->data + tile * tile_bytes(m->kind, m->columns);
-    tile_times_rows(m->kind, m->columns, data, x, sums, stride, y);
+    tile_times_some(m->kind, m->columns, data, x, sums, stride, y);
     if (!m->bias) return;
     for (int r = 0; r < stride; r++) y[r] += load_f32(m->bias + LANES * tile);
 }
