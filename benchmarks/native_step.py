@@ -2,8 +2,9 @@
 
     .venv/bin/python -m benchmarks.native_step [MODEL] [--threads 2] [--rounds 5]
 
-Prints tokens per second of both, and the ratio of each pair of rounds with its spread; also the bytes that
-a step reads against what a plain streaming read reaches on this machine.
+Prints tokens per second of both, and the ratio of each pair of rounds with its spread; the same for keys
+and values in half precision against full; how long a step for several tokens takes, in single steps; and the
+bytes that a step reads against what a plain streaming read reaches on this machine.
 """
 
 from __future__ import annotations
@@ -37,6 +38,20 @@ def decode(decoder: Decoder, context: int) -> float:
     for _ in range(DECODED):
         decoder(token, cache)
     return DECODED / (time.perf_counter() - began)
+
+
+def together(decoder: Decoder, count: int, context: int) -> float:
+    """Seconds of one step for `count` tokens after `context` tokens, the fastest of several."""
+    tokens = torch.arange(count) * 7919 % decoder.architecture.vocabulary
+    cache = decoder.new_cache(context + count)
+    decoder(torch.arange(context) * 7919 % decoder.architecture.vocabulary, cache)
+    fastest = float("inf")
+    for _ in range(10):
+        cache.truncate(context)
+        began = time.perf_counter()
+        decoder(tokens, cache, last_only=False)
+        fastest = min(fastest, time.perf_counter() - began)
+    return fastest
 
 
 def prefill(decoder: Decoder) -> float:
@@ -77,6 +92,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     checkpoint = open_checkpoint(locate(options.model))
     native = load_decoder(checkpoint, threads=options.threads)
+    half = load_decoder(checkpoint, threads=options.threads, cache_dtype=torch.float16)
     plain = load_decoder(checkpoint, threads=0)
     print(f"{checkpoint.name}, {options.threads} threads, tokens per second, medians of {options.rounds}")
     print(f"{'':<22}{'native':>10}{'torch':>10}{'ratio':>8}   spread")
@@ -89,6 +105,17 @@ def main() -> None:
                 options.rounds,
             )
         compare(f"prefill {PROMPT}", lambda: prefill(native), lambda: prefill(plain), options.rounds)
+        print(f"{'':<22}{'float16':>10}{'float32':>10}{'ratio':>8}   spread")
+        for context in (512, 2048):
+            compare(
+                f"decode after {context}",
+                lambda context=context: decode(half, context),
+                lambda context=context: decode(native, context),
+                options.rounds,
+            )
+        for count in range(2, half.most_ahead + 2):
+            ratios = [together(half, count, 32) / together(half, 1, 32) for _ in range(options.rounds)]
+            print(f"{count} tokens in one step take as long as {statistics.median(ratios):.2f} single steps")
         reached = decode(native, 0) * checkpoint.file_bytes
         print(f"bytes read per second {reached / 1e9:.1f} GB, streaming read {streaming_read() / 1e9:.1f} GB")
 

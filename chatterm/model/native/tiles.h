@@ -81,9 +81,11 @@ static inline f32x16 low_five(u32x16 v, u32x16 high) {
  * stand side by side. Each vector's result is the same to the last bit whatever R is: every chain of additions has
  * the same order, and no sum holds two products, of which the compiler could fuse either. */
 #if defined(__AVX512F__)
-enum { VECTORS = 8 /* at once, at most */ };
+#define VECTORS 8 /* at once, at most */
+#elif defined(__AVX2__) || defined(__aarch64__)
+#define VECTORS 2 /* more do not fit the registers, and take compilers minutes */
 #else
-enum { VECTORS = 2 /* more do not fit the registers, and take compilers minutes */ };
+#define VECTORS 1
 #endif
 #define EACH_VECTOR _Pragma("GCC unroll 8") for (int r = 0; r < R; r++)
 #define ALWAYS static inline __attribute__((always_inline))
@@ -241,18 +243,18 @@ ALWAYS void tile_times(int kind, int columns, const uint8_t *p, const float *x, 
 }
 
 /* How many vectors a product is made for, to serve `count` of them. */
-static inline int stride_for(int count) { return count <= 4 ? count : count <= 6 ? 6 : 8; }
+static inline int stride_for(int count) { return count <= 2 ? count : count <= 4 ? 4 : 8; }
 
 /* The same for R known only when run, one of `stride_for`. */
 static void tile_times_some(
     int kind, int columns, const uint8_t *p, const float *x, const float *sums, int R, f32x16 *out) {
     switch (R) {
     case 1: tile_times(kind, columns, p, x, sums, 1, out); break;
+#if VECTORS >= 2
     case 2: tile_times(kind, columns, p, x, sums, 2, out); break;
-#if defined(__AVX512F__)
-    case 3: tile_times(kind, columns, p, x, sums, 3, out); break;
+#endif
+#if VECTORS >= 8
     case 4: tile_times(kind, columns, p, x, sums, 4, out); break;
-    case 6: tile_times(kind, columns, p, x, sums, 6, out); break;
     case 8: tile_times(kind, columns, p, x, sums, 8, out); break;
 #endif
     }
