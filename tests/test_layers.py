@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "chatterm"
 
 EVERYBODY = {
-    *("sampling", "errors", "paths", "settings", "inert", "language", "presets", "__init__"),
+    *("sampling", "errors", "paths", "settings", "inert", "language", "presets", "quoting", "__init__"),
     *("engine.inspection", "engine.records"),
 }
 """Base modules: anybody may import them, they import only each other."""

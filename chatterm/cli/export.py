@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 import click
@@ -13,6 +10,7 @@ from chatterm import inert
 from chatterm.cli import complete, saved
 from chatterm.errors import UserError
 from chatterm.library.exports import FORMATS, Format, export, format_of
+from chatterm.library.exports.files import write
 
 
 @click.command("export")
@@ -82,40 +80,4 @@ def command(
     if output is None or not to_file:
         click.echo(text, nl=False)
     else:
-        write(output, text, overwrite=overwrite)
-
-
-def write(path: Path, data: bytes, *, overwrite: bool) -> None:
-    """Write a file, whole or not at all.
-
-    Raises:
-        UserError: there is one already and it is not to be replaced, or it cannot be written.
-    """
-    shown = inert.line(str(path))
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".export-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            if overwrite:
-                Path(temporary).replace(path)
-            else:
-                _move_to_new(Path(temporary), path)
-        finally:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-    except FileExistsError as error:
-        raise UserError(f"{shown} is there already: choose another name, or give --overwrite.") from error
-    except OSError as error:
-        raise UserError(f"{shown} cannot be written ({error.strerror}).") from error
-
-
-def _move_to_new(temporary: Path, path: Path) -> None:
-    """Give a file its name only if nobody has it."""
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        with path.open("xb") as stream:
-            stream.write(temporary.read_bytes())
+        write(output, text, overwrite=overwrite, otherwise="choose another name, or give --overwrite")

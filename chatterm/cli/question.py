@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from chatterm import inert
 from chatterm.errors import UserError
-
-MAX_BYTES = 16 << 20
-"""Of one file: far more than any context window holds."""
+from chatterm.quoting import MAX_BYTES, Quote, decoded, quoted, read_file
 
 PIPE_SECONDS = 2.0
 """How long a text is waited for that may come beside a prompt."""
@@ -28,50 +24,20 @@ def question(prompt: str | None, files: Sequence[Path]) -> str:
     Raises:
         UserError: there is nothing to ask, or something cannot be read or is no text.
     """
-    parts = [_quoted(file.name, _text(file), file.suffix[1:]) for file in files]
+    parts = [quoted(read_file(file)) for file in files]
     if prompt == "-" or prompt is None:
         said = "" if prompt is None and sys.stdin.isatty() else _standard_input()
     else:
         said = prompt
         if _is_piped() and _something_comes() and (piped := _standard_input()).strip():
-            parts.append(_quoted("Standard input", piped))
+            parts.append(quoted(Quote("Standard input", piped)))
     if not said.strip() and not parts:
         raise UserError("There is no text: give it as an argument, or pipe it in.")
     return "\n\n".join([*parts, said] if said.strip() else parts)
 
 
-def _quoted(name: str, text: str, language: str = "") -> str:
-    """Text under its name, in a fence longer than any in it."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    kind = language if re.fullmatch(r"[A-Za-z0-9+-]{1,20}", language) else ""
-    return f"{inert.line(name)}:\n\n{fence}{kind}\n{text.rstrip()}\n{fence}"
-
-
-def _text(file: Path) -> str:
-    shown = inert.line(str(file))
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"{shown} cannot be read ({error.strerror}).") from error
-    return _decoded(data, shown)
-
-
 def _standard_input() -> str:
-    return _decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "Standard input")
-
-
-def _decoded(data: bytes, name: str) -> str:
-    if len(data) > MAX_BYTES:
-        raise UserError(f"{name} is larger than {MAX_BYTES >> 20} MB.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{name} is not UTF-8 text (byte {error.start}).") from error
-    if "\0" in text:
-        raise UserError(f"{name} is not text: there are zero bytes in it.")
-    return text
+    return decoded(sys.stdin.buffer.read(MAX_BYTES + 1), "Standard input")
 
 
 def _something_comes() -> bool:

@@ -1,0 +1,73 @@
+"""Files and pasted texts that go along with a message."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from chatterm.errors import UserError
+from chatterm.tui import attachments
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("", None),
+        ("me@example.org", None),
+        ("see @", ""),
+        ("@src/a", "src/a"),
+        ("看 @说明 书", "说明 书"),
+        ('@"my no', "my no"),
+    ],
+)
+def test_the_path_that_is_being_written(line, found):
+    assert attachments.query(line) == found
+
+
+def test_names_are_offered_folders_first_those_that_begin_so_before_those_that_hold_it(tmp_path):
+    for name in ("notes.md", "my notes.txt", "说明 书.txt", ".hidden"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "notebook").mkdir()
+    names = [entry.name for entry in attachments.matching("note", tmp_path)]
+    assert names == ["notebook/", "notes.md", "my notes.txt"]
+    assert [entry.name for entry in attachments.matching("说", tmp_path)] == ["说明 书.txt"]
+    assert [entry.name for entry in attachments.matching(".h", tmp_path)] == [".hidden"]
+    assert len(attachments.matching("", tmp_path)) == 4
+    assert attachments.matching("none/", tmp_path) == ()
+    assert attachments.matching("a\0/", tmp_path) == ()
+
+
+def test_files_that_a_text_names(tmp_path):
+    for name in ("a.py", "my file", "说明.txt"):
+        (tmp_path / name).write_text("x")
+    text = 'Compare @a.py, @"my file" and @说明.txt！ with @none and me@a.py'
+    assert attachments.mentioned(text, tmp_path) == tuple(
+        tmp_path / n for n in ("a.py", "my file", "说明.txt")
+    )
+
+
+def test_what_is_no_text_is_refused_with_a_sentence(tmp_path):
+    (tmp_path / "binary").write_bytes(b"\x7fELF\0\0")
+    (tmp_path / "latin").write_bytes(b"\xe9t\xe9")
+    (tmp_path / "huge").write_bytes(b"x" * (attachments.MAX_BYTES + 1))
+    os.mkfifo(tmp_path / "pipe")
+    for name, words in (
+        ("binary", "zero bytes"),
+        ("latin", "not UTF-8"),
+        ("huge", "larger than 2 MB"),
+        ("pipe", "no file"),
+        (".", "no file"),
+        ("none", "No such file"),
+    ):
+        with pytest.raises(UserError, match=words):
+            attachments.read(tmp_path / name)
+
+
+def test_what_is_sent(tmp_path):
+    (tmp_path / "a.py").write_text("print(1)\n")
+    attached = attachments.read(tmp_path / "a.py")
+    assert attached.lines == 1
+    assert attachments.message([attached], "What?") == "a.py:\n\n```py\nprint(1)\n```\n\nWhat?"
+    assert attachments.message([attached], " ") == "a.py:\n\n```py\nprint(1)\n```"
+    assert attachments.message([], "What?") == "What?"
