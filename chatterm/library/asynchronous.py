@@ -117,6 +117,8 @@ class AsyncLibrary:
     extend_reply = _in_thread(Library.extend_reply)
     finish_reply = _in_thread(Library.finish_reply)
     recover = _in_thread(Library.recover)
+    hold = _in_thread(Library.hold)
+    open_elsewhere = _in_thread(Library.open_elsewhere)
     search = _in_thread(Library.search)
     whole = _in_thread(Library.whole)
     add_conversations = _in_thread(Library.add_conversations)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from chatterm.errors import UserError
 from chatterm.library.exchange import Exchange
-from chatterm.library.replies import Replies
+from chatterm.library.presence import Presence
 from chatterm.library.search import Search
 
 
-class Library(Replies, Exchange, Search):
-    """All conversations of a user: `Conversations`, `Tree`, `Replies`, `Exchange`, `Search` over one `Store`.
+class Library(Presence, Exchange, Search):
+    """All conversations of a user: `Presence` over `Replies` and what they stand on, `Exchange`, `Search`.
 
     It belongs to the thread that made it. Every method that changes something returns once the change is on
     the disk, or raises `UserError` and has changed nothing; after that the library can be used on.

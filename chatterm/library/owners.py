@@ -35,15 +35,15 @@ def try_lock(file: int) -> bool:
 class Owner:
     """A name that is this library's while it is open, and nobody's ever after."""
 
-    def __init__(self, folder: Path) -> None:
-        """Take a new name in `folder`, which is made if need be.
+    def __init__(self, folder: Path, prefix: str = "") -> None:
+        """Take a new name that begins with `prefix` in `folder`, which is made if need be.
 
         Raises:
             OSError: the folder cannot be written.
         """
         folder.mkdir(mode=0o700, exist_ok=True)
         for _ in range(_ATTEMPTS):
-            self.name = secrets.token_hex(8)
+            self.name = prefix + secrets.token_hex(8)
             self._path = folder / self.name
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             # Between these two steps another program may have found the file unlocked and tidied it away.

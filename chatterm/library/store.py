@@ -76,6 +76,7 @@ class Store:
         self.is_read_only = False
         self._busy_seconds = busy_seconds
         self._owner: Owner | None = None
+        self._held: Owner | None = None  # the conversation that is open here
         try:
             with self._sentences():
                 self._connection = self._connect(":memory:") if path is None else self._open_file(path)
@@ -98,6 +99,9 @@ class Store:
         if self._owner is not None:
             self._owner.release()
             self._owner = None
+        if self._held is not None:
+            self._held.release()
+            self._held = None
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -11,7 +12,6 @@ from chatterm.engine.protocol import Engine, Reply
 from chatterm.engine.records import Tokens
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
-from chatterm.settings import Settings
 from chatterm.tui.engines import Engines, LocalEngine
 from chatterm.tui.reading import Reader
 from chatterm.tui.turns import USUAL_MARKERS, Turn, chat_of
@@ -36,14 +36,23 @@ class Forks:
         engines: one of them answers.
         reader: knows what stands in front of a reply.
         values: the sampling values in force.
-        settings: in force.
+        candidates: rows of a distribution.
+        system_prompt: in front of the conversation.
     """
 
-    def __init__(self, engines: Engines, reader: Reader, values: SamplingValues, settings: Settings) -> None:
+    def __init__(
+        self,
+        engines: Engines,
+        reader: Reader,
+        values: SamplingValues,
+        candidates: int,
+        system_prompt: Callable[[], str],
+    ) -> None:
         self._engines = engines
         self._reader = reader
         self._values = values
-        self._settings = settings
+        self._candidates = candidates
+        self._system_prompt = system_prompt
 
     async def engine_for(self, branch: Branch) -> LocalEngine:
         """The engine that can go on from there.
@@ -91,7 +100,7 @@ class Forks:
         events = []
         for number, token in enumerate(ids):
             prompt = Tokens(before + ids[:number])
-            count = self._settings.candidates
+            count = self._candidates
             answer = await engine.predict(prompt, sampling, candidates=count, also=(token,))
             row = next(c for c in answer.distribution.candidates if c.id == token)
             events.append(
@@ -137,6 +146,6 @@ class Forks:
         length: int,
     ) -> Reply:
         """Begin a short continuation from there."""
-        chat = chat_of(turns[: turns.index(branch.reply)], self._settings.system_prompt)
+        chat = chat_of(turns[: turns.index(branch.reply)], self._system_prompt())
         chat = structs.replace(chat, begun=branch.reply.ids(branch.at))
-        return engine.generate(chat, sampling, max_tokens=length, candidates=self._settings.candidates)
+        return engine.generate(chat, sampling, max_tokens=length, candidates=self._candidates)

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal
 
+from msgspec import UNSET
+
 from chatterm.engine.records import Timing
 from chatterm.errors import UserError
-from chatterm.library import AsyncLibrary, Conversation, OpenConversation
+from chatterm.library import AsyncLibrary, Conversation, Node, OpenConversation
 from chatterm.library import Timing as StoredTiming
 from chatterm.sampling import SamplingParameters
 from chatterm.tui.records import add_records, from_stored, to_stored
@@ -57,28 +59,74 @@ class Keeper:
         self._flushing = False
         self._told: set[str] = set()
         self._is_closed = False
+        self._held_with: tuple[object, ...] = ()  # what was last saved of model, system prompt and values
         self.model = ""
         self.system_prompt = ""
+        self.values: SamplingParameters | None = None  # that the conversation is to be gone on with
+        self.opened: Conversation | None = None  # as it was when it was opened
         self.state: State = ""
+
+    @property
+    def conversation(self) -> int | None:
+        """The number of the conversation; None before anything was said in it."""
+        return self._conversation
 
     def begin(self) -> None:
         """What is said next belongs to a new conversation."""
-        self._conversation = None
+        left, self._conversation = self._conversation, None
+        self.opened = None
         self.state = ""
+        if left is not None:
+            self._run(self._leave(left))
+
+    async def _leave(self, conversation: int) -> None:
+        async with self._lock:
+            try:
+                library = await self.library()
+                if self._conversation is None:
+                    await library.hold(None)
+            except UserError as error:
+                self._failed(error)
+
+    async def keep_values(self) -> None:
+        """Save what the conversation is held with, if that changed."""
+        async with self._lock:
+            await self._keep_values()
+
+    async def _keep_values(self) -> None:
+        held_with = (self._conversation, self.model, self.system_prompt, self.values)
+        if self._conversation is None or self._library is None or held_with == self._held_with:
+            return
+        try:
+            await self._library.configure(
+                self._conversation,
+                model=self.model or UNSET,
+                system_prompt=self.system_prompt,
+                sampling=self.values or UNSET,
+            )
+            self._held_with = held_with
+        except UserError as error:
+            self._failed(error)
 
     async def said(self, turn: Turn, after: Turn | None, sampling: SamplingParameters) -> None:
         """Save what the user said; it is on disk when this returns."""
         async with self._lock:
             try:
-                library = await self._opened()
+                library = await self.library()
                 if self._conversation is None:
                     conversation = await library.create(
                         model=self.model or None, system_prompt=self.system_prompt, sampling=sampling
                     )
                     self._conversation = conversation.id
+                    await library.hold(conversation.id)
                 parent = after.number if after is not None else None
-                message = await library.add_message(self._conversation, parent, "user", turn.text)
+                edited = turn.edited.number if turn.edited is not None else None
+                message = await library.add_message(
+                    self._conversation, parent, "user", turn.text, edited_from=edited
+                )
                 turn.number, turn.conversation = message.id, message.conversation
+                turn.sibling, turn.siblings = message.sibling, message.siblings
+                await self._keep_values()
                 self._saved(library)
             except UserError as error:
                 self._failed(error)
@@ -102,7 +150,7 @@ class Keeper:
 
     async def _flush(self, turn: Turn, question: Turn | None, sampling: SamplingParameters) -> None:
         try:
-            library = await self._opened()
+            library = await self.library()
             if turn.number is None and not await self._begin_reply(library, turn, question, sampling):
                 return
             upto = len(turn.tokens)
@@ -119,7 +167,10 @@ class Keeper:
         if question is None or question.number is None or question.conversation is None:
             return False  # the message that it answers could not be saved
         origin = turn.origin
-        if origin is not None and origin.number is not None:
+        if origin is not None and origin.number is not None and turn.goes_on:
+            message = await library.continue_reply(origin.number, model=turn.model, sampling=sampling)
+            self._stored = turn.kept
+        elif origin is not None and origin.number is not None:
             message = await library.fork_reply(origin.number, turn.kept, model=turn.model, sampling=sampling)
             self._stored = turn.kept
         else:
@@ -142,7 +193,7 @@ class Keeper:
             if turn.number is None:
                 return
             try:
-                library = await self._opened()
+                library = await self.library()
                 spoken = turn.span(len(turn.tokens) - 1)[1] if turn.tokens else 0
                 await library.finish_reply(
                     turn.number,
@@ -162,7 +213,7 @@ class Keeper:
             UserError: there is no such conversation.
         """
         async with self._lock:
-            library = await self._opened()
+            library = await self.library()
             if conversation is None:
                 last = await library.last_conversation()
                 if last is None:
@@ -179,13 +230,36 @@ class Keeper:
         if turn.number is None:
             return None
         async with self._lock:
-            library = await self._opened()
+            library = await self.library()
             siblings = await library.siblings(turn.number)
             other = siblings.previous if step < 0 else siblings.next
             return await self._turns(library, await library.select(other)) if other is not None else None
 
+    async def select(self, message: int) -> list[Turn]:
+        """The conversation of a message, led through it and on along what was looked at last.
+
+        Raises:
+            UserError: there is no such message, or it cannot be read.
+        """
+        async with self._lock:
+            library = await self.library()
+            return await self._turns(library, await library.select(message))
+
+    async def tree(self) -> tuple[Node, ...]:
+        """All messages of the conversation; none before anything was said in it.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        async with self._lock:
+            if self._conversation is None:
+                return ()
+            return await (await self.library()).tree(self._conversation)
+
     async def _turns(self, library: AsyncLibrary, opened: OpenConversation) -> list[Turn]:
+        await library.hold(opened.conversation.id)
         self._conversation = opened.conversation.id
+        self.opened = opened.conversation
         self._saved(library)
         turns = [from_stored(message) for message in opened.path if message.role != "system"]
         last = next((turn for turn in reversed(turns) if turn.unread), None)
@@ -207,24 +281,21 @@ class Keeper:
         except UserError as error:
             self._tell_once(error)
 
-    async def conversations(self) -> tuple[Conversation, ...]:
-        """The saved conversations, newest first.
-
-        Raises:
-            UserError: they cannot be read.
-        """
-        async with self._lock:
-            return await (await self._opened()).conversations()
-
     async def close(self) -> None:
         """Everything is on disk when this returns."""
         async with self._lock:
+            await self._keep_values()
             library, self._library = self._library, None
             self._is_closed = True
             if library is not None:
                 await library.close()
 
-    async def _opened(self) -> AsyncLibrary:
+    async def library(self) -> AsyncLibrary:
+        """Where conversations are kept, opened when it is first needed.
+
+        Raises:
+            UserError: it cannot be opened, or the chat is being left.
+        """
         if self._is_closed:
             raise UserError("The library is closed.")
         if self._library is None:

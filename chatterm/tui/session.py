@@ -71,6 +71,7 @@ class ChatSession:
         self.values = SamplingValues(settings.sampling, draw)
         self.keeper = Keeper(open_library, self.tell, run)
         self.keeper.system_prompt = settings.system_prompt
+        self.keeper.values = self.values.to_keep
         how = LoadOptions(
             device=settings.device,
             threads=settings.threads or None,
@@ -79,10 +80,12 @@ class ChatSession:
         )
         self.engines = Engines(start_engine, how, lambda: post(StateChanged()))
         self.reader = Reader(
-            lambda: self.engines.engine, lambda: self.turns, lambda: self.settings.system_prompt
+            lambda: self.engines.engine, lambda: self.turns, lambda: self.keeper.system_prompt
         )
         self.lookout = Lookout(lambda: post(LookChanged()), run, self.reader.prompt_of)
-        self.forks = Forks(self.engines, self.reader, self.values, settings)
+        self.forks = Forks(
+            self.engines, self.reader, self.values, settings.candidates, lambda: self.keeper.system_prompt
+        )
         self.host = ModelHost(
             self.engines,
             settings.model_folders,
@@ -109,6 +112,17 @@ class ChatSession:
         self._known: dict[int, Turn] = {}  # by their numbers, with the prompts that only this session knows
 
     # --- what is ----------------------------------------------------------------------------------------
+
+    @property
+    def system_prompt(self) -> str:
+        """In front of the conversation; saved with it."""
+        return self.keeper.system_prompt
+
+    @system_prompt.setter
+    def system_prompt(self, text: str) -> None:
+        self.keeper.system_prompt = text
+        self._run(self.keeper.keep_values())
+        self._post(StateChanged())
 
     @property
     def info(self) -> ModelInfo | None:
@@ -158,6 +172,20 @@ class ChatSession:
         self._add(turn)
         self._run(self._said(turn))
 
+    def say_otherwise(self, turn: Turn, text: str) -> None:
+        """Say something in place of a message, and go on from there; what followed it stays beside it."""
+        new = Turn("user", text, edited=turn)
+        self._cut_off(self.turns.index(turn))
+        self._add(new)
+        self._run(self._said(new))
+
+    def _cut_off(self, place: int) -> None:
+        """Take the turns from `place` on out of sight."""
+        del self.turns[place:]
+        self.lookout.forget()
+        self.lookout.follow(self.last_reply)
+        self._post(TurnsReplaced())
+
     async def _said(self, turn: Turn) -> None:
         await self.keeper.said(turn, question_of(self.turns, turn), self.values.sampling)
         if turn in self.turns:
@@ -188,7 +216,7 @@ class ChatSession:
         assert sampling is not None
         self._post(SamplingChanged())
         question = question_of(self.turns, turn)
-        chat = chat_of(self.turns, self.settings.system_prompt)
+        chat = chat_of(self.turns, self.keeper.system_prompt)
         if turn.tokens or begun:
             chat = structs.replace(chat, begun=turn.ids() + tuple(token.id for token in begun))
         self.live = turn
@@ -291,18 +319,17 @@ class ChatSession:
         self._reply.stop()
         return True
 
-    def regenerate(self) -> None:
-        """Write another reply to the last message, beside the one that is there."""
+    def regenerate(self, turn: Turn | None = None) -> None:
+        """Write another reply in place of `turn`, or to it if the user said it; None: to the last message."""
         if self.live is not None:
             self.tell("Stop the reply with esc before you ask for another.")
             return
-        last = question_of(self.turns, Turn("notice"))
-        if last is None or self.engines.engine is None:
+        last = turn or question_of(self.turns, Turn("notice"))
+        if last is None or last not in self.turns or self.engines.engine is None:
             return
-        if last.role == "assistant":
-            del self.turns[self.turns.index(last) :]
-            self.lookout.forget()
-            self._post(TurnsReplaced())
+        place = self.turns.index(last) + (last.role == "user")
+        if place < len(self.turns):
+            self._cut_off(place)
         self._unanswered = True
         self._answer()
 
@@ -317,9 +344,19 @@ class ChatSession:
 
     async def _fork(self, branch: Branch, ids: tuple[int, ...], text: str) -> None:
         engine = await self.settle(branch)
-        ids = ids or await self.forks.tokens_of(engine, text)
+        ids = ids or (await self.forks.tokens_of(engine, text) if text else ())
         begun = await self.forks.records(engine, branch, ids)
         self._branch(engine, branch, self.forks.turn(engine, branch, len(begun)), begun)
+
+    def continue_reply(self, reply: Turn) -> None:
+        """Let a reply that has ended go on where it ended; one that has been answered goes on as a branch."""
+        self._run(self._told(self._continue(Branch(reply, len(reply.tokens)))))
+
+    async def _continue(self, branch: Branch) -> None:
+        engine = await self.settle(branch)
+        turn = self.forks.turn(engine, branch, 0)
+        turn.goes_on = True
+        self._branch(engine, branch, turn, ())
 
     def adopt(self, branch: Branch, tokens: tuple[TokenEvent, ...], seed: int) -> None:
         """Make a drawn continuation a branch, and let it go on with the seed that it was drawn with."""
@@ -361,12 +398,26 @@ class ChatSession:
         if self.live is None:
             await self._show_saved(self.keeper.sibling(turn, step), "")
 
+    async def jump(self, message: int) -> Turn | None:
+        """Lead the conversation through a saved message, of another conversation too; its turn.
+
+        A running reply is stopped and kept.
+        """
+        self.stop()
+        await self._until_quiet()
+        await self._show_saved(self.keeper.select(message), "")
+        return next((turn for turn in self.turns if turn.number == message), None)
+
     def new(self) -> None:
         """Begin another conversation. A running reply is stopped and kept in its own."""
         self.stop()
         self.keeper.begin()
+        self.keeper.system_prompt = self.settings.system_prompt
+        self.values.leave()
+        self.keeper.values = self.values.to_keep
         self._known.clear()
         self._show([])
+        self._post(SamplingChanged())
 
     async def resume(self, conversation: int | None = None) -> None:
         """Open a saved conversation, the last one if None."""
@@ -375,7 +426,9 @@ class ChatSession:
         await self._show_saved(self.keeper.open(conversation), "No conversation has been saved yet.")
 
     async def _show_saved(self, opening: Coroutine[Any, Any, list[Turn] | None], otherwise: str) -> None:
+        was = self.keeper.conversation
         try:
+            await self.keeper.keep_values()
             turns = await opening
         except UserError as error:
             self.tell(error.sentence)
@@ -389,7 +442,20 @@ class ChatSession:
             if known is not None:
                 known.sibling, known.siblings = turn.sibling, turn.siblings
                 turns[place] = known
+        if self.keeper.conversation != was:
+            self._restore()
         self._show(turns)
+
+    def _restore(self) -> None:
+        """Go on with what the saved conversation was held with."""
+        opened = self.keeper.opened
+        if opened is None:
+            return
+        self.keeper.system_prompt = opened.system_prompt
+        if opened.sampling is not None:
+            self.values.restore(opened.sampling)
+        self.keeper.values = self.values.to_keep
+        self._post(SamplingChanged())
 
     def _show(self, turns: list[Turn]) -> None:
         self.turns = turns
@@ -439,9 +505,11 @@ class ChatSession:
     def free_seed(self) -> None:
         """Draw a new seed for each reply again."""
         self.values.free_seed()
+        self.keeper.values = self.values.to_keep
         self._post(SamplingChanged())
 
     def _steer(self) -> None:
+        self.keeper.values = self.values.to_keep
         if self._reply is not None:
             self._reply.steer(self.values.sampling)
         self.look_again()
@@ -500,6 +568,7 @@ class ChatSession:
 
     def _model_is_ready(self, info: ModelInfo, told: bool) -> None:
         self.values.begin_from(info.sampling, info.sampling_source)
+        self.keeper.values = self.values.to_keep
         self.keeper.model = info.name
         for notice in info.notices:
             self.tell(notice)

@@ -63,6 +63,8 @@ class Turn:
     origin: Turn | None = None  # the reply that this one was forked from …
     kept: int = 0  # … the tokens that it has from there …
     chosen: int = 0  # … and how many after those the user put there
+    goes_on: bool = False  # it is `origin` itself, which goes on where it ended
+    edited: Turn | None = None  # the message of which this one has other words
 
     @property
     def seen(self) -> Sequence[ReadToken]:

@@ -40,6 +40,10 @@ class SamplingValues:
         self.start = SamplingParameters()
         self.source = ""
         self.seed_is_chosen = "seed" in changes
+        self._own: tuple[dict[str, object], bool] | None = (
+            None  # the user's, while a conversation's are in force
+        )
+        self._restored: SamplingParameters | None = None
         try:
             self.sampling = self.start.replace(**changes)
         except msgspec.ValidationError as error:
@@ -48,6 +52,8 @@ class SamplingValues:
     def begin_from(self, start: SamplingParameters, source: str) -> None:
         """Another checkpoint, with its own values."""
         self.start, self.source = start, source
+        if self._restored is not None:
+            self._changes = _differences(self._restored, start)
         seed = {} if self.seed_is_chosen else {"seed": self.sampling.seed}
         self.sampling = start.replace(**{**seed, **self._changes})
 
@@ -60,10 +66,34 @@ class SamplingValues:
         self.sampling = self.sampling.replace(**values)
         self.seed_is_chosen |= "seed" in values
         self._changes |= values
+        self._restored = None
+
+    @property
+    def to_keep(self) -> SamplingParameters:
+        """What is saved with a conversation: seed 0 stands for one that each reply draws."""
+        return self.sampling if self.seed_is_chosen else self.sampling.replace(seed=0)
+
+    def restore(self, kept: SamplingParameters) -> None:
+        """Take the values that a saved conversation was held with."""
+        if self._own is None:
+            self._own = dict(self._changes), self.seed_is_chosen
+        self.seed_is_chosen = kept.seed != 0
+        self._restored = kept
+        self._changes = _differences(kept, self.start)
+        self.sampling = kept if self.seed_is_chosen else kept.replace(seed=self.sampling.seed)
+
+    def leave(self) -> None:
+        """Back to the user's own values, from before a saved conversation was opened."""
+        self._restored = None
+        if self._own is not None:
+            (self._changes, self.seed_is_chosen), self._own = self._own, None
+            seed = {} if self.seed_is_chosen else {"seed": self.sampling.seed}
+            self.sampling = self.start.replace(**{**seed, **self._changes})
 
     def reset(self) -> None:
         """Back to the checkpoint's own values."""
         self._changes.clear()
+        self._restored = None
         self.seed_is_chosen = False
         self.sampling = self.start.replace(seed=self.sampling.seed)
 
@@ -77,3 +107,13 @@ class SamplingValues:
         if not self.seed_is_chosen:
             self.sampling = self.sampling.replace(seed=self._draw() if seed is None else seed)
         return self.sampling
+
+
+def _differences(values: SamplingParameters, start: SamplingParameters) -> dict[str, object]:
+    """The values that are not those that a checkpoint starts with; an undrawn seed is none."""
+    found = {name: getattr(values, name) for name in SamplingParameters.__struct_fields__}
+    return {
+        name: value
+        for name, value in found.items()
+        if value != getattr(start, name) and not (name == "seed" and value == 0)
+    }

@@ -152,7 +152,7 @@ async def test_a_library_that_cannot_be_opened_is_told_and_the_chat_goes_on(chat
 async def test_a_write_that_fails_is_told_once_and_does_not_stop_the_reply(chat):
     async with chat() as it:
         await it.ready()
-        await it.session.keeper.conversations()
+        await it.session.keeper.library()
 
         async def refuse(*_args, **_more):
             raise UserError("The disk is full; make room.")

@@ -343,7 +343,7 @@ class ChatScreen(GlassScreen):
         from chatterm.tui.screens.conversations import ConversationsScreen
 
         try:
-            conversations = await self.session.keeper.conversations()
+            conversations = await (await self.session.keeper.library()).conversations()
         except UserError as error:
             self.session.tell(error.sentence)
             return
