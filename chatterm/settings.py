@@ -1,7 +1,8 @@
 """The one typed schema of what a user can set: defaults, `config.toml`, environment, flags.
 
 Later wins: the defaults below, then the file `config.toml` in `paths.config_folder()`, then environment
-variables `CHATTERM_<FIELD>`, then flags of the command line.
+variables `CHATTERM_<FIELD>`, then flags of the command line. A variable holds a list separated like `PATH`,
+and a table in TOML: `CHATTERM_SAMPLING='{temperature = 0.7}'`.
 """
 
 from __future__ import annotations
@@ -12,24 +13,31 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-import tomli_w
 from msgspec import Meta
 
 from chatterm import paths
 from chatterm.errors import UserError
-from chatterm.language import Choice, mark
+from chatterm.language import Choice, _, mark
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+Source = Literal["default", "file", "environment", "flag"]
+"""Where a value in force comes from."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """Everything a user can set. A field's `Meta` carries its title and description for the screen."""
 
-    model: Annotated[str, Meta(title="Model", description="Loaded at start: a name, path or hub id.")] = (
-        "default"
-    )
-    device: Annotated[str, Meta(title="Device", description="auto, cpu, cuda, cuda:N or mps.")] = "auto"
+    model: Annotated[
+        str, Meta(title=mark("Model"), description=mark("Loaded at start: a name, path or hub id."))
+    ] = "default"
+    device: Annotated[
+        str, Meta(title=mark("Device"), description=mark("auto, cpu, cuda, cuda:N or mps."))
+    ] = "auto"
     exact: Annotated[
         bool,
         Meta(title=mark("Exact"), description=mark("Compute everything in float32, at the cost of speed.")),
@@ -44,31 +52,48 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     threads: Annotated[
         int, Meta(ge=0, le=64, title=mark("Threads"), description=mark("Of the processor; 0 = as measured."))
     ] = 0
-    theme: Annotated[str, Meta(title="Theme", description="Name of a theme; auto follows the terminal.")] = (
-        "chatterm-dark"
-    )
+    theme: Annotated[
+        str,
+        Meta(
+            title=mark("Theme"),
+            description=mark("Colours of the screen; auto is light or dark as the terminal is."),
+        ),
+    ] = "auto"
     system_prompt: Annotated[
-        str, Meta(title="System prompt", description="What every new conversation begins with; may be empty.")
+        str,
+        Meta(
+            title=mark("System prompt"),
+            description=mark("What every new conversation begins with; may be empty."),
+        ),
     ] = ""
     candidates: Annotated[
-        int, Meta(ge=1, le=200, title="Candidates", description="Rows of the next-token panel.")
+        int, Meta(ge=1, le=200, title=mark("Candidates"), description=mark("Rows of the next-token panel."))
     ] = 10
     model_folders: Annotated[
         tuple[str, ...],
-        Meta(title="Model folders", description="Further folders to look for checkpoints in."),
+        Meta(title=mark("Model folders"), description=mark("Further folders to look for checkpoints in.")),
     ] = ()
     sampling: Annotated[
         dict[str, Any],
-        Meta(title="Sampling", description="Sampling values that win over the checkpoint's own."),
+        Meta(title=mark("Sampling"), description=mark("Sampling values that win over the checkpoint's own.")),
     ] = {}
     resume: Annotated[
         Literal["new", "last"],
-        Meta(title="At start", description="Begin anew or open the last conversation."),
+        Meta(title=mark("At start"), description=mark("Begin anew or open the last conversation.")),
     ] = "new"
     language: Annotated[
         Choice, Meta(title=mark("Language"), description=mark("Of the interface; auto follows the locale."))
     ] = "auto"
-    next_token_panel: Annotated[bool, Meta(title="Next-token panel", description="Shown at start.")] = True
+    next_token_panel: Annotated[
+        bool, Meta(title=mark("Next-token panel"), description=mark("Shown at start, where there is room."))
+    ] = True
+    keys: Annotated[
+        dict[str, Any],
+        Meta(
+            title=mark("Keys"),
+            description=mark("Actions and the keys you want for them; docs/keys.md lists the actions."),
+        ),
+    ] = {}
 
 
 def settings_file() -> Path:
@@ -82,6 +107,126 @@ def load_settings(**flags: object) -> Settings:
     Raises:
         UserError: the file or a value cannot be used; the sentence names the place.
     """
+    values = _from_file()
+    environment = _from_environment()
+    given = {name: value for name, value in flags.items() if value is not None}
+    return _check({**values, **environment, **given}, _("on the command line"))
+
+
+def source(settings: Settings, name: str) -> Source:
+    """Where the value of a field comes from.
+
+    Raises:
+        UserError: the file or a variable cannot be used.
+    """
+    value = getattr(settings, name)
+    if name in (environment := _from_environment()):
+        return "environment" if _value(environment, name) == value else "flag"
+    if name in (file := _from_file()) and _value(file, name) == value:
+        return "file"
+    return "default" if value == getattr(Settings(), name) else "flag"
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field."""
+    return f"CHATTERM_{name.upper()}"
+
+
+def from_text(name: str, text: str) -> object:
+    """The value of a field that `text` stands for, as variables and the settings screen write it.
+
+    Raises:
+        UserError: it cannot be the value; the sentence says why.
+    """
+    default = getattr(Settings(), name)
+    value: object = text
+    if isinstance(default, tuple):
+        value = [part.strip() for part in text.split(os.pathsep) if part.strip()]
+    elif isinstance(default, dict):
+        try:
+            value = tomllib.loads(f"value = {text.strip() or '{}'}")["value"]
+        except tomllib.TOMLDecodeError as error:
+            raise UserError(
+                _("This is no table like {{ temperature = 0.7 }} ({error}).").format(error=error)
+            ) from error
+    try:
+        return getattr(msgspec.convert({name: value}, Settings, strict=False), name)
+    except msgspec.ValidationError as error:
+        reason = str(error).partition(" - at ")[0]
+        raise UserError(_("This cannot be the value: {reason}.").format(reason=reason)) from error
+
+
+def to_text(name: str, value: object) -> str:
+    """The inverse of `from_text`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return os.pathsep.join(map(str, value))
+    if isinstance(value, dict):
+        import tomlkit
+
+        table = tomlkit.inline_table()
+        table.update(value)
+        return table.as_string() if value else ""
+    return str(value)
+
+
+def save_setting(name: str, value: object) -> None:
+    """Write one value into the file, or take it out if it is the default. The rest of the file, comments too,
+    stays as it was; the file is replaced whole or not at all.
+
+    Raises:
+        UserError: the file cannot be read or written.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    file = settings_file()
+    try:
+        document = tomlkit.parse(file.read_text("utf-8")) if file.exists() else tomlkit.document()
+        _put(document, name, value)
+        _write(file, document.as_string())
+    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+        raise UserError(
+            _("The settings cannot be saved to {file} ({error}).").format(file=file, error=error)
+        ) from error
+
+
+def _put(document: TOMLDocument, name: str, value: object) -> None:
+    if value == getattr(Settings(), name):
+        document.pop(name, None)
+        return
+    value = msgspec.to_builtins(value)
+    if not isinstance(value, dict) or not isinstance(document.get(name), dict):
+        if name in document:
+            document[name] = value
+        else:
+            document.add(name, value)  # type: ignore[arg-type]
+        return
+    table = document[name]
+    assert isinstance(table, dict)
+    for key in set(table) - set(value):
+        del table[key]
+    for key, item in value.items():
+        if table.get(key) != item:
+            table[key] = item
+
+
+def _write(file: Path, text: str) -> None:
+    file = file.resolve()  # a link to the file stays one
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        Path(temporary).replace(file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def _from_file() -> dict[str, object]:
     file = settings_file()
     values: dict[str, object] = {}
     try:
@@ -90,44 +235,33 @@ def load_settings(**flags: object) -> Settings:
         pass
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(
-            f"The settings in {file} cannot be read ({error}); mend or remove the file."
+            _("The settings in {file} cannot be read ({error}); mend or remove the file.").format(
+                file=file, error=error
+            )
         ) from error
-    _check(values, f"in {file}")
-    environment = {
-        name: os.environ[variable]
-        for name in Settings.__struct_fields__
-        if (variable := f"CHATTERM_{name.upper()}") in os.environ
-    }
-    _check(environment, "in the environment")
-    given = {name: value for name, value in flags.items() if value is not None}
-    return _check({**values, **environment, **given}, "on the command line")
+    _check(values, _("in {file}").format(file=file))
+    return values
 
 
-def save_settings(settings: Settings) -> None:
-    """Write what differs from the defaults, whole or not at all.
+def _from_environment() -> dict[str, object]:
+    values = {}
+    for name in Settings.__struct_fields__:
+        if variable(name) in os.environ:
+            try:
+                values[name] = from_text(name, os.environ[variable(name)])
+            except UserError as error:
+                raise UserError(f"{variable(name)}: {error.sentence}") from error
+    return values
 
-    Raises:
-        UserError: the file cannot be written.
-    """
-    file = settings_file()
-    text = tomli_w.dumps(msgspec.to_builtins(settings))
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            Path(temporary).replace(file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
-    except OSError as error:
-        raise UserError(f"The settings cannot be saved to {file} ({error.strerror}).") from error
+
+def _value(values: Mapping[str, object], name: str) -> object:
+    return getattr(msgspec.convert({name: values[name]}, Settings, strict=False), name)
 
 
 def _check(values: Mapping[str, object], where: str) -> Settings:
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise UserError(f"A setting {where} cannot be used: {error}.") from error
+        raise UserError(
+            _("A setting {where} cannot be used: {error}.").format(where=where, error=error)
+        ) from error

@@ -6,6 +6,7 @@ The one exception is code in a reply, whose syntax is tinted so faintly that it 
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 from textual.theme import Theme
 
@@ -18,109 +19,188 @@ def surprise_step(nats: float) -> int:
     return sum(nats >= bound for bound in SURPRISE_NATS)
 
 
-CHATTERM_DARK = Theme(
-    name="chatterm-dark",
-    dark=True,
-    primary="#c3cad1",
-    secondary="#8b949d",
-    accent="#e6eaee",
-    warning="#c3cad1",
-    error="#e6eaee",
-    success="#c3cad1",
-    foreground="#d5dade",
+class _Greys(NamedTuple):
+    """The colours of a theme that say nothing, from the ground up."""
+
+    background: str
+    surface: str
+    panel: str
+    boost: str
+    rule: str
+    cursor: str  # behind the chosen row
+    on_cursor: str
+    selection: str
+    faint: str  # decoration
+    muted: str  # what is said beside
+    secondary: str
+    primary: str
+    foreground: str
+    accent: str
+
+
+def _theme(
+    name: str, greys: _Greys, surprise: tuple[str, ...], code: tuple[str, str, str], *, ansi: bool = False
+) -> Theme:
+    return Theme(
+        name=name,
+        dark="light" not in name,
+        ansi=ansi,
+        primary=greys.primary,
+        secondary=greys.secondary,
+        accent=greys.accent,
+        warning=greys.primary,
+        error=greys.accent,
+        success=greys.primary,
+        foreground=greys.foreground,
+        background=greys.background,
+        surface=greys.surface,
+        panel=greys.panel,
+        boost=greys.boost,
+        variables={
+            "muted": greys.muted,
+            "faint": greys.faint,
+            "rule": greys.rule,
+            **{f"surprise-{step}": colour for step, colour in enumerate(surprise)},
+            "code-string": code[0],
+            "code-number": code[1],
+            "code-name": code[2],
+            "border": greys.rule,
+            "border-blurred": greys.rule,
+            "scrollbar": greys.rule,
+            "scrollbar-hover": greys.faint,
+            "scrollbar-active": greys.muted,
+            "scrollbar-background": greys.background,
+            "scrollbar-background-hover": greys.background,
+            "scrollbar-background-active": greys.background,
+            "scrollbar-corner-color": greys.background,
+            "block-cursor-background": greys.cursor,
+            "block-cursor-foreground": greys.on_cursor,
+            "block-cursor-text-style": "bold",
+            "input-cursor-background": greys.foreground,
+            "input-cursor-foreground": greys.background,
+            "input-selection-background": greys.selection,
+            "screen-selection-background": greys.selection,
+            "footer-key-foreground": greys.foreground,
+            **({"ansi-background": "ansi_default", "ansi-foreground": "ansi_default"} if ansi else {}),
+        },
+    )
+
+
+_DARK = _Greys(
     background="#0f1113",
     surface="#15181b",
     panel="#1b1f23",
     boost="#20252a",
-    variables={
-        "muted": "#7f8992",
-        "faint": "#4b535b",
-        "rule": "#2b3137",
-        "surprise-0": "#7f95a6",
-        "surprise-1": "#5fb0a5",
-        "surprise-2": "#d3bd5c",
-        "surprise-3": "#ea9444",
-        "surprise-4": "#f4655b",
-        "code-string": "#b9c4b0",
-        "code-number": "#c4bcae",
-        "code-name": "#b7c1cf",
-        "border": "#2b3137",
-        "border-blurred": "#2b3137",
-        "scrollbar": "#2b3137",
-        "scrollbar-hover": "#4b535b",
-        "scrollbar-active": "#7f8992",
-        "scrollbar-background": "#0f1113",
-        "scrollbar-background-hover": "#0f1113",
-        "scrollbar-background-active": "#0f1113",
-        "scrollbar-corner-color": "#0f1113",
-        "block-cursor-background": "#313940",
-        "block-cursor-foreground": "#ffffff",
-        "block-cursor-text-style": "bold",
-        "input-cursor-background": "#d5dade",
-        "input-cursor-foreground": "#0f1113",
-        "input-selection-background": "#3a444d",
-        "screen-selection-background": "#3a444d",
-        "footer-key-foreground": "#d5dade",
-    },
+    rule="#2b3137",
+    cursor="#313940",
+    on_cursor="#ffffff",
+    selection="#3a444d",
+    faint="#4b535b",
+    muted="#7f8992",
+    secondary="#8b949d",
+    primary="#c3cad1",
+    foreground="#d5dade",
+    accent="#e6eaee",
+)
+_DARK_CODE = ("#b9c4b0", "#c4bcae", "#b7c1cf")
+
+CHATTERM_DARK = _theme(
+    "chatterm-dark", _DARK, ("#7f95a6", "#5fb0a5", "#d3bd5c", "#ea9444", "#f4655b"), _DARK_CODE
 )
 
-CHATTERM_LIGHT = Theme(
-    name="chatterm-light",
-    dark=False,
-    primary="#3c444c",
-    secondary="#68717a",
-    accent="#14181c",
-    warning="#3c444c",
-    error="#14181c",
-    success="#3c444c",
-    foreground="#23292e",
-    background="#fcfbf9",
-    surface="#f5f3ef",
-    panel="#eeebe5",
-    boost="#e9e6e0",
-    variables={
-        "muted": "#67707a",
-        "faint": "#a6abb0",
-        "rule": "#d8d4cc",
-        "surprise-0": "#6c7f90",
-        "surprise-1": "#1f857b",
-        "surprise-2": "#947800",
-        "surprise-3": "#bd5a10",
-        "surprise-4": "#c0272d",
-        "code-string": "#4b5a41",
-        "code-number": "#5e5443",
-        "code-name": "#3f4c60",
-        "border": "#d8d4cc",
-        "border-blurred": "#d8d4cc",
-        "scrollbar": "#d8d4cc",
-        "scrollbar-hover": "#a6abb0",
-        "scrollbar-active": "#67707a",
-        "scrollbar-background": "#fcfbf9",
-        "scrollbar-background-hover": "#fcfbf9",
-        "scrollbar-background-active": "#fcfbf9",
-        "scrollbar-corner-color": "#fcfbf9",
-        "block-cursor-background": "#dcd8cf",
-        "block-cursor-foreground": "#000000",
-        "block-cursor-text-style": "bold",
-        "input-cursor-background": "#23292e",
-        "input-cursor-foreground": "#fcfbf9",
-        "input-selection-background": "#d3dbe2",
-        "screen-selection-background": "#d3dbe2",
-        "footer-key-foreground": "#23292e",
-    },
+CHATTERM_LIGHT = _theme(
+    "chatterm-light",
+    _Greys(
+        background="#fcfbf9",
+        surface="#f5f3ef",
+        panel="#eeebe5",
+        boost="#e9e6e0",
+        rule="#d8d4cc",
+        cursor="#dcd8cf",
+        on_cursor="#000000",
+        selection="#d3dbe2",
+        faint="#a6abb0",
+        muted="#5d666f",
+        secondary="#68717a",
+        primary="#3c444c",
+        foreground="#23292e",
+        accent="#14181c",
+    ),
+    ("#5d7081", "#17756c", "#7a6200", "#ad4f0a", "#b9232a"),
+    ("#4b5a41", "#5e5443", "#3f4c60"),
 )
 
-THEMES = (CHATTERM_DARK, CHATTERM_LIGHT)
+CHATTERM_CONTRAST = _theme(
+    "chatterm-contrast",
+    _Greys(
+        background="#000000",
+        surface="#000000",
+        panel="#121212",
+        boost="#1c1c1c",
+        rule="#9a9a9a",
+        cursor="#3d3d3d",
+        on_cursor="#ffffff",
+        selection="#26517d",
+        faint="#9a9a9a",
+        muted="#d0d0d0",
+        secondary="#d8d8d8",
+        primary="#f2f2f2",
+        foreground="#ffffff",
+        accent="#ffffff",
+    ),
+    ("#a9c9e6", "#5ff0dc", "#ffe14d", "#ffad4d", "#ff8a80"),
+    ("#dcebd0", "#ecdfc8", "#d3e1f5"),
+)
+"""Every text has a contrast of at least 7 : 1."""
+
+CHATTERM_BLUE_YELLOW = _theme(
+    "chatterm-blue-yellow", _DARK, ("#6f8bc9", "#8e97ad", "#b8ac86", "#dcc95e", "#fff04a"), _DARK_CODE
+)
+"""For eyes that do not tell red from green. The scale runs from blue over grey to yellow and grows lighter
+with every step, after cividis (Nuñez, Anderton and Renslow, PLOS ONE 13(7), 2018): people with deuteranopia
+and protanopia keep the axis from blue to yellow, and lightness tells the steps apart for everybody."""
+
+CHATTERM_TERMINAL = _theme(
+    "chatterm-terminal",
+    _Greys(
+        background="ansi_default",
+        surface="ansi_default",
+        panel="ansi_default",
+        boost="ansi_default",
+        rule="ansi_bright_black",
+        cursor="ansi_bright_black",
+        on_cursor="ansi_default",
+        selection="ansi_bright_black",
+        faint="ansi_bright_black",
+        muted="ansi_bright_black",
+        secondary="ansi_default",
+        primary="ansi_default",
+        foreground="ansi_default",
+        accent="ansi_default",
+    ),
+    ("ansi_blue", "ansi_cyan", "ansi_yellow", "ansi_red", "ansi_magenta"),
+    ("ansi_default", "ansi_default", "ansi_default"),
+    ansi=True,
+)
+"""Nothing but the sixteen colours that the user gave the terminal."""
+
+THEMES = (CHATTERM_DARK, CHATTERM_LIGHT, CHATTERM_CONTRAST, CHATTERM_BLUE_YELLOW, CHATTERM_TERMINAL)
+AUTO = "auto"
+CHOICES = (AUTO, *(theme.name for theme in THEMES))
 DARK_BACKGROUNDS = 7
 """Colours 0 to 6 and 8 of a terminal's palette are dark."""
 
 
-def choose(name: str, known: set[str]) -> str:
-    """The theme to begin with; `auto` follows the terminal as far as it says what it is (`COLORFGBG`)."""
+def choose(name: str, known: set[str], *, light: bool | None = None) -> str:
+    """The theme to begin with. `auto` is light or dark as the terminal's background is.
+
+    `light` is what the terminal answered; where it did not, `COLORFGBG` may say it, and otherwise it is dark.
+    """
     if name in known:
         return name
-    if name != "auto":
+    if name != AUTO:
         return CHATTERM_DARK.name
-    background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
-    light = background.isdigit() and int(background) >= DARK_BACKGROUNDS and background != "8"
+    if light is None:
+        background = os.environ.get("COLORFGBG", "").rpartition(";")[2]
+        light = background.isdigit() and int(background) >= DARK_BACKGROUNDS and background != "8"
     return CHATTERM_LIGHT.name if light else CHATTERM_DARK.name

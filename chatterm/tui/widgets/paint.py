@@ -55,7 +55,10 @@ class Paint:
     def variable(self, name: str) -> str:
         """A colour of the theme."""
         variables = self._widget.app.theme_variables
-        return Color.parse(variables.get(name, variables["foreground"])).hex6
+        colour = Color.parse(variables.get(name, variables["foreground"]))
+        if colour.ansi is not None:  # of the terminal's own palette
+            return "default" if colour.ansi < 0 else f"color({colour.ansi})"
+        return colour.hex6
 
     def _get(self, name: str) -> Style:
         style = self._named.get(name)

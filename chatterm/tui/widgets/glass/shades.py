@@ -33,8 +33,8 @@ def height(share: float) -> str:
 
 
 def is_plain(app: App[object]) -> bool:
-    """Whether the terminal has too few colours for shades: none, or sixteen."""
-    return app.no_color or app.console.color_system == "standard"
+    """Whether there are too few colours for shades: none, or sixteen."""
+    return app.no_color or app.native_ansi_color or app.console.color_system == "standard"
 
 
 def mixed(back: str, front: str, share: float) -> str:

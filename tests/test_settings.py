@@ -1,0 +1,129 @@
+"""The settings: where a value comes from, what is refused, and that the user's file keeps its comments."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatterm.errors import UserError
+from chatterm.settings import (
+    Settings,
+    from_text,
+    load_settings,
+    save_setting,
+    settings_file,
+    source,
+    to_text,
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(monkeypatch, tmp_path):
+    for name in Settings.__struct_fields__:
+        monkeypatch.delenv(f"CHATTERM_{name.upper()}", raising=False)
+    monkeypatch.setenv("CHATTERM_CONFIG", str(tmp_path))
+
+
+def write(text: str) -> None:
+    settings_file().write_text(text, "utf-8")
+
+
+def test_later_places_win_and_are_named(monkeypatch):
+    assert source(load_settings(), "candidates") == "default"
+    write("candidates = 20\n")
+    assert (load_settings().candidates, source(load_settings(), "candidates")) == (20, "file")
+    monkeypatch.setenv("CHATTERM_CANDIDATES", "30")
+    assert (load_settings().candidates, source(load_settings(), "candidates")) == (30, "environment")
+    settings = load_settings(candidates=40)
+    assert (settings.candidates, source(settings, "candidates")) == (40, "flag")
+
+
+def test_variables_hold_lists_tables_and_truth(monkeypatch):
+    monkeypatch.setenv("CHATTERM_MODEL_FOLDERS", os.pathsep.join(["/a", "/b c"]))
+    monkeypatch.setenv("CHATTERM_SAMPLING", "{temperature = 0.7, top_k = 5}")
+    monkeypatch.setenv("CHATTERM_EXACT", "true")
+    settings = load_settings()
+    assert settings.model_folders == ("/a", "/b c")
+    assert settings.sampling == {"temperature": 0.7, "top_k": 5}
+    assert settings.exact is True
+    assert source(settings, "sampling") == "environment"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("candidates", "0", ">= 1"),
+        ("candidates", "many", "int"),
+        ("exact", "perhaps", "bool"),
+        ("quantise", "int2", "int2"),
+        ("sampling", "{temperature", "table"),
+        ("sampling", "3", "Expected"),
+        ("language", "fr", "fr"),
+    ],
+)
+def test_what_cannot_be_a_value_is_refused_with_the_reason(name, text, says, monkeypatch):
+    with pytest.raises(UserError, match=says):
+        from_text(name, text)
+    monkeypatch.setenv(f"CHATTERM_{name.upper()}", text)
+    with pytest.raises(UserError, match=f"CHATTERM_{name.upper()}"):
+        load_settings()
+
+
+def test_saving_keeps_comments_order_and_other_values():
+    write(
+        '# mine\ntheme = "chatterm-light"  # bright room\n\n[sampling]\n# careful\ntemperature = 0.3\n'
+        "top_k = 4\n"
+    )
+    save_setting("theme", "chatterm-dark")
+    save_setting("candidates", 12)
+    save_setting("sampling", {"temperature": 0.4})
+    text = settings_file().read_text("utf-8")
+    assert text.startswith('# mine\ntheme = "chatterm-dark"  # bright room\n')
+    assert "# careful\ntemperature = 0.4\n" in text and "top_k" not in text
+    settings = load_settings()
+    assert (settings.theme, settings.candidates, settings.sampling) == (
+        "chatterm-dark",
+        12,
+        {"temperature": 0.4},
+    )
+    assert {file.name for file in settings_file().parent.iterdir()} == {"config.toml"}
+
+
+def test_a_default_is_taken_out_of_the_file():
+    save_setting("candidates", 12)
+    save_setting("candidates", Settings().candidates)
+    assert settings_file().read_text("utf-8").strip() == ""
+    assert source(load_settings(), "candidates") == "default"
+
+
+def test_a_damaged_file_is_named_and_left_alone():
+    write("theme = \n")
+    with pytest.raises(UserError, match=r"config\.toml"):
+        load_settings()
+    with pytest.raises(UserError, match=r"config\.toml"):
+        save_setting("theme", "chatterm-dark")
+    assert settings_file().read_text("utf-8") == "theme = \n"
+
+
+@given(
+    st.one_of(
+        st.tuples(st.just("candidates"), st.integers(1, 200)),
+        st.tuples(st.just("exact"), st.booleans()),
+        st.tuples(st.just("resume"), st.sampled_from(["new", "last"])),
+        st.tuples(st.just("system_prompt"), st.text(st.characters(exclude_categories=["Cs", "Cc"]))),
+        st.tuples(
+            st.just("sampling"),
+            st.dictionaries(
+                st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1),
+                st.one_of(st.integers(-9, 9), st.booleans(), st.sampled_from(["a", "ü \"b'", "{}"])),
+                max_size=4,
+            ),
+        ),
+    )
+)
+def test_texts_of_values_read_back(pair):
+    name, value = pair
+    assert from_text(name, to_text(name, value)) == value
