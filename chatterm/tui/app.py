@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.worker import Worker
 
 from chatterm.settings import Settings
-from chatterm.tui import keys, messages, themes
+from chatterm.tui import alt_digits, keys, messages, themes
 from chatterm.tui.engines import LocalEngine, StartEngine
 from chatterm.tui.saving import OpenLibrary, open_library
 from chatterm.tui.screens.chat import ChatScreen
@@ -58,6 +58,7 @@ class ChattermApp(App[int]):
         conversation: str | None = None,
         draw: Callable[[], int] = draw_seed,
     ) -> None:
+        alt_digits.read_as_keys()
         super().__init__()
         for theme in themes.THEMES:
             self.register_theme(theme)

@@ -19,6 +19,7 @@ class Terminal:
         "enter": "\r", "escape": "\x1b", "alt+up": "\x1b[1;3A", "alt+down": "\x1b[1;3B", "ctrl+q": "\x11",
         "ctrl+n": "\x0e", "ctrl+j": "\n", "left": "\x1b[D", "right": "\x1b[C", "up": "\x1b[A",
         "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS", "home": "\x1b[H",
+        "alt+2": "\x1b2", "alt+4": "\x1b4",
     }  # fmt: skip
 
     def __init__(self, arguments: list[str], folder: Path, columns: int = 120, rows: int = 40) -> None:

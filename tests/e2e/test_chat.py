@@ -140,3 +140,14 @@ def test_help_and_models_open_and_close(chat: Terminal) -> None:
     chat.wait("Ask something")
     chat.press("ctrl+q")
     assert chat.end() == 0
+
+
+def test_a_look_inside_the_reply(chat: Terminal) -> None:
+    ask(chat, "What is the capital of France?")
+    chat.wait("France is Paris.")
+    chat.press("f2", "left", "alt+2")  # the lens at the last word before the end
+    chat.wait(lambda screen: "block" in screen and "29" in screen)
+    chat.press("alt+4")
+    chat.wait(lambda screen: "embedding" in screen and "sum" in screen)
+    chat.press("escape", "ctrl+q")
+    assert chat.end() == 0

@@ -1,0 +1,15 @@
+"""Alt with a digit as every terminal but one sends it.
+
+Textual takes the sequences for the letters that one Mac terminal's Option key would type: alt+2 becomes ™ and
+is written into the message. Here they are keys.
+"""
+
+from __future__ import annotations
+
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+
+
+def read_as_keys() -> None:
+    """From now on escape and a digit is alt with that digit."""
+    for digit in "0123456789":
+        ANSI_SEQUENCES_KEYS.pop(f"\x1b{digit}", None)
