@@ -201,7 +201,7 @@ def _put(document: TOMLDocument, name: str, value: object) -> None:
         if name in document:
             document[name] = value
         else:
-            document.add(name, value)  # type: ignore[arg-type]
+            document.add(name, value)
         return
     table = document[name]
     assert isinstance(table, dict)

@@ -15,8 +15,9 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.worker import Worker
 
+from chatterm.language import _, speak
 from chatterm.settings import Settings
-from chatterm.tui import alt_digits, keys, messages, themes
+from chatterm.tui import alt_digits, background, keymap, keys, messages, themes
 from chatterm.tui.engines import LocalEngine, StartEngine
 from chatterm.tui.saving import OpenLibrary, open_library
 from chatterm.tui.screens.chat import ChatScreen
@@ -33,6 +34,7 @@ class ChattermApp(App[int]):
         library: opens the place where conversations are kept.
         resume: open the last conversation at the start …
         conversation: … or this one.
+        light: whether the terminal's background is light, where it said so.
     """
 
     TITLE = "chatterm"
@@ -57,12 +59,16 @@ class ChattermApp(App[int]):
         resume: bool = False,
         conversation: str | None = None,
         draw: Callable[[], int] = draw_seed,
+        light: bool | None = None,
     ) -> None:
         alt_digits.read_as_keys()
         super().__init__()
+        speak(settings.language)
+        self._light = light
+        self._complaints = self.use_keys(settings)
         for theme in themes.THEMES:
             self.register_theme(theme)
-        self.theme = themes.choose(settings.theme, set(self.available_themes))
+        self.show_theme(settings.theme)
         self.settings = settings
         self._resume = resume or settings.resume == "last"
         self._conversation = conversation
@@ -88,8 +94,21 @@ class ChattermApp(App[int]):
         """The chat is the first thing that is painted."""
         return self.chat
 
+    def show_theme(self, name: str) -> None:
+        """Draw in the colours of a theme, or in those that `auto` stands for."""
+        self.theme = themes.choose(name, set(self.available_themes), light=self._light)
+
+    def use_keys(self, settings: Settings) -> tuple[str, ...]:
+        """Take the user's own keys; a sentence for each that cannot be."""
+        own, complaints = keymap.read(settings.keys)
+        keys.use(own)
+        self.set_keymap({action: ",".join(names) for action, names in own.items()})
+        return complaints
+
     def on_mount(self) -> None:
         """The engine starts behind the screen, once that is painted."""
+        for complaint in self._complaints:
+            self.notify(complaint, severity="warning", markup=False)
         self.call_after_refresh(lambda: self.run_worker(self._start(), exit_on_error=True))
 
     async def _start(self) -> None:
@@ -132,22 +151,24 @@ class ChattermApp(App[int]):
         """What the command palette offers: all that the keys do, and the themes."""
         for key in (*keys.of("chat"), *keys.of("anywhere")):
             if key.action != "app.command_palette":
-                names = " or ".join(keys.name(name) for name in key.keys)
-                yield SystemCommand(key.says, names, partial(self._run_on_chat, key.action))
+                names = _(" or ").join(keys.name(name) for name in key.keys)
+                yield SystemCommand(_(key.says), names, partial(self._run_on_chat, key.action))
         yield SystemCommand(
-            "Compare clean and edited",
-            "Both write on from here, side by side",
+            _("Compare clean and edited"),
+            _("Both write on from here, side by side"),
             partial(self._run_on_chat, "compare"),
         )
         yield SystemCommand(
-            "Self-check",
-            "What must hold inside the loaded model, and by how much it does not",
+            _("Self-check"),
+            _("What must hold inside the loaded model, and by how much it does not"),
             partial(self._run_on_chat, "self_check"),
         )
         for theme in self.available_themes:
             if theme.startswith("chatterm"):
                 yield SystemCommand(
-                    f"Theme: {theme}", "Colours of the screen", partial(self._set_theme, theme)
+                    _("Theme: {theme}").format(theme=theme),
+                    _("Colours of the screen"),
+                    partial(self._set_theme, theme),
                 )
 
     async def _run_on_chat(self, action: str) -> None:
@@ -170,5 +191,6 @@ async def _start_engine_process() -> LocalEngine:
 
 def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:
     """Open the chat and stay until the user leaves; the exit status."""
-    app = ChattermApp(settings, resume=resume, conversation=conversation)
+    light = background.is_light() if settings.theme == themes.AUTO else None
+    app = ChattermApp(settings, resume=resume, conversation=conversation, light=light)
     return app.run() or 0

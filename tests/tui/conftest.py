@@ -131,7 +131,7 @@ def chat(knobs):
 
 
 def make_app(knobs: Knobs, *, library=AsyncLibrary.in_memory, resume=False, **settings) -> ChattermApp:
-    settings = {"model": "Scripted-135M", **settings}
+    settings = {"model": "Scripted-135M", "language": "en", **settings}
     return ChattermApp(
         Settings(**settings), start_engine=knobs.start, library=library, resume=resume, draw=lambda: 4711
     )

@@ -20,7 +20,6 @@ typed. An input method's Enter chooses a candidate inside the terminal and reach
 all: only the key itself sends, never text that holds a newline.
 """
 
-NEWLINE_KEYS = frozenset(name for key in keys.of("message") if key.action == "newline" for name in key.keys)
 HISTORY = 200
 
 
@@ -78,14 +77,13 @@ class Composer(TextArea):
 
     async def _on_key(self, event: events.Key) -> None:
         """All keys are taken in their turn; a bound one that bubbles would come after the next sign."""
+        action = keys.pressed("message", event.key)
         bound = self._bindings.key_to_bindings.get(event.key)
-        if event.key == "enter" or event.key in NEWLINE_KEYS or bound:
+        if action or bound or event.key == "enter":
             event.stop()
             event.prevent_default()
-            if event.key == "enter":
-                self.action_send()
-            elif event.key in NEWLINE_KEYS:
-                self.action_newline()
+            if action:
+                await self.run_action(action)
             else:
                 await self._run_first(bound or [])
             return
@@ -97,7 +95,8 @@ class Composer(TextArea):
 
     async def _run_first(self, bindings: list[Binding]) -> None:
         for binding in bindings:
-            if not binding.priority and await self.app.run_action(binding.action, self):
+            own = (binding.id or "").startswith("message.")  # under the keys that the user gave it
+            if not binding.priority and not own and await self.app.run_action(binding.action, self):
                 return
 
     def action_send(self) -> None:

@@ -12,6 +12,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
+from chatterm.language import _
 from chatterm.sampling import SamplingParameters
 from chatterm.tui import keys
 from chatterm.tui.knobs import BY_FIELD, KNOBS, TEMPERATURE
@@ -20,7 +21,10 @@ from chatterm.tui.text.lines import MUTED
 from chatterm.tui.widgets.paint import Paint
 from chatterm.tui.widgets.temperature import TemperatureSlider
 
-KEY_HINT = keys.name(next(key.keys[0] for key in keys.of("chat") if key.action == "parameters"))
+
+def key_hint() -> str:
+    """The key that opens the values."""
+    return next(keys.name(key.keys[0]) for key in keys.of("chat") if key.action == "parameters")
 
 
 class ParameterStrip(Widget):
@@ -32,10 +36,10 @@ class ParameterStrip(Widget):
     DEFAULT_CSS = """
     ParameterStrip { width: 1fr; height: 1; background: $panel; }
     """
-    tooltip = "Sampling values: click to change, wheel to turn"
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
+        self.tooltip = _("Sampling values: click to change, wheel to turn")
         self._paint = Paint(self)
         self._parts: list[tuple[str, str, str, bool]] = []  # field, name, value, whether it was changed
         self._places: list[tuple[int, str]] = []  # where each ends, in cells
@@ -70,7 +74,8 @@ class ParameterStrip(Widget):
         segments: list[Segment] = []
         self._places = []
         used = 0
-        room = self.size.width - cell_len(KEY_HINT) - 2
+        key = key_hint()
+        room = self.size.width - cell_len(key) - 2
         for field, name, value, changed in self._parts:
             value = f"{value}*" if changed else value
             if used + cell_len(f"{name} {value}") > room:
@@ -84,7 +89,7 @@ class ParameterStrip(Widget):
             ]
             used += width
             self._places.append((used, field))
-        hint = f"{KEY_HINT} " if segments else f"{KEY_HINT} values "
+        hint = f"{key} " if segments else _("{key} values").format(key=key) + " "
         gap = max(0, self.size.width - used - cell_len(hint))
         segments += [Segment(" " * gap, base), Segment(hint, muted)]
         return Strip(segments).crop_extend(0, self.size.width, base)

@@ -9,6 +9,7 @@ from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
+from chatterm.language import _
 from chatterm.tui import keys
 from chatterm.tui.text.lines import MUTED
 from chatterm.tui.widgets.paint import Paint
@@ -91,5 +92,5 @@ def candidate_hints() -> list[Hint]:
 
 def hint(action: str) -> Hint:
     """The hint of a key of the table."""
-    key = next(key for key in keys.KEYS if key.action == action)
-    return keys.name(key.keys[0]), key.hint, action
+    key = next(key for scope in keys.SCOPES for key in keys.of(scope) if key.action == action)
+    return keys.name(key.keys[0]), _(key.hint), action
