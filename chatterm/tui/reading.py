@@ -85,14 +85,14 @@ class Reader:
             return
         model = engine.info.name
         turns = self._answered(model)
-        asked = [turn for turn in turns if turn.role == "user"]
+        asked = [turn for turn in turns if turn.role == "user" and turn.sent.strip()]
         if all(turn.given and turn.model == model and (not score or _is_scored(turn)) for turn in asked):
             return
         rendered = await engine.render(chat_of(turns, self._system_prompt()))
         tokens = await self._scored(engine, rendered.tokens, score)
         place = 0
         for turn in turns:
-            content = turn.text.strip()
+            content = turn.sent.strip()
             found = rendered.text.find(content, place) if content and turn.role != "notice" else -1
             if found >= 0:
                 place = found + len(content)
@@ -180,7 +180,7 @@ def _fill(
 ) -> None:
     """Give a turn the tokens that stand from `start` to `end` of the text that was cut."""
     inside = [n for n, token in enumerate(tokens) if token.end > start and token.start < end]
-    lead = len(turn.text) - len(turn.text.lstrip())
+    lead = len(turn.text.rstrip()) - (end - start)  # what is left out of a message stands at its head
     turn.given = [scored[n] for n in inside]
     turn.starts = [max(tokens[n].start, start) - start + lead for n in inside]
     turn.ends = [min(tokens[n].end, end) - start + lead for n in inside]

@@ -19,9 +19,11 @@ from chatterm.engine.messages import Finished, LoadOptions, Progress, Started, T
 from chatterm.engine.protocol import EngineDiedError, EngineError, Reply
 from chatterm.engine.records import ModelInfo, Timing
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.settings import Settings
 from chatterm.tui.engines import Engines, LocalEngine, StartEngine
-from chatterm.tui.forking import Branch, Forks
+from chatterm.tui.filling import Filling, fill
+from chatterm.tui.forking import Branch, Forks, unchanged
 from chatterm.tui.host import ModelHost
 from chatterm.tui.lookout import Lookout
 from chatterm.tui.messages import (
@@ -109,6 +111,8 @@ class ChatSession:
         self._unanswered = False
         self._warned = False
         self._cut: list[Turn] = []  # what a fork that has not begun yet took the place of
+        self._left_out: dict[int, Turn] = {}  # by their numbers, what the user chose not to send
+        self._used: int | None = None  # tokens that the next reply begins behind, where that was counted
         self._known: dict[int, Turn] = {}  # by their numbers, with the prompts that only this session knows
 
     # --- what is ----------------------------------------------------------------------------------------
@@ -137,6 +141,8 @@ class ChatSession:
     @property
     def context_used(self) -> int:
         """Tokens of the window that the conversation fills, as far as it was last counted."""
+        if self._used is not None:
+            return self._used
         reply = self.last_reply
         if reply is None:
             return 0
@@ -146,6 +152,33 @@ class ChatSession:
     def context_left(self) -> int | None:
         """Tokens of the window that are free; None without a model."""
         return self.info.context - self.context_used if self.info is not None else None
+
+    async def fill(self, draft: str = "") -> Filling:
+        """What fills the window if `draft` is sent next.
+
+        Raises:
+            UserError: there is no model, or the engine cannot say.
+        """
+        engine = self.engines.engine
+        if engine is None or engine.info is None:
+            raise UserError(_("No model is loaded, so nothing can say how full its window is."))
+        turns = [*self.turns, Turn("user", draft)] if draft.strip() else self.turns
+        return await fill(engine, turns, self.keeper.system_prompt, draft=bool(draft.strip()))
+
+    async def leave_out(self, choices: dict[Turn, tuple[bool, bool]]) -> None:
+        """Send these messages to the model from now on or not: (not the message, not what is attached to it).
+
+        They stay in the conversation and in the library, and are marked there.
+        """
+        for turn, (whole, quotes) in choices.items():
+            turn.left_out, turn.quotes_left_out = whole, quotes
+            if turn.number is not None:
+                self._left_out[turn.number] = turn
+            self._post(TurnChanged(turn))
+        with contextlib.suppress(UserError):  # without a model it is counted with the next reply
+            self._used = (await self.fill()).used
+        self._warned = False
+        self._post(StateChanged())
 
     async def count(self, text: str) -> int | None:
         """How many tokens a text is; None where nobody can tell now."""
@@ -267,6 +300,7 @@ class ChatSession:
         self._answer()
 
     def _started(self, turn: Turn, event: Started, begun: tuple[TokenEvent, ...]) -> None:
+        self._used = None
         turn.prompt = event.prompt[: len(event.prompt) - len(event.begun)]
         turn.thinking = event.thinking
         for token, text in zip(begun, event.begun[len(turn.tokens) :], strict=True):
@@ -347,6 +381,12 @@ class ChatSession:
         ids = ids or (await self.forks.tokens_of(engine, text) if text else ())
         begun = await self.forks.records(engine, branch, ids)
         self._branch(engine, branch, self.forks.turn(engine, branch, len(begun)), begun)
+
+    def edit_reply(self, reply: Turn, text: str) -> None:
+        """Put other words into a reply and let it go on after them, as a branch."""
+        at = unchanged(reply, text)
+        kept = reply.span(at - 1)[1] if at else 0
+        self.fork(Branch(reply, at), text=text[kept:])
 
     def continue_reply(self, reply: Turn) -> None:
         """Let a reply that has ended go on where it ended; one that has been answered goes on as a branch."""
@@ -459,6 +499,10 @@ class ChatSession:
 
     def _show(self, turns: list[Turn]) -> None:
         self.turns = turns
+        self._used = None
+        for turn in turns:
+            if (left_out := self._left_out.get(turn.number or 0)) is not None:
+                turn.left_out, turn.quotes_left_out = left_out.left_out, left_out.quotes_left_out
         self.timing = None
         self._unanswered = False
         self._warned = False

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from chatterm import quoting
 from chatterm.engine.inspection import ScoredToken
 from chatterm.engine.messages import TokenEvent
 from chatterm.engine.records import Chat, Finish, Message
@@ -63,6 +64,8 @@ class Turn:
     origin: Turn | None = None  # the reply that this one was forked from …
     kept: int = 0  # … the tokens that it has from there …
     chosen: int = 0  # … and how many after those the user put there
+    left_out: bool = False  # the user chose not to send it to the model …
+    quotes_left_out: bool = False  # … or not the texts that were attached to it
     goes_on: bool = False  # it is `origin` itself, which goes on where it ended
     edited: Turn | None = None  # the message of which this one has other words
 
@@ -100,6 +103,13 @@ class Turn:
             return next((c.text for c in token.distribution.candidates if c.id == token.id), token.text)
         return token.text
 
+    @property
+    def sent(self) -> str:
+        """What of `text` the model gets."""
+        if self.left_out:
+            return ""
+        return quoting.split(self.text)[1] if self.quotes_left_out else self.text
+
     def put_there(self, index: int) -> bool:
         """Whether token `index` was put there by the user."""
         return self.kept <= index < self.kept + self.chosen
@@ -123,17 +133,17 @@ def question_of(turns: list[Turn], turn: Turn) -> Turn | None:
 def chat_of(turns: list[Turn], system_prompt: str) -> Chat:
     """What the model is asked to answer: the turns up to the last message of the user.
 
-    Notices are chatterm's own and left out, and so are empty replies; messages of the user that follow each
-    other become one, because most templates want the roles to alternate.
+    Notices are chatterm's own and left out, and so are empty replies and what the user chose not to send;
+    messages of the user that follow each other become one: most templates want the roles to alternate.
     """
     messages = [Message("system", system_prompt)] if system_prompt.strip() else []
     for turn in turns:
-        if turn.role in ("notice", "context") or not turn.text.strip():
+        if turn.role in ("notice", "context") or not turn.sent.strip():
             continue
         if turn.role == "user" and messages and messages[-1].role == "user":
-            messages[-1] = Message("user", f"{messages[-1].content}\n\n{turn.text}")
+            messages[-1] = Message("user", f"{messages[-1].content}\n\n{turn.sent}")
         elif turn.role == "assistant" and (not messages or messages[-1].role != "user"):
             continue
         else:
-            messages.append(Message("user" if turn.role == "user" else "assistant", turn.text))
+            messages.append(Message("user" if turn.role == "user" else "assistant", turn.sent))
     return Chat(tuple(messages))
