@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -17,12 +18,13 @@ from textual.worker import Worker
 
 from chatterm.language import _, speak
 from chatterm.settings import Settings
-from chatterm.tui import alt_digits, background, keymap, keys, messages, themes
+from chatterm.tui import alt_digits, background, keymap, keys, layout, messages, themes
 from chatterm.tui.engines import LocalEngine, StartEngine
 from chatterm.tui.saving import OpenLibrary, open_library
 from chatterm.tui.screens.chat import ChatScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.values import draw_seed
+from chatterm.tui.widgets.next_token import NextTokenPanel
 
 
 class ChattermApp(App[int]):
@@ -35,6 +37,7 @@ class ChattermApp(App[int]):
         resume: open the last conversation at the start …
         conversation: … or this one.
         light: whether the terminal's background is light, where it said so.
+        layout_file: where the arrangement of the screen is remembered; None: nowhere.
     """
 
     TITLE = "chatterm"
@@ -60,6 +63,7 @@ class ChattermApp(App[int]):
         conversation: str | None = None,
         draw: Callable[[], int] = draw_seed,
         light: bool | None = None,
+        layout_file: Path | None = None,
     ) -> None:
         alt_digits.read_as_keys()
         super().__init__()
@@ -81,7 +85,9 @@ class ChattermApp(App[int]):
             lambda work: self.run_worker(work, exit_on_error=True),
             draw,
         )
-        self.chat = ChatScreen(self.session, panel=settings.next_token_panel)
+        self.chat = ChatScreen(
+            self.session, panel=settings.next_token_panel, layout_file=layout_file, apply=self.apply_setting
+        )
 
     def _tell_chat(self, message: object) -> None:
         from textual.message import Message
@@ -104,6 +110,27 @@ class ChattermApp(App[int]):
         keys.use(own)
         self.set_keymap({action: ",".join(names) for action, names in own.items()})
         return complaints
+
+    def apply_setting(self, settings: Settings, name: str) -> str:
+        """Let a changed setting hold, at once where that can be; what there is to say about it."""
+        self.settings = self.session.settings = settings
+        match name:
+            case "theme":
+                self.show_theme(settings.theme)
+            case "language":
+                speak(settings.language)
+                self.chat.say_again()
+            case "candidates":
+                self.chat.query_one(NextTokenPanel).show_rows(settings.candidates)
+            case "next_token_panel":
+                self.chat.apply_panel(settings.next_token_panel)
+            case "keys":
+                complaints = self.use_keys(settings)
+                self.chat.say_again()
+                return " ".join(complaints)
+            case _:
+                return _("It holds from the next start on.")
+        return ""
 
     def on_mount(self) -> None:
         """The engine starts behind the screen, once that is painted."""
@@ -133,17 +160,19 @@ class ChattermApp(App[int]):
 
     def action_help(self) -> None:
         """The keys of the screen one is on."""
-        from chatterm.tui.screens.conversations import ConversationsScreen
         from chatterm.tui.screens.help import HelpScreen
         from chatterm.tui.screens.parameters import ParametersScreen
         from chatterm.tui.screens.picker import PickerScreen
+        from chatterm.tui.screens.settings import SettingsScreen
+        from chatterm.tui.screens.tree import TreeScreen
 
         scopes: dict[type, keys.Scope] = {
             PickerScreen: "picker",
             ParametersScreen: "parameters",
-            ConversationsScreen: "conversations",
+            TreeScreen: "tree",
+            SettingsScreen: "settings",
         }
-        here: keys.Scope = "tokens" if self.session.lookout.pin is not None else "chat"
+        here = self.chat.here
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(scopes.get(type(self.screen), here)))
 
@@ -192,5 +221,7 @@ async def _start_engine_process() -> LocalEngine:
 def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:
     """Open the chat and stay until the user leaves; the exit status."""
     light = background.is_light() if settings.theme == themes.AUTO else None
-    app = ChattermApp(settings, resume=resume, conversation=conversation, light=light)
+    app = ChattermApp(
+        settings, resume=resume, conversation=conversation, light=light, layout_file=layout.layout_file()
+    )
     return app.run() or 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from time import monotonic
 from typing import ClassVar
 
@@ -11,19 +13,29 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 
-from chatterm.errors import UserError
+from chatterm.settings import Settings
 from chatterm.tui import keys, messages
 from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.models import about
-from chatterm.tui.screens.glass import GlassScreen
+from chatterm.tui.screens.arranged import ArrangedScreen
+from chatterm.tui.screens.conversations import ConversationsScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.control_bar import ControlBar
 from chatterm.tui.widgets.inspector import Inspector
-from chatterm.tui.widgets.key_line import KeyLine, candidate_hints, chat_hints, token_hints
+from chatterm.tui.widgets.key_line import (
+    KeyLine,
+    candidate_hints,
+    chat_hints,
+    list_hints,
+    message_hints,
+    token_hints,
+)
 from chatterm.tui.widgets.legend import Legend
+from chatterm.tui.widgets.message_bar import MessageBar
 from chatterm.tui.widgets.next_token import NextTokenPanel
+from chatterm.tui.widgets.sidebar import Sidebar
 from chatterm.tui.widgets.status_line import Status, StatusLine
 from chatterm.tui.widgets.transcript import Transcript
 from chatterm.tui.widgets.welcome import Welcome
@@ -37,17 +49,24 @@ NARROW = 100
 REST = 3
 """How long drawing rests afterwards, in times of what it took: keys come first, however long the reply."""
 
+Apply = Callable[[Settings, str], str]
+"""Lets a changed setting hold; see `SettingsScreen`."""
+
 COUNT_DELAY = 0.15
 """Seconds of quiet after which a message that is being written is counted in tokens."""
 
 
-class ChatScreen(GlassScreen):
+class ChatScreen(ConversationsScreen, ArrangedScreen):
     """Puts the widgets together, and what they say into acts of the session."""
 
     DEFAULT_CSS = """
     ChatScreen {
         background: $background;
-        & #middle { height: 1fr; }
+        & #middle { height: 1fr; layers: default over; }
+        & Sidebar { display: none; }
+        &.-sidebar Sidebar { display: block; }
+        &.-drawer Sidebar { layer: over; width: 40; background: $surface; }
+        &.-drawer Sidebar RowList { background: $surface; }
         & #conversation { width: 1fr; }
         & Inspector { display: none; }
         &.-panel Inspector { display: block; }
@@ -64,9 +83,19 @@ class ChatScreen(GlassScreen):
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("chat")
     AUTO_FOCUS = "Composer"
 
-    def __init__(self, session: ChatSession, *, panel: bool = True) -> None:
-        super().__init__(session)
+    def __init__(
+        self,
+        session: ChatSession,
+        *,
+        panel: bool = True,
+        layout_file: Path | None = None,
+        apply: Apply | None = None,
+    ) -> None:
+        super().__init__(session, layout_file)
+        self._apply = apply
         self._wants_panel: bool | None = None if panel else False  # None: wherever there is room
+        if self.arrangement.shown is not None:
+            self._wants_panel = self.arrangement.shown
         self._drawn = 0  # tokens of the live reply that are on the screen
         self._rest_until = 0.0
         self._look_is_old = True
@@ -76,10 +105,12 @@ class ChatScreen(GlassScreen):
         """Controls, conversation and panel, input, status, keys."""
         yield ControlBar()
         with Horizontal(id="middle"):
+            yield Sidebar(self.session)
             with Vertical(id="conversation"):
                 yield Welcome()
                 yield Transcript()
                 yield Legend()
+                yield MessageBar()
             yield Inspector(self.session, NextTokenPanel(self.session.settings.candidates))
         yield Composer()
         yield StatusLine()
@@ -175,7 +206,11 @@ class ChatScreen(GlassScreen):
     def show_keys(self) -> None:
         """Draw the line of keys."""
         selecting = self.query_one(Transcript).selected is not None
-        if self.query_one(NextTokenPanel).has_focus:
+        if self.query_one(MessageBar).has_focus:
+            hints = message_hints()
+        elif self.sidebar.has_focus_within:
+            hints = list_hints()
+        elif self.query_one(NextTokenPanel).has_focus:
             hints = candidate_hints()
         else:
             hints = token_hints() if selecting else chat_hints(writing=self.session.live is not None)
@@ -187,7 +222,9 @@ class ChatScreen(GlassScreen):
     def _turns_replaced(self) -> None:
         self.forget_context()
         self._drawn = 0
+        self.leave_messages()
         self._show_all()
+        self.sidebar.look_again()
         composer = self.query_one(Composer)
         composer.remember([turn.text for turn in self.session.turns if turn.role == "user"])
 
@@ -206,12 +243,15 @@ class ChatScreen(GlassScreen):
             transcript.show(self.session.turns)
         if event.turn.live:
             self._drawn = 0
+        self.sidebar.look_again()
 
     @on(messages.TurnChanged)
     def _turn_changed(self, event: messages.TurnChanged) -> None:
         self.query_one(Transcript).grew(event.turn)
         self.grow_context()
         self.show_look()
+        if not event.turn.live:
+            self.sidebar.look_again()
 
     @on(messages.StateChanged)
     def _state_changed(self) -> None:
@@ -288,11 +328,14 @@ class ChatScreen(GlassScreen):
         """Show or hide the next-token panel."""
         self.leave_tokens()
         self._wants_panel = not self.has_class("-panel")
+        self.remember(shown=self._wants_panel)
         self.remove_class("-maximised")
         self._fit_to(self.size.width)
 
     def action_new(self) -> None:
         """Begin a new conversation."""
+        if self.sidebar.has_focus_within:
+            self.action_leave_sidebar()
         self.session.new()
         self.query_one(Composer).focus()
 
@@ -316,6 +359,9 @@ class ChatScreen(GlassScreen):
 
     def action_page(self, direction: int) -> None:
         """Scroll."""
+        if self.sidebar.has_focus_within:
+            self.sidebar.entries.page(direction)
+            return
         self.query_one(Transcript).page(direction)
 
     def action_top(self) -> None:
@@ -337,21 +383,6 @@ class ChatScreen(GlassScreen):
         from chatterm.tui.screens.parameters import ParametersScreen
 
         self.app.push_screen(ParametersScreen(self.session, field))
-
-    async def action_conversations(self) -> None:
-        """Go on with an earlier conversation."""
-        from chatterm.tui.screens.conversations import ConversationsScreen
-
-        try:
-            conversations = await (await self.session.keeper.library()).conversations()
-        except UserError as error:
-            self.session.tell(error.sentence)
-            return
-        self.app.push_screen(ConversationsScreen(conversations), self._resume)
-
-    def _resume(self, conversation: int | None) -> None:
-        if conversation is not None:
-            self.run_worker(self.session.resume(conversation), exit_on_error=True)
 
     @on(messages.PickerWanted)
     def _picker_wanted(self) -> None:
@@ -376,6 +407,26 @@ class ChatScreen(GlassScreen):
         self._wants_panel = True
         self._fit_to(self.size.width)
 
+    def apply_panel(self, shown: bool) -> None:
+        """Whether the settings want the panel where there is room."""
+        self.remember(shown=None)
+        self._wants_panel = None if shown else False
+        self._fit_to(self.size.width)
+
+    def say_again(self) -> None:
+        """Draw everything in another language."""
+        for widget in self.query("*"):
+            widget.notify_style_update()  # what was drawn is forgotten
+            widget.refresh()
+        self._show_all()
+
+    def action_settings(self) -> None:
+        """All settings."""
+        from chatterm.tui.screens.settings import SettingsScreen
+
+        if self._apply is not None:
+            self.app.push_screen(SettingsScreen(self.session.settings, self._apply))
+
     def show_state(self) -> None:
         """Draw the status line."""
         self._show_state()
@@ -386,3 +437,5 @@ class ChatScreen(GlassScreen):
         wanted = width >= NARROW if self._wants_panel is None else self._wants_panel
         wanted |= self.query_one(Transcript).selected is not None  # what is selected is shown
         self.set_class(wanted, "-panel")
+        self.fit_sidebar(width)
+        self.put_panel()

@@ -72,6 +72,11 @@ class NextTokenPanel(Widget, can_focus=True):
         self._rows.show(look, found)
         self._redraw()
 
+    def show_rows(self, candidates: int) -> None:
+        """Another number of rows without the focus."""
+        self._rows.usual = candidates
+        self._redraw()
+
     @property
     def chosen(self) -> Candidate | None:
         """The candidate under the cursor."""

@@ -1,0 +1,96 @@
+"""The panel is moved, resized, hidden, and stands there again the next time."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import make_app
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatterm.tui.layout import (
+    LEAST_HEIGHT,
+    LEAST_WIDTH,
+    LEFT_HEIGHT,
+    LEFT_WIDTH,
+    Layout,
+    load_layout,
+    save_layout,
+)
+from chatterm.tui.widgets.inspector import Inspector
+
+
+def run(knobs, file):
+    app = make_app(knobs)
+    app.chat._file = file
+    app.chat.arrangement = load_layout(file)
+    return app
+
+
+@given(st.sampled_from(["right", "bottom"]), st.integers(-50, 2000), st.integers(40, 400))
+def test_panel_and_conversation_both_keep_room(side, cells, room):
+    layout = Layout(side=side).sized(cells, room)
+    size = layout.width if side == "right" else layout.height
+    least, left = (LEAST_WIDTH, LEFT_WIDTH) if side == "right" else (LEAST_HEIGHT, LEFT_HEIGHT)
+    assert size >= least and (size == least or room - size >= left)
+
+
+def test_it_is_remembered(tmp_path):
+    layout = Layout(side="bottom", height=12, shown=False)
+    save_layout(tmp_path / "new" / "layout.json", layout)
+    assert load_layout(tmp_path / "new" / "layout.json") == layout
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["layout.json"]
+    assert load_layout(None) == Layout()
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"side": "above"}', '{"width": -4}', '{"width": 100000}', "[]"])
+def test_a_damaged_file_means_the_defaults(tmp_path, text):
+    (tmp_path / "layout.json").write_text(text)
+    assert load_layout(tmp_path / "layout.json") == Layout()
+
+
+def test_where_nothing_can_be_written_nothing_breaks(tmp_path):
+    (tmp_path / "file").write_text("")
+    save_layout(tmp_path / "file" / "layout.json", Layout(side="bottom"))
+
+
+async def test_keys_move_and_resize_the_panel_and_the_next_chat_has_it_so(knobs, tmp_path):
+    file = tmp_path / "layout.json"
+    app = run(knobs, file)
+    async with app.run_test(size=(140, 40)) as pilot:
+        panel = app.chat.query_one(Inspector)
+        before = panel.region
+        await pilot.press("alt+w")
+        assert panel.region.width == before.width + 2 and panel.region.right == 140
+        await pilot.press("alt+b")
+        assert panel.region.width == 140 and panel.region.x == 0
+        height = panel.region.height
+        await pilot.press("alt+n", "alt+n")
+        assert panel.region.height == height - 2
+        await pilot.press("f10")
+        assert panel.region.height > height
+        await pilot.press("f10")
+        assert panel.region.height == height - 2
+        await app.session.close()
+    app = run(knobs, file)
+    async with app.run_test(size=(140, 40)) as pilot:
+        assert app.chat.query_one(Inspector).region.height == height - 2
+        await pilot.press("alt+b")
+        assert app.chat.query_one(Inspector).region.width == before.width + 2
+        await pilot.press("f6")
+        await app.session.close()
+    assert load_layout(file).shown is False
+
+
+async def test_the_edge_can_be_dragged(knobs, tmp_path):
+    app = run(knobs, tmp_path / "layout.json")
+    async with app.run_test(size=(140, 40)) as pilot:
+        panel = app.chat.query_one(Inspector)
+        left = panel.region.x
+        await pilot.mouse_down(offset=(left, 12))
+        await pilot.hover(offset=(left - 9, 12))
+        await pilot.mouse_up(offset=(left - 9, 12))
+        assert panel.region.x == left - 9
+        await pilot.hover(offset=(left + 5, 12))
+        assert panel.region.x == left - 9
+        await app.session.close()
+    assert load_layout(tmp_path / "layout.json").width == 140 - left + 9
