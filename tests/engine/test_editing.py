@@ -63,15 +63,15 @@ async def test_edits_in_force_hold_until_they_are_taken_back(engine: EngineProce
 
 
 async def test_clean_and_edited_keys_never_mix(engine: EngineProcess) -> None:
-    """A text read under edits gives, after them, what it gives in a fresh engine."""
+    """A text read under edits gives, after them, what it gives in a fresh engine, to half precision."""
     await engine.inspect(ApplyEdits((ScaleBlock(4),)))
     text = Text("Once upon a time there was a small grey")
     edited = await logprobs(engine, text)
     await engine.inspect(ApplyEdits(()))
     after = await logprobs(engine, text)
     compared = await engine.inspect(Compare(text, (ScaleBlock(4),), GREEDY, candidates=5))
-    assert after == pytest.approx({row.id: row.logprob for row in compared.clean.candidates}, abs=1e-3)
-    assert edited == pytest.approx({row.id: row.logprob for row in compared.edited.candidates}, abs=1e-3)
+    assert after == pytest.approx({row.id: row.logprob for row in compared.clean.candidates}, abs=5e-3)
+    assert edited == pytest.approx({row.id: row.logprob for row in compared.edited.candidates}, abs=5e-3)
 
 
 async def test_a_scale_of_one_is_no_edit(engine: EngineProcess) -> None:

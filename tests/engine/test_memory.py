@@ -31,4 +31,4 @@ def test_a_packed_file_stays_packed_in_memory(default_model_path: Path) -> None:
         print(process.memory_info().rss - before)
     """)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(result.stdout) < 1.3 * default_model_path.stat().st_size
+    assert int(result.stdout) < 1.4 * default_model_path.stat().st_size
