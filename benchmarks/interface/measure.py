@@ -25,6 +25,8 @@ PAINTED = b"sk something"
 """Of the words in the empty input, behind the cursor: the last thing of the first frame."""
 READY = b"is ready"
 ENTER, ESCAPE, AGAIN, PANEL, HISTORY, PAGE_UP, BACKSPACE = (
+VIEWS = ("\x1b2", "\x1b3", "\x1b4", "\x1b5")
+"""alt+2 … alt+5: the views that ask most of the engine, each in its turn."""
     b"\r",
     b"\x1b",
     b"\x12",
@@ -134,6 +136,9 @@ def _panels(found: Figures, folder: Path, repeats: int) -> None:
         for number in range(2 * repeats):  # the panel is open at first; the first round is not counted
             terminal.write(PANEL)
             terminal.drain(0.5)
+            if number % 2:
+                terminal.write(VIEWS[number // 2 % len(VIEWS)])
+                terminal.drain(0.5)
             terminal.write(AGAIN)
             rate = _write_for_a_while(terminal, folder, number + 2)
             (found.open_panels if number % 2 else found.closed_panels).append(rate)
@@ -229,7 +234,7 @@ def report(found: Figures) -> str:
         ),
         ("scrolling in it by a page", "", latency(found.scrolling)),
         (
-            "tokens/s with the panel open ÷ closed",
+            "tokens/s with lens, attention, contributions or neurons open ÷ panel closed",
             "0.95",
             f"{share.text(2)} ({statistics.median(found.open_panels):.1f} and "
             f"{statistics.median(found.closed_panels):.1f} tokens/s)",
