@@ -25,8 +25,6 @@ PAINTED = b"sk something"
 """Of the words in the empty input, behind the cursor: the last thing of the first frame."""
 READY = b"is ready"
 ENTER, ESCAPE, AGAIN, PANEL, HISTORY, PAGE_UP, BACKSPACE = (
-VIEWS = ("\x1b2", "\x1b3", "\x1b4", "\x1b5")
-"""alt+2 … alt+5: the views that ask most of the engine, each in its turn."""
     b"\r",
     b"\x1b",
     b"\x12",
@@ -35,6 +33,8 @@ VIEWS = ("\x1b2", "\x1b3", "\x1b4", "\x1b5")
     b"\x1b[5~",
     b"\x7f",
 )
+VIEWS = (b"\x1b2", b"\x1b3", b"\x1b4", b"\x1b5")
+"""alt+2 … alt+5: the views that ask most of the engine, each in its turn."""
 NEVER_ENDING = '[sampling]\ntemperature = 0.0\nseed = 7\n[sampling.logit_bias]\n"0" = -inf\n"2" = -inf\n'
 FAST_RATE, FAST_TOKENS = 1000, 6000
 MESSAGES = 2000
