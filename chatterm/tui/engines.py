@@ -11,6 +11,7 @@ from typing import Protocol
 from chatterm.engine.messages import Discovered, LoadOptions, Progress
 from chatterm.engine.protocol import Engine, OnProgress
 from chatterm.engine.records import ModelInfo
+from chatterm.language import mark
 
 
 class LocalEngine(Engine, Protocol):
@@ -85,11 +86,13 @@ class Engines:
         Raises:
             UserError: it cannot be loaded.
         """
-        self._say("Starting the engine")
+        self._say(mark("Starting the engine"))
         try:
             self._loading = engine = await self._start()
-            self._say("Loading the model")
-            await engine.load(path, self._options, lambda progress: self._say("Loading the model", progress))
+            self._say(mark("Loading the model"))
+            await engine.load(
+                path, self._options, lambda progress: self._say(mark("Loading the model"), progress)
+            )
         except BaseException:
             if self._loading is not None:
                 await self._loading.close()

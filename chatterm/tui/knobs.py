@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from chatterm.language import _, mark
 from chatterm.sampling import SamplingParameters
 
 
@@ -32,7 +33,7 @@ class Knob(NamedTuple):
     def format(self, value: float) -> str:
         """A value in the fewest digits that tell the steps apart."""
         if self.neutral is not None and value == self.neutral:
-            return "off"
+            return _("off")
         return f"{value:.{self.decimals}f}"
 
     def turned(self, value: float, steps: int) -> float:
@@ -49,19 +50,30 @@ class Knob(NamedTuple):
 
 TEMPERATURE = Knob(
     "temperature",
-    "temperature",
+    mark("temperature"),
     0.0,
     2.0,
     0.05,
     2,
     None,
-    "0 always takes the most probable token; higher dares more",
+    mark("0 always takes the most probable token; higher dares more"),
 )
-TOP_P = Knob("top_p", "top-p", 0.0, 1.0, 0.05, 2, 1.0, "keep the fewest tokens that hold this probability")
-TOP_K = Knob("top_k", "top-k", 0, 1000, 5, 0, 0, "keep this many of the most probable tokens")
-MIN_P = Knob("min_p", "min-p", 0.0, 1.0, 0.01, 2, 0.0, "drop tokens below this share of the best one")
+TOP_P = Knob(
+    "top_p", mark("top-p"), 0.0, 1.0, 0.05, 2, 1.0, mark("keep the fewest tokens that hold this probability")
+)
+TOP_K = Knob("top_k", mark("top-k"), 0, 1000, 5, 0, 0, mark("keep this many of the most probable tokens"))
+MIN_P = Knob(
+    "min_p", mark("min-p"), 0.0, 1.0, 0.01, 2, 0.0, mark("drop tokens below this share of the best one")
+)
 REPETITION = Knob(
-    "repetition_penalty", "repeat", 1.0, 2.0, 0.05, 2, 1.0, "make tokens that came before less probable"
+    "repetition_penalty",
+    mark("repeat"),
+    1.0,
+    2.0,
+    0.05,
+    2,
+    1.0,
+    mark("make tokens that came before less probable"),
 )
 KNOBS = (TEMPERATURE, TOP_P, TOP_K, MIN_P, REPETITION)
 """Those that are always in sight."""
@@ -69,64 +81,134 @@ KNOBS = (TEMPERATURE, TOP_P, TOP_K, MIN_P, REPETITION)
 MORE_KNOBS = (
     Knob(
         "typical_p",
-        "typical",
+        mark("typical"),
         0.0,
         1.0,
         0.05,
         2,
         1.0,
-        "keep tokens about as surprising as is to be expected here",
+        mark("keep tokens about as surprising as is to be expected here"),
     ),
     Knob(
         "top_n_sigma",
-        "top-n-sigma",
+        mark("top-n-sigma"),
         0.0,
         5.0,
         0.1,
         1,
         0.0,
-        "keep logits within n standard deviations of the best",
+        mark("keep logits within n standard deviations of the best"),
     ),
     Knob(
         "xtc_probability",
-        "xtc chance",
+        mark("xtc chance"),
         0.0,
         1.0,
         0.05,
         2,
         0.0,
-        "how often to drop the top choices but the last",
+        mark("how often to drop the top choices but the last"),
     ),
-    Knob("xtc_threshold", "xtc threshold", 0.0, 0.5, 0.01, 2, None, "what counts as a top choice for xtc"),
+    Knob(
+        "xtc_threshold",
+        mark("xtc threshold"),
+        0.0,
+        0.5,
+        0.01,
+        2,
+        None,
+        mark("what counts as a top choice for xtc"),
+    ),
     Knob(
         "frequency_penalty",
-        "frequency",
+        mark("frequency"),
         -2.0,
         2.0,
         0.05,
         2,
         0.0,
-        "less probable with every time a token came",
+        mark("less probable with every time a token came"),
     ),
-    Knob("presence_penalty", "presence", -2.0, 2.0, 0.05, 2, 0.0, "less probable once a token came at all"),
+    Knob(
+        "presence_penalty",
+        mark("presence"),
+        -2.0,
+        2.0,
+        0.05,
+        2,
+        0.0,
+        mark("less probable once a token came at all"),
+    ),
     Knob(
         "penalty_last_n",
-        "penalty window",
+        mark("penalty window"),
         -1,
         4096,
         16,
         0,
         None,
-        "tokens that penalties look back on; -1: all",
+        mark("tokens that penalties look back on; -1: all"),
     ),
-    Knob("dry_multiplier", "dry", 0.0, 5.0, 0.05, 2, 0.0, "against repeating a sequence that came before"),
-    Knob("dry_base", "dry base", 1.0, 4.0, 0.05, 2, None, "how fast dry grows with the length of the repeat"),
-    Knob("dry_allowed_length", "dry length", 0, 20, 1, 0, None, "repeats up to this length are free"),
-    Knob("mirostat", "mirostat", 0, 2, 2, 0, 0, "2: steer towards a constant surprise in place of cutting"),
     Knob(
-        "mirostat_tau", "mirostat tau", 0.0, 10.0, 0.1, 1, None, "the surprise that mirostat aims at, in bits"
+        "dry_multiplier",
+        mark("dry"),
+        0.0,
+        5.0,
+        0.05,
+        2,
+        0.0,
+        mark("against repeating a sequence that came before"),
     ),
-    Knob("mirostat_eta", "mirostat eta", 0.0, 1.0, 0.01, 2, None, "how fast mirostat corrects itself"),
+    Knob(
+        "dry_base",
+        mark("dry base"),
+        1.0,
+        4.0,
+        0.05,
+        2,
+        None,
+        mark("how fast dry grows with the length of the repeat"),
+    ),
+    Knob(
+        "dry_allowed_length",
+        mark("dry length"),
+        0,
+        20,
+        1,
+        0,
+        None,
+        mark("repeats up to this length are free"),
+    ),
+    Knob(
+        "mirostat",
+        mark("mirostat"),
+        0,
+        2,
+        2,
+        0,
+        0,
+        mark("2: steer towards a constant surprise in place of cutting"),
+    ),
+    Knob(
+        "mirostat_tau",
+        mark("mirostat tau"),
+        0.0,
+        10.0,
+        0.1,
+        1,
+        None,
+        mark("the surprise that mirostat aims at, in bits"),
+    ),
+    Knob(
+        "mirostat_eta",
+        mark("mirostat eta"),
+        0.0,
+        1.0,
+        0.01,
+        2,
+        None,
+        mark("how fast mirostat corrects itself"),
+    ),
 )
 """The rest, in the table of all values. Order of the steps and logit bias are set in `config.toml`."""
 

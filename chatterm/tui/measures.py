@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from chatterm.language import mark
 from chatterm.tui.themes import SURPRISE_NATS, surprise_step
 from chatterm.tui.turns import ReadToken
 
@@ -16,14 +17,14 @@ RANKS = (2, 4, 11, 101)
 
 LEGENDS: dict[Measure, tuple[str, tuple[str, ...]]] = {
     "surprisal": (
-        "surprise in nats",
+        mark("surprise in nats"),
         (f"<{SURPRISE_NATS[0]:g}", *(f"{n:g}" for n in SURPRISE_NATS[:-1]), f"≥{SURPRISE_NATS[-1]:g}"),
     ),
     "entropy": (
-        "entropy in nats",
+        mark("entropy in nats"),
         (f"<{SURPRISE_NATS[0]:g}", *(f"{n:g}" for n in SURPRISE_NATS[:-1]), f"≥{SURPRISE_NATS[-1]:g}"),
     ),
-    "rank": ("rank", ("1", "2", "4", "11", ">100")),
+    "rank": (mark("rank"), ("1", "2", "4", "11", ">100")),
 }
 """The name of each measure, and where each step of its scale begins."""
 

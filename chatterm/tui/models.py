@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatterm.checkpoint.catalog import CatalogEntry, catalog
 from chatterm.engine.records import ModelInfo
+from chatterm.language import _
 from chatterm.tui import bars
 
 OFFERED = 3
@@ -18,7 +19,7 @@ def entry_of(info: ModelInfo) -> CatalogEntry | None:
 def download_size(entry: CatalogEntry) -> str:
     """How much a download takes."""
     size = entry.hub.bytes or (entry.wheel.wheel_bytes if entry.wheel is not None else None)
-    return bars.size(size) if size else "size unknown"
+    return bars.size(size) if size else _("size unknown")
 
 
 def about(info: ModelInfo | None) -> tuple[str, str]:
@@ -31,5 +32,7 @@ def about(info: ModelInfo | None) -> tuple[str, str]:
         for e in sorted(better, key=lambda e: e.parameters)[:OFFERED]
     )
     offers = offers if info is not None else ""
-    line = f"› Better ones: {offers} … F3" if offers else "› Other models … F3"
+    line = "› " + (
+        _("Better ones: {offers} … F3").format(offers=offers) if offers else _("Other models … F3")
+    )
     return (entry.description if entry is not None else ""), line

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
+from chatterm.language import _
 from chatterm.tui.screens.dialog import Dialog
 
 
@@ -34,7 +35,7 @@ class AskScreen(Dialog[str]):
         """A line to type in."""
         with Vertical(classes="box") as box:
             box.border_title = self._title
-            box.border_subtitle = "enter go · esc back"
+            box.border_subtitle = _("enter go · esc back")
             yield Static(self._note, markup=False)
             yield Input(self._text, select_on_focus=False)
 

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
+from chatterm.language import _
 from chatterm.tui.screens.dialog import Dialog
 
 
@@ -43,7 +44,7 @@ class FieldsScreen(Dialog[tuple[str, ...]]):
         """Names above their lines."""
         with Vertical(classes="box") as box:
             box.border_title = self._title
-            box.border_subtitle = "enter next, then done · esc back"
+            box.border_subtitle = _("enter next, then done · esc back")
             for field in self._fields:
                 yield Static(Content(f"{field.name} · {field.hint}" if field.hint else field.name))
                 yield Input(field.value)

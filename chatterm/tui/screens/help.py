@@ -11,20 +11,23 @@ from textual.containers import Grid, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from chatterm.language import _, mark
 from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
 
 LEGEND = (
-    ("▶", "the token that was drawn; · is a space, ⏎ a new line, ⇥ a tab"),
-    ("model", "the model's own probability: the softmax of its logits, nothing else"),
-    ("sampled", "what the token was drawn from, after penalties, truncation and temperature"),
-    ("struck out", "removed by the sampler step that is named; its bar is the mass it held"),
-    ("rank", "1 is the model's most probable token"),
-    ("entropy", "how undecided the model was, in nats: 0 is certain"),
+    ("▶", mark("the token that was drawn; · is a space, ⏎ a new line, ⇥ a tab")),
+    (mark("model"), mark("the model's own probability: the softmax of its logits, nothing else")),
+    (mark("sampled"), mark("what the token was drawn from, after penalties, truncation and temperature")),
+    (mark("struck out"), mark("removed by the sampler step that is named; its bar is the mass it held")),
+    (mark("rank"), mark("1 is the model's most probable token")),
+    (mark("entropy"), mark("how undecided the model was, in nats: 0 is certain")),
     (
-        "colour",
-        "how surprising a token was: -log p under 0.5, 1.5, 3, 5 nats, or over; "
-        "from 3 nats on it is underlined in the text too",
+        mark("colour"),
+        mark(
+            "how surprising a token was: -log p under 0.5, 1.5, 3, 5 nats, or over; "
+            "from 3 nats on it is underlined in the text too"
+        ),
     ),
 )
 
@@ -56,14 +59,16 @@ class HelpScreen(Dialog[None]):
         """One section for each place."""
         others = (scope for scope in keys.SCOPES if scope != self._scope)
         with VerticalScroll(classes="box") as box:
-            box.border_title = "Keys"
-            box.border_subtitle = "esc back"
+            box.border_title = _("Keys")
+            box.border_subtitle = _("esc back")
             for scope in (self._scope, *others):
                 yield from _section(
-                    keys.SCOPES[scope],
-                    (("  ".join(map(keys.name, key.keys)), key.says) for key in keys.of(scope)),
+                    _(keys.SCOPES[scope]),
+                    (("  ".join(map(keys.name, key.keys)), _(key.says)) for key in keys.of(scope)),
                 )
-            yield from _section("Reading the next-token panel", LEGEND)
+            yield from _section(
+                _("Reading the next-token panel"), ((_(term), _(says)) for term, says in LEGEND)
+            )
 
     def on_mount(self) -> None:
         """Arrow keys scroll."""

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
+from chatterm.language import _
 from chatterm.tui import keys, messages
 from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.screens.dialog import Dialog
@@ -39,8 +40,8 @@ class ParametersScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """The table."""
         with Vertical(classes="box") as box:
-            box.border_title = "Sampling"
-            box.border_subtitle = "↑↓ choose · ←→ turn · digits write · r model's own · esc back"
+            box.border_title = _("Sampling")
+            box.border_subtitle = _("↑↓ choose · ←→ turn · digits write · r model's own · esc back")
             yield KnobTable(self._session.values, self._field)
 
     @on(messages.Nudged)
@@ -57,7 +58,7 @@ class ParametersScreen(Dialog[None]):
         try:
             self._session.change(**{field: value})
         except msgspec.ValidationError as error:
-            table.refuse(f"{value:g} is not possible here: {error}.")
+            table.refuse(_("{value} is not possible here: {error}.").format(value=f"{value:g}", error=error))
         table.refresh()
 
     @on(messages.Reset)

@@ -16,6 +16,7 @@ from chatterm import inert
 from chatterm.checkpoint.catalog import CatalogEntry, catalog
 from chatterm.engine.messages import Discovered, FoundCheckpoint
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.tui import bars, keys
 from chatterm.tui.messages import CancelWanted, ModelChosen
 from chatterm.tui.models import download_size
@@ -52,15 +53,15 @@ class PickerScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """The list, a description of what is highlighted, and the progress of what was chosen."""
         with Vertical(classes="box") as box:
-            box.border_title = "Models"
-            box.border_subtitle = "enter loads · r looks again · esc back"
+            box.border_title = _("Models")
+            box.border_subtitle = _("enter loads · r looks again · esc back")
             yield OptionList()
             yield Static("", id="about")
             yield Static("", id="busy")
 
     def on_mount(self) -> None:
         """Look around, and watch what is being loaded."""
-        self._list("Looking for models on this machine …")
+        self._list(_("Looking for models on this machine …"))
         self.action_rescan()
         self.set_interval(BUSY_INTERVAL, self._show_busy)
 
@@ -89,8 +90,11 @@ class PickerScreen(Dialog[None]):
         options.clear_options()
         self._abouts.clear()
         found = self._found.checkpoints if self._found is not None else ()
-        free = f" · {bars.size(self._found.available_bytes)} of memory free" if self._found else ""
-        options.add_option(_heading(f"On this machine{free}"))
+        heading = _("On this machine")
+        if self._found:
+            free = bars.size(self._found.available_bytes)
+            heading += " · " + _("{size} of memory free").format(size=free)
+        options.add_option(_heading(heading))
         by_name = sorted(found, key=lambda c: (c.source, c.name.lower()))
         sound = [checkpoint for checkpoint in by_name if checkpoint.problem is None]
         if instead or not sound:
@@ -98,14 +102,14 @@ class PickerScreen(Dialog[None]):
         for checkpoint in sound:
             self._add_found(options, checkpoint)
         options.add_option(_heading(""))
-        options.add_option(_heading("To download"))
+        options.add_option(_heading(_("To download")))
         names = [checkpoint.name.lower() for checkpoint in sound]
         for entry in catalog():
             if not any(name.startswith(entry.name.lower()) for name in names):
                 self._add_entry(options, entry)
         if len(by_name) > len(sound):
             options.add_option(_heading(""))
-            options.add_option(_heading("Found here, but cannot be loaded"))
+            options.add_option(_heading(_("Found here, but cannot be loaded")))
         for checkpoint in by_name:
             if checkpoint.problem is not None:
                 self._add_found(options, checkpoint)
@@ -124,7 +128,7 @@ class PickerScreen(Dialog[None]):
             checkpoint.family or "",
             bars.parameters(checkpoint.parameters) if checkpoint.parameters else "",
             checkpoint.quantisation or checkpoint.format,
-            "" if checkpoint.is_chat is not False else "base model",
+            "" if checkpoint.is_chat is not False else _("base model"),
             self._fit(checkpoint),
             checkpoint.source,
         ]
@@ -144,17 +148,17 @@ class PickerScreen(Dialog[None]):
             return ""
         needed = bars.size(checkpoint.memory_bytes)
         if checkpoint.memory_bytes <= self._found.available_bytes:
-            return f"fits ({needed})"
-        return f"too large now (needs {needed})"
+            return _("fits ({size})").format(size=needed)
+        return _("too large now (needs {size})").format(size=needed)
 
     def _add_entry(self, options: OptionList, entry: CatalogEntry) -> None:
-        kind = "chat" if entry.kind == "chat" else "base model, for looking inside"
+        kind = _("chat") if entry.kind == "chat" else _("base model, for looking inside")
         facts = [bars.parameters(entry.parameters), kind, entry.licence]
         if entry.hub.gated:
-            facts.append("its licence must be accepted on the hub first")
+            facts.append(_("its licence must be accepted on the hub first"))
         row = _row(f"↓ {entry.title}", download_size(entry), facts, self._width)
         options.add_option(Option(row, f"{CATALOG}{entry.name}"))
-        self._abouts[f"{CATALOG}{entry.name}"] = f"{entry.description} {entry.licence_url}"
+        self._abouts[f"{CATALOG}{entry.name}"] = f"{_(entry.description)} {entry.licence_url}"
 
     @property
     def _width(self) -> int:
@@ -165,7 +169,7 @@ class PickerScreen(Dialog[None]):
         busy = self.query_one("#busy", Static)
         busy.set_class(step is not None, "-on")
         if step is not None:
-            busy.update(Content(f"{loading(step)}   c cancels"))
+            busy.update(Content(f"{loading(step)}   {_('c cancels')}"))
 
     def action_choose(self) -> None:
         """Load what is highlighted."""

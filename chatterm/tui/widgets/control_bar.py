@@ -49,15 +49,15 @@ class ParameterStrip(Widget):
         parts = [
             (
                 knob.field,
-                knob.title,
+                _(knob.title),
                 knob.show(sampling),
                 getattr(sampling, knob.field) != getattr(start, knob.field),
             )
             for knob in KNOBS
             if knob is not TEMPERATURE
         ]
-        seed = str(sampling.seed) if seed_is_chosen else f"auto {sampling.seed}".removesuffix(" 0")
-        parts.append(("seed", "seed", seed, seed_is_chosen))
+        seed = str(sampling.seed) if seed_is_chosen else f"{_('auto')} {sampling.seed}".removesuffix(" 0")
+        parts.append(("seed", _("seed"), seed, seed_is_chosen))
         if parts != self._parts:
             self._parts = parts
             self.refresh()

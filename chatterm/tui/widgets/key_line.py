@@ -17,7 +17,14 @@ from chatterm.tui.widgets.paint import Paint
 Hint = tuple[str, str, str]
 """A key's name, what it does, and the action of a click."""
 
-TEMPERATURE: Hint = ("alt+↑↓", "temperature", "parameters")
+
+def temperature() -> Hint:
+    """The keys of the temperature, as one."""
+    up, down = (
+        next(key.keys[0] for key in keys.of("chat") if key.action == name) for name in ("hotter", "colder")
+    )
+    both = "alt+↑↓" if (up, down) == ("alt+up", "alt+down") else f"{keys.name(up)} {keys.name(down)}"
+    return both, _("temperature"), "parameters"
 
 
 class KeyLine(Widget):
@@ -71,23 +78,44 @@ def chat_hints(*, writing: bool) -> list[Hint]:
     """The keys of the chat; while a reply is being written, how to stop it comes first."""
     names = ("select_tokens", "pick", "parameters", "toggle_panel", "conversations", "new", "regenerate")
     stop = [hint("stop")] if writing else []
-    return [*stop, hint("app.help"), TEMPERATURE, *map(hint, names)]
+    return [*stop, hint("app.help"), temperature(), *map(hint, names)]
 
 
 def token_hints() -> list[Hint]:
     """The keys while a token is selected."""
-    walk = [("←→", "token", "select_tokens"), ("↑↓", "line", "select_tokens")]
-    more = [("alt+s", "colour", "colour"), ("alt+c", "several", "continuations")]
-    return [*walk, ("enter", "choose another", "enter_candidates"), hint("leave"), TEMPERATURE, *more]
+    walk = [("←→", _("token"), "select_tokens"), ("↑↓", _("line"), "select_tokens")]
+    more = [("alt+s", _("colour"), "colour"), ("alt+c", _("several"), "continuations")]
+    return [*walk, ("enter", _("choose another"), "enter_candidates"), hint("leave"), temperature(), *more]
 
 
 def candidate_hints() -> list[Hint]:
     """The keys while the cursor is among the candidates."""
-    walk = [("↑↓", "candidate", "enter_candidates"), ("←→", "token", "enter_candidates")]
-    own = [("w", "own words", "own_words"), ("/", "find", "find_word")]
-    more = [("c", "several", "continuations"), ("p", "plot", "rank_plot")]
-    go = ("enter", "go on from it", "fork")
-    return [*walk, go, *own, *more, ("esc", "back", "leave_candidates")]
+    walk = [("↑↓", _("candidate"), "enter_candidates"), ("←→", _("token"), "enter_candidates")]
+    own = [("w", _("own words"), "own_words"), ("/", _("find"), "find_word")]
+    more = [("c", _("several"), "continuations"), ("p", _("plot"), "rank_plot")]
+    go = ("enter", _("go on from it"), "fork")
+    return [*walk, go, *own, *more, ("esc", _("back"), "leave_candidates")]
+
+
+def message_hints() -> list[Hint]:
+    """The keys while a message is chosen."""
+    walk = [("↑↓", _("message"), "choose_message"), ("←→", _("version"), "choose_message")]
+    names = ("edit_message", "continue_message", "answer_anew", "copy_message", "copy_plain", "copy_code")
+    own = [hint(f"screen.{name}") for name in names]
+    tree = [(keys.name("alt+t"), _("tree"), "tree")]
+    return [*walk, *own, hint("screen.leave_messages"), *tree]
+
+
+def list_hints() -> list[Hint]:
+    """The keys in the list of conversations."""
+    names = ("choose", *(f"screen.{name}" for name in ("find", "rename", "pin", "delete", "undo", "new")))
+    own = [_of("conversations", name) for name in names]
+    return [("↑↓", _("conversation"), "conversations"), *own, _of("conversations", "screen.leave_sidebar")]
+
+
+def _of(scope: keys.Scope, action: str) -> Hint:
+    key = next(key for key in keys.of(scope) if key.action == action)
+    return keys.name(key.keys[0]), _(key.hint), action
 
 
 def hint(action: str) -> Hint:

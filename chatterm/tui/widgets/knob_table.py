@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -11,6 +12,7 @@ from textual.binding import BindingType
 from textual.strip import Strip
 from textual.widget import Widget
 
+from chatterm.language import _, mark
 from chatterm.tui import keys
 from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED, KNOBS, MORE_KNOBS, Knob
 from chatterm.tui.messages import Nudged, Reset, ValueChosen
@@ -21,7 +23,8 @@ from chatterm.tui.widgets.paint import Paint
 NAME = 15
 VALUE = 9
 TRACK = 21
-SEED_SAYS = "the same seed and values make the same choices; del: a new one for each reply"
+SEED_SAYS = mark("the same seed and values make the same choices; del: a new one for each reply")
+NO_MODEL = mark("chatterm defaults, until a model is loaded")
 TYPED = "0123456789."
 FIELDS = (*(knob.field for knob in KNOBS), "seed", *(knob.field for knob in MORE_KNOBS))
 BELOW = 3
@@ -74,13 +77,15 @@ class KnobTable(Widget, can_focus=True):
         if y < self._rows:
             segments = self._draw(self._top + y) if self._top + y < len(FIELDS) else []
         elif y == self._rows and len(FIELDS) > self._top + self._rows:
-            segments = [Segment(f"   ↓ {len(FIELDS) - self._top - self._rows} more", muted)]
+            segments = [
+                Segment("   ↓ " + _("{count} more").format(count=len(FIELDS) - self._top - self._rows), muted)
+            ]
         elif y == self._rows + 1:
-            says = self._refused or (self._knob.says if self._knob is not None else SEED_SAYS)
+            says = self._refused or _(self._knob.says if self._knob is not None else SEED_SAYS)
             segments = [Segment(f" {says}", base if self._refused else muted)]
         elif y == self._rows + 2:
-            source = self._values.source or "chatterm defaults, until a model is loaded"
-            segments = [Segment(f" starting values: {source}", muted)]
+            source = _(self._values.source or NO_MODEL)
+            segments = [Segment(" " + _("starting values: {source}").format(source=source), muted)]
         else:
             segments = []
         return Strip(segments).crop_extend(0, self.size.width, base)
@@ -95,12 +100,12 @@ class KnobTable(Widget, can_focus=True):
         values = self._values
         knob = BY_FIELD.get(FIELDS[row])
         if knob is None:
-            title, start = "seed", "new for each reply"
-            value = str(values.sampling.seed) if values.seed_is_chosen else "auto"
+            title, start = _("seed"), _("new for each reply")
+            value = str(values.sampling.seed) if values.seed_is_chosen else _("auto")
             track: list[Segment] = [Segment(" " * (TRACK + 2), base)]
             changed = values.seed_is_chosen
         else:
-            title, start = knob.title, f"starts {knob.show(values.start)}"
+            title, start = _(knob.title), _("starts {value}").format(value=knob.show(values.start))
             value = knob.show(values.sampling)
             changed = knob.value(values.sampling) != knob.value(values.start)
             track = self._track(knob, base, faint)
@@ -108,8 +113,8 @@ class KnobTable(Widget, can_focus=True):
             value = f"{self._typed}▏"
         segments = [
             Segment(" ▸ " if here else "   ", base),
-            Segment(title.ljust(NAME), base),
-            Segment(f"{value}{'*' if changed else ''}".ljust(VALUE), base + Style(bold=True)),
+            Segment(set_cell_size(title, NAME), base),
+            Segment(set_cell_size(f"{value}{'*' if changed else ''}", VALUE), base + Style(bold=True)),
             *track,
             Segment(f"  {start}", muted),
         ]
@@ -183,11 +188,13 @@ class KnobTable(Widget, can_focus=True):
         try:
             value = float(typed) if knob is not None and knob.decimals else int(typed)
         except ValueError:
-            self._refused = f"{typed} is no number that fits here."
+            self._refused = _("{typed} is no number that fits here.").format(typed=typed)
             return
         low, high = (knob.low, knob.high) if knob is not None else (0, HIGHEST_SEED)
         if not low <= value <= high:
-            self._refused = f"{typed} is not between {low:g} and {high:g}."
+            self._refused = _("{typed} is not between {low} and {high}.").format(
+                typed=typed, low=f"{low:g}", high=f"{high:g}"
+            )
             return
         self.post_message(ValueChosen(FIELDS[self._row], value))
 

@@ -8,6 +8,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from chatterm.language import _
 from chatterm.tui.measures import LEGENDS, Measure
 from chatterm.tui.text.lines import MUTED
 from chatterm.tui.widgets.paint import Paint
@@ -44,6 +45,7 @@ class Legend(Widget):
         if self._measure is None:
             return Strip.blank(self.size.width, base)
         name, bounds = LEGENDS[self._measure]
+        name = _(name)
         space = " " if cell_len(name) + sum(len(bound) + 3 for bound in bounds) < self.size.width else ""
         segments = [Segment(f"{name} {space}", muted)]
         for step, bound in enumerate(bounds):
@@ -52,5 +54,5 @@ class Legend(Widget):
                 Segment(" ", base),
             ]
         segments.append(Segment(" alt+s", base + Style(bold=True)))
-        segments.append(Segment(" another", muted))
+        segments.append(Segment(" " + _("another"), muted))
         return Strip(segments).crop_extend(0, self.size.width, base)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -16,12 +16,15 @@ from textual.widget import Widget
 from chatterm import inert
 from chatterm.engine.messages import TokenEvent
 from chatterm.engine.records import Candidate
+from chatterm.language import _, mark
 from chatterm.tui import bars, keys, messages
 from chatterm.tui.lookout import Look
 from chatterm.tui.text.lines import MUTED
 from chatterm.tui.widgets.candidates import STEP_NAMES, Candidates, Row
 from chatterm.tui.widgets.paint import Paint
 
+BEGINNINGS = {"user": mark("the beginning of your message"), "assistant": mark("the beginning of the reply")}
+BEGINNING = mark("the beginning of the text")
 DRAWN = "▶"
 CHOSEN = "›"
 FOUND = "⌕"
@@ -190,9 +193,10 @@ class NextTokenPanel(Widget, can_focus=True):
 
     def _head(self, state: str) -> list[Segment]:
         base = self.rich_style
-        gap = max(1, self.size.width - len("next token") - cell_len(state))
+        title = _("next token")
+        gap = max(1, self.size.width - cell_len(title) - cell_len(state))
         return [
-            Segment("next token", base + Style(bold=True)),
+            Segment(title, base + Style(bold=True)),
             Segment(" " * gap, base),
             Segment(state, base + self._paint.style(MUTED)),
         ]
@@ -203,7 +207,7 @@ class NextTokenPanel(Widget, can_focus=True):
             return [self._head(""), [], *self._words(self._empty)]
         head = [self._head(self._state(look)), self._after(look)]
         if look.distribution is None:
-            return [*head, [], *self._words(self._empty or "Asking the model what could stand here …")]
+            return [*head, [], *self._words(self._empty or _("Asking the model what could stand here …"))]
         sums = self._sums(look)
         gap: list[list[Segment]] = [[]] if self._has_gaps else []  # low terminals need every line
         lines = [*head, *gap, self._columns(look)]
@@ -237,16 +241,17 @@ class NextTokenPanel(Widget, can_focus=True):
 
     @staticmethod
     def _state(look: Look) -> str:
-        latest = "following" if look.turn.live else "last of the reply"
-        return "selected · esc follows" if look.pinned else latest
+        latest = _("following") if look.turn.live else _("last of the reply")
+        return _("selected · esc follows") if look.pinned else latest
 
     def _after(self, look: Look) -> list[Segment]:
         muted = self.rich_style + self._paint.style(MUTED)
         before = inert.line(look.before)
         if not before:
-            whose = {"user": "your message", "assistant": "the reply"}.get(look.turn.role, "the text")
-            return [Segment(f"the beginning of {whose}", muted)]
-        return [Segment(f"after “{bars.fit_end(before, self.size.width - len('after “”'))}”", muted)]
+            whose = BEGINNINGS.get(look.turn.role, BEGINNING)
+            return [Segment(_(whose), muted)]
+        room = self.size.width - cell_len(_("after “{text}”").format(text=""))
+        return [Segment(_("after “{text}”").format(text=bars.fit_end(before, room)), muted)]
 
     def _geometry(self) -> tuple[int, int, int]:
         """Cells of the token, of the model's bar and of the sampled bar."""
@@ -259,14 +264,14 @@ class NextTokenPanel(Widget, can_focus=True):
         base = self.rich_style
         muted = base + self._paint.style(MUTED)
         token, bar, sampled = self._geometry()
-        heading = f"sampled T {look.temperature:.2f}"
+        heading = _("sampled") + f" T {look.temperature:.2f}"
         if cell_len(heading) > sampled + PERCENT:
             heading = f"T {look.temperature:.2f}" if sampled + PERCENT >= 6 else "T"
         return [
             Segment(" " * (MARGIN + token + GAP), base),
-            Segment("model".ljust(bar + PERCENT), muted),
+            Segment(set_cell_size(_("model"), bar + PERCENT), muted),
             Segment(" " * GAP, base),
-            Segment(heading.ljust(sampled + PERCENT), muted),
+            Segment(set_cell_size(heading, sampled + PERCENT), muted),
         ]
 
     def _row(self, row: Row, cursor: int | None) -> list[Segment]:
@@ -294,7 +299,8 @@ class NextTokenPanel(Widget, can_focus=True):
         if row.removed_by is not None:
             step = STEP_NAMES.get(row.removed_by, row.removed_by)
             room = sampled + PERCENT
-            words = next((w for w in (f"removed: {step}", f"✕ {step}") if cell_len(w) <= room), "✕")
+            full = _("removed: {step}").format(step=step)
+            words = next((w for w in (full, f"✕ {step}") if cell_len(w) <= room), "✕")
             return [*segments, Segment(bars.fit(words, room), muted)]
         return [
             *segments,
@@ -317,19 +323,22 @@ class NextTokenPanel(Widget, can_focus=True):
             for removal in distribution.removed
             if removal.tokens
         ]
-        of = f" of {bars.count(self._vocabulary)}" if self._vocabulary else ""
         here = self._rows.drawn
-        came = "came here" if here is None else (
-            f"rank {here.rank} · p {bars.percent(math.exp(here.logprob)).strip()} · "
-            f"surprise {max(0.0, -here.logprob):.2f} nats"
+        came = _("came here") if here is None else _("rank {rank} · p {p} · surprise {nats} nats").format(
+            rank=here.rank,
+            p=bars.percent(math.exp(here.logprob)).strip(),
+            nats=f"{max(0.0, -here.logprob):.2f}",
         )  # fmt: skip
+        kept, mass = bars.count(distribution.kept), bars.percent(distribution.removed_mass).strip()
+        of = bars.count(self._vocabulary) if self._vocabulary else kept
         return [
             came,
-            f"entropy {distribution.entropy:.2f} nats · {_how_it_came(look)}",
-            f"kept {bars.count(distribution.kept)}{of} · "
-            f"removed {bars.percent(distribution.removed_mass).strip()}",
-            f"by {', '.join(removed)}" if removed else "nothing was removed",
-            f"token {look.index + 1} of {len(look.turn.seen)} · position {distribution.position}",
+            _("entropy {nats} nats").format(nats=f"{distribution.entropy:.2f}") + f" · {_how_it_came(look)}",
+            _("kept {count} of {all} · removed {mass}").format(count=kept, all=of, mass=mass),
+            _("by {steps}").format(steps=", ".join(removed)) if removed else _("nothing was removed"),
+            _("token {number} of {count} · position {position}").format(
+                number=look.index + 1, count=len(look.turn.seen), position=distribution.position
+            ),
         ]
 
 
@@ -339,7 +348,7 @@ SUMS = 5
 
 def _how_it_came(look: Look) -> str:
     if not isinstance(look.token, TokenEvent):
-        return "given to the model"
+        return _("given to the model")
     if look.turn.put_there(look.index):
-        return f"put there by you at T {look.token.temperature:.2f}"
-    return f"drawn at T {look.token.temperature:.2f}"
+        return _("put there by you at T {value}").format(value=f"{look.token.temperature:.2f}")
+    return _("drawn at T {value}").format(value=f"{look.token.temperature:.2f}")

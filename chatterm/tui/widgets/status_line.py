@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from chatterm import inert
 from chatterm.engine.records import ModelInfo
+from chatterm.language import _
 from chatterm.tui import bars
 from chatterm.tui.engines import Step
 from chatterm.tui.text.lines import FAINT
@@ -64,11 +65,11 @@ class StatusLine(Widget):
         base = self.rich_style
         parts = self._parts()
         room = self.size.width
-        while len(parts) > 1 and sum(cell_len(text) + 3 for _, text in parts) - 3 > room:
+        while len(parts) > 1 and sum(cell_len(text) + 3 for _need, text in parts) - 3 > room:
             parts.remove(min(parts))
         parts.sort(key=lambda part: self._order.index(part[0]))
         segments: list[Segment] = []
-        for _, text in parts:
+        for _need, text in parts:
             if segments:
                 segments.append(Segment(" · ", base + self._paint.style(FAINT)))
             segments.append(Segment(text, base))
@@ -88,41 +89,50 @@ class StatusLine(Widget):
             parts += [
                 (3, bars.fit(inert.line(info.name), min(cell_len(info.name), 32))),
                 (1, f"{info.device}"),
-                (2, info.quantisation if info.exact else f"{info.quantisation} as {info.computation}"),
+                (
+                    2,
+                    info.quantisation
+                    if info.exact
+                    else _("{weights} as {computation}").format(
+                        weights=info.quantisation, computation=info.computation
+                    ),
+                ),
                 (8, self._context_part(info)),
             ]
         elif status.step is None:
-            parts.append((7, (status.trouble and "no model: see above") or "no model"))
+            parts.append((7, _("no model: see above") if status.trouble else _("no model")))
         if status.step is not None:
             parts.append((7, working(status.step)))
         elif status.reading:
             parts.append((7, status.reading))
         if status.tokens_per_second:
-            parts.append((6, f"{status.tokens_per_second:.0f} tok/s"))
+            parts.append((6, _("{rate} tok/s").format(rate=f"{status.tokens_per_second:.0f}")))
         if status.first_token is not None:
-            parts.append((4, f"first token {status.first_token:.1f} s"))
+            parts.append((4, _("first token {seconds} s").format(seconds=f"{status.first_token:.1f}")))
         parts.append((5, f"T {status.temperature:.2f}"))
         if status.saved:
-            parts.append((0 if status.saved == "saved" else 6, status.saved))
+            parts.append((0 if status.saved == "saved" else 6, _(status.saved)))
         return parts
 
     def _context_part(self, info: ModelInfo) -> str:
         used = self._status.context_used
         bar = bars.bar(used / info.context if info.context else 0.0, CONTEXT_BAR)
-        return f"context ▕{bar}▏{bars.count(used)} / {bars.count(info.context)}"
+        return f"{_('context')} ▕{bar}▏{bars.count(used)} / {bars.count(info.context)}"
 
 
 def edited(edits: tuple[str, ...]) -> str:
     """That the model is not as it was trained: `✎ edited: head 7.3 off`."""
     first = inert.line(edits[0])
-    more = f" and {len(edits) - 1} more" if len(edits) > 1 else ""
-    return f"✎ edited: {bars.fit(first, min(cell_len(first), 24))}{more}"
+    shown = bars.fit(first, min(cell_len(first), 24))
+    if len(edits) == 1:
+        return _("✎ edited: {edit}").format(edit=shown)
+    return _("✎ edited: {edit} and {count} more").format(edit=shown, count=len(edits) - 1)
 
 
 def working(step: Step) -> str:
     """What is being done and how far it is: `Loading the model ▕██▌  ▏ 45%`."""
     progress = step.progress
     if progress is None or not progress.total:
-        return f"{step.what} …"
+        return f"{_(step.what)} …"
     share = progress.done / progress.total
-    return f"{step.what} ▕{bars.bar(share, WORKING_BAR)}▏{share:4.0%}"
+    return f"{_(step.what)} ▕{bars.bar(share, WORKING_BAR)}▏{share:4.0%}"

@@ -9,6 +9,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from chatterm.language import _
 from chatterm.tui.knobs import TEMPERATURE
 from chatterm.tui.messages import Nudged, ValueChosen
 from chatterm.tui.widgets.paint import Paint
@@ -31,10 +32,10 @@ class TemperatureSlider(Widget):
     }
     """
     temperature: reactive[float] = reactive(0.8, layout=False)
-    tooltip = "Temperature: alt+↑ and alt+↓, or click, drag and turn the wheel here"
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
+        self.tooltip = _("Temperature: alt+↑ and alt+↓, or click, drag and turn the wheel here")
         self._paint = Paint(self)
 
     def notify_style_update(self) -> None:

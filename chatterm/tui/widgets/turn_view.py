@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rich.cells import cell_len
 
 from chatterm import inert
+from chatterm.language import _, mark
 from chatterm.tui.measures import Sparkline, sparkline
 from chatterm.tui.reading import CONTROL, FRAGMENT
 from chatterm.tui.text.lines import CODE, EMPHASIS, FAINT, MARK, MUTED, NUMBER, STRONG, Line, Span
@@ -21,10 +22,10 @@ SHORT_LABEL, LABEL, LONG_LABEL = 10, 20, 30
 """Cells beside the entropy curve for what it is, and what a cell is where several tokens share one."""
 
 ENDINGS = {
-    "stopped": "stopped by you",
-    "length": "stopped at its longest",
-    "context": "stopped: the context window is full",
-    "broken": "broken off: the engine failed; what was written is kept",
+    "stopped": mark("stopped by you"),
+    "length": mark("stopped at its longest"),
+    "context": mark("stopped: the context window is full"),
+    "broken": mark("broken off: the engine failed; what was written is kept"),
 }
 
 
@@ -74,7 +75,7 @@ class TurnView:
         if turn.role == "context":
             self._lay_out_tokens()
             return len(self.head)
-        name = "you" if turn.role == "user" else inert.line(turn.model) or "model"
+        name = _("you") if turn.role == "user" else inert.line(turn.model) or _("model")
         self.head = [Line([Span(name, style=STRONG if turn.role == "user" else MUTED | STRONG)])]
         recounted = turn.thought is not None and not turn.live  # the records of its tokens have come
         if len(turn.text) != self._length or recounted:
@@ -177,7 +178,13 @@ class TurnView:
             self._short = room < 2 * LONG_LABEL
             self.spark = sparkline(entropies, room - (SHORT_LABEL if self._short else label))
             curve = [self.spark_line(None)]
-        parts = [ENDINGS[turn.finish]] if turn.finish in ENDINGS else []
+        parts = [_(ENDINGS[turn.finish])] if turn.finish in ENDINGS else []
+        if turn.raw:
+            parts.append(_("answers raw text that you edited"))
+        if turn.left_out:
+            parts.append(_("not sent to the model"))
+        elif turn.quotes_left_out:
+            parts.append(_("attachments not sent to the model"))
         if turn.siblings > 1 and not turn.live:
             parts.insert(0, f"‹ {turn.sibling}/{turn.siblings} ›")
         return [*curve, Line([Span(" · ".join(parts), style=MUTED)])] if parts else curve

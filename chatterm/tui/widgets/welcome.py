@@ -14,14 +14,15 @@ from textual.widgets import Static
 from chatterm import inert
 from chatterm.engine.messages import Progress
 from chatterm.engine.records import ModelInfo
+from chatterm.language import _, mark
 from chatterm.tui import bars
 from chatterm.tui.engines import Step
 from chatterm.tui.messages import ExampleChosen, PickerWanted
 
 EXAMPLES = (
-    "Write three lines about the sea.",
-    "Why is the sky blue?",
-    "Give me five names for a black cat.",
+    mark("Write three lines about the sea."),
+    mark("Why is the sky blue?"),
+    mark("Give me five names for a black cat."),
 )
 SMALL = 600_000_000
 """Parameters up to which a model is said to know little."""
@@ -62,8 +63,14 @@ class Example(Choice):
     """An example prompt."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(Content(f"› {text}"))
-        self.text = text
+        super().__init__()
+        self._english = text
+        self.show()
+
+    def show(self) -> None:
+        """In the language spoken now."""
+        self.text = _(self._english)
+        self.update(Content(f"› {self.text}"))
 
     def chosen(self) -> None:
         """Send it."""
@@ -98,9 +105,9 @@ class Welcome(VerticalScroll, can_focus=False):
     def compose(self) -> ComposeResult:
         """The parts, from what it is to what to do."""
         with VerticalScroll(classes="column", can_focus=False):
-            yield Static("Talk with a language model on this machine, and see it think.", classes="title")
+            yield Static(classes="title")
             yield Static("", classes="state", id="state")
-            yield Static("Try:", classes="heading")
+            yield Static(classes="heading")
             for text in EXAMPLES:
                 yield Example(text)
             yield Static("")
@@ -116,6 +123,12 @@ class Welcome(VerticalScroll, can_focus=False):
             about: what the catalog says of it.
             better: what else can be had, one line.
         """
+        self.query_one(".title", Static).update(
+            Content(_("Talk with a language model on this machine, and see it think."))
+        )
+        self.query_one(".heading", Static).update(Content(_("Try:")))
+        for example in self.query(Example):
+            example.show()
         self.query_one("#state", Static).update(Content(self._state(info, step, trouble, about)))
         self.query_one("#better", Better).update(Content(better))
 
@@ -123,42 +136,51 @@ class Welcome(VerticalScroll, can_focus=False):
     def _state(info: ModelInfo | None, step: Step | None, trouble: str, about: str) -> str:
         if info is not None:
             kind = (
-                "" if info.is_chat else " It is a base model: it continues text, and was not trained to chat."
+                ""
+                if info.is_chat
+                else _("It is a base model: it continues text, and was not trained to chat.")
             )
             small = (
-                " So small a model writes fluently and knows little: check what it claims."
+                _("So small a model writes fluently and knows little: check what it claims.")
                 if info.parameters <= SMALL and not about
                 else ""
             )
             name = inert.line(info.name)
-            return (
-                f"{name}, {bars.parameters(info.parameters)} parameters, is ready on {info.device}. "
-                f"{about}{kind}{small}"
+            ready = _("{name}, {parameters} parameters, is ready on {device}.").format(
+                name=name, parameters=bars.parameters(info.parameters), device=info.device
             )
+            return " ".join(filter(None, (ready, _(about), kind, small)))
         if trouble:
             return inert.line(trouble)
         if step is None:
-            return "Starting …"
-        return f"{loading(step)}\nYou can write meanwhile; it is answered as soon as the model is ready."
+            return _("Starting …")
+        meanwhile = _("You can write meanwhile; it is answered as soon as the model is ready.")
+        return f"{loading(step)}\n{meanwhile}"
 
 
 def loading(step: Step) -> str:
     """What is being done, with a bar, sizes, speed and remaining time as far as they are known."""
     progress = step.progress
     if progress is None:
-        return f"{step.what} …"
-    what = inert.line(progress.what)
+        return f"{_(step.what)} …"
+    what = inert.line(_(progress.what))
     what = what[:1].upper() + what[1:]
     if not progress.total:
         return f"{what} … {_amount(progress, progress.done)}"
     share = progress.done / progress.total
-    parts = [f"{_amount(progress, progress.done)} of {_amount(progress, progress.total)}"]
+    parts = [
+        _("{done} of {total}").format(
+            done=_amount(progress, progress.done), total=_amount(progress, progress.total)
+        )
+    ]
     if progress.per_second:
         parts.append(f"{_amount(progress, progress.per_second)}/s")
     if progress.remaining is not None:
-        parts.append(f"{bars.duration(progress.remaining)} left")
+        parts.append(_("{time} left").format(time=bars.duration(progress.remaining)))
     return f"{what}\n▕{bars.bar(share, BAR)}▏{share:4.0%}\n{' · '.join(parts)}"
 
 
 def _amount(progress: Progress, number: float) -> str:
-    return bars.size(number) if progress.unit == "bytes" else f"{bars.count(round(number))} {progress.unit}"
+    return (
+        bars.size(number) if progress.unit == "bytes" else f"{bars.count(round(number))} {_(progress.unit)}"
+    )
