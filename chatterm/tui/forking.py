@@ -29,6 +29,20 @@ class Branch:
     at: int
 
 
+def unchanged(reply: Turn, text: str) -> int:
+    """How many leading tokens of a reply still stand where they stood, in other words for it."""
+    differences = (n for n, (a, b) in enumerate(zip(reply.text, text, strict=False)) if a != b)
+    end = next(differences, min(len(reply.text), len(text)))
+    kept = 0
+    for index in range(len(reply.tokens)):
+        start, stop = reply.span(index)
+        if stop > end:
+            break
+        if stop > start:  # one without text may belong to a character that was changed
+            kept = index + 1
+    return kept
+
+
 class Forks:
     """Prepares branches; the session writes them.
 

@@ -61,6 +61,20 @@ class Submitted(Message):
 
 
 @dataclass
+class LongPaste(Message):
+    """A long text was pasted, which is to go along as an attachment."""
+
+    text: str
+
+
+@dataclass
+class CompletionWanted(Message):
+    """Take the completion under the cursor; with `sends` what is complete then is sent."""
+
+    sends: bool = False
+
+
+@dataclass
 class Nudged(Message):
     """A knob was turned by so many steps."""
 
@@ -218,3 +232,30 @@ class TokenTyped(Message):
 
 class CompareWanted(Message):
     """Write on from here, clean and edited, side by side."""
+
+
+# --- conversations and their trees ----------------------------------------------------------------------
+
+
+@dataclass
+class ConversationWanted(Message):
+    """Go on with a saved conversation; at a message of it, if one was searched for by `words`."""
+
+    conversation: int
+    message: int | None = None
+    words: str = ""
+
+
+@dataclass
+class MessagePicked(Message):
+    """A message was chosen, to do something with it."""
+
+    turn: Turn
+
+
+@dataclass
+class CodeCopied(Message):
+    """The code block at `offset` of a message is to be copied."""
+
+    turn: Turn
+    offset: int

@@ -73,6 +73,19 @@ class Line:
             x -= width
         return DECORATION
 
+    def marked(self, start: int, end: int) -> Line:
+        """The line with the source characters from `start` to `end` standing out."""
+        spans: list[Span] = []
+        for span in self.spans:
+            if span.offset < 0 or span.end <= start or span.offset >= end:
+                spans.append(span)
+                continue
+            first, last = max(start, span.offset) - span.offset, min(end, span.end) - span.offset
+            for begin, stop, style in ((0, first, 0), (first, last, MARK), (last, len(span.text), 0)):
+                if begin < stop:
+                    spans.append(Span(span.text[begin:stop], span.offset + begin, span.style | style))
+        return Line(spans, self.fill)
+
     def bounds(self) -> tuple[int, int] | None:
         """The first and the last source offset on this line, if it shows any of the source."""
         offsets = [bound for span in self.spans if span.offset >= 0 for bound in (span.offset, span.end - 1)]

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from chatterm import inert
+from chatterm.language import _
 from chatterm.tui.text.highlight import highlight
 from chatterm.tui.text.inline import Source, inline_spans
 from chatterm.tui.text.lines import FAINT, FENCE, HEADING, MUTED, STRONG, TITLE, Line, Span
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 BULLETS = "•◦▪"
 CODE_MARGIN = Span(" ", style=FENCE)
+COPY = " ⧉ "
+"""The sign behind the language of a block of code that copies it when it is clicked."""
 CODE_CONTINUES = Span("↪", style=FENCE | FAINT)
 DEEPEST = 8
 """Containers within containers that still indent; a reply of a thousand `>` must not squeeze out the text."""
@@ -34,6 +37,11 @@ def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
+
+
+def parse(source: str) -> list[Token]:
+    """The tokens of a Markdown text, as it is shown."""
+    return _parser().parse(source)
 
 
 @dataclass(slots=True)
@@ -86,7 +94,7 @@ class Markdown:
 
 def layout(source: str, width: int, base: int = 0) -> list[Block]:
     """The blocks of a Markdown text; `base` is added to all offsets."""
-    tokens = _parser().parse(source)
+    tokens = parse(source)
     text = Source(source, base)
     blocks: list[Block] = []
     index = 0
@@ -171,16 +179,11 @@ class _Layout:
             for text, start, style in highlight(code, language)
             for shift, piece in _split_lines(text)
         ]
-        label = [Span(f" {inert.line(language)} ", style=FENCE | MUTED)] if language else []
-        lines = [Line([*first, *label], FENCE)] if label else []
-        return lines + wrap(
-            spans,
-            self.width,
-            [*(rest if label else first), CODE_MARGIN],
-            [*rest, CODE_MARGIN],
-            words=False,
-            fill=FENCE,
-        )
+        label = Span(f" {inert.line(language) or _('code')} ", style=FENCE | MUTED)
+        copy = Span(COPY, style=FENCE | FAINT)
+        margin = [*rest, CODE_MARGIN]
+        lines = wrap(spans, self.width, margin, margin, words=False, fill=FENCE)
+        return [Line([*first, label, copy], FENCE), *lines]
 
     def _list(self, tokens: list[Token], first: list[Span], rest: list[Span]) -> list[Line]:
         depth = tokens[0].level // 2

@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.geometry import Region, Size
@@ -21,7 +22,8 @@ from textual.strip import Strip
 from chatterm.tui import keys, messages
 from chatterm.tui.measures import Measure
 from chatterm.tui.messages import PanelEntered, SiblingWanted, TokenPicked, TokensLeft, WordPicked
-from chatterm.tui.text.lines import Line
+from chatterm.tui.text.lines import FENCE, Line
+from chatterm.tui.text.markdown import COPY
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.paint import Paint
 from chatterm.tui.widgets.turn_view import INDENT, TurnView
@@ -55,6 +57,8 @@ class Transcript(ScrollView, can_focus=True):
         self.selected: tuple[Turn, int] | None = None
         self.measure: Measure | None = None
         self.unfolded = False
+        self.marked: Turn | None = None  # the chosen message
+        self._pointed: tuple[Turn, int, int] | None = None  # characters that are shown as found
         self._views: list[TurnView] = []
         self._first = 0  # turns before this one are not laid out yet
         self._starts: list[int] = [TOP]  # first line of each view, and the end
@@ -67,7 +71,7 @@ class Transcript(ScrollView, can_focus=True):
         """Show a conversation: another one from its end, the same one again from where it was read."""
         if turns is not self.turns:
             self.turns = turns
-            self.selected = None
+            self.selected = self.marked = self._pointed = None
             self._first = max(0, len(turns) - AT_ONCE)
             self._following = True
             self.post_message(messages.TurnsShown(turns[self._first :]))
@@ -105,6 +109,37 @@ class Transcript(ScrollView, can_focus=True):
             top, height = round(self.scroll_y), self.size.height
             if place < top + 1 or place >= top + height - 1:
                 self.scroll_to(y=max(0, place - height // 2), animate=False)
+
+    def mark(self, turn: Turn | None) -> None:
+        """Mark a message, and bring its beginning into view; None marks none."""
+        self.marked = turn
+        self._pointed = None
+        self.refresh()
+        if turn is not None:
+            self._to_line_of(turn, 0)
+
+    def point_at(self, turn: Turn, start: int, end: int) -> None:
+        """Show characters of a message as what was searched for, and bring them into view."""
+        self._pointed = turn, start, end
+        self.refresh()
+        self._to_line_of(turn, start)
+
+    def _to_line_of(self, turn: Turn, offset: int) -> None:
+        while self._first and turn in self.turns[: self._first]:
+            self._reveal()
+        view = next((number for number, view in enumerate(self._views) if view.turn is turn), None)
+        if view is None:
+            return
+        body = self._views[view].body
+        bounds = [line.bounds() for line in body]
+        row = max(
+            (n for n, bound in enumerate(bounds) if bound is not None and bound[0] <= offset), default=0
+        )
+        line = self._starts[view] + (len(self._views[view].head) + row if row else 0)
+        top, height = round(self.scroll_y), max(1, self.size.height)
+        self._following = False
+        if line < top + 1 or line + 2 >= top + height:
+            self.scroll_to(y=max(0, line - height // 3), animate=False, immediate=True)
 
     def colour(self, measure: Measure | None) -> None:
         """Colour all tokens by a measure; None colours none but those of the turn that one walks over."""
@@ -207,8 +242,12 @@ class Transcript(ScrollView, can_focus=True):
         line, indented = view.line(index)
         user = view.turn.role == "user" and index < view.height - 1
         background = self._paint.user if user else base
-        left = Segment(" " * (self._left - 1), base) if not user else Segment(" " * (self._left - 2), base)
-        segments = [left, Segment("▌ " if user else " ", self._paint.user_bar if user else base)]
+        chosen = view.turn is self.marked and index < view.height - 1
+        bar = background + Style(bold=True) if chosen else self._paint.user_bar if user else base
+        left = Segment(" " * (self._left - 2), base)
+        segments = [left, Segment("█ " if chosen else "▌ " if user else "  ", bar)]
+        if self._pointed is not None and self._pointed[0] is view.turn:
+            line = line.marked(*self._pointed[1:])
         if indented and not (user and not line.spans):
             segments.append(Segment(" " * INDENT, background))
         marked = self._marks(view.turn)
@@ -305,6 +344,12 @@ class Transcript(ScrollView, can_focus=True):
             self._click_on_foot(view, foot, event.x)
             return
         line, indented = view.line(index)
+        if index < len(view.head):
+            self.post_message(messages.MessagePicked(view.turn))
+            return
+        if line.text.endswith(COPY) and line.fill == FENCE and event.x - self._left > line.width - len(COPY):
+            self._copy_below(view, index)
+            return
         if index == len(view.head) and view.turn.thought is not None and indented:
             self.fold()
             return
@@ -314,6 +359,14 @@ class Transcript(ScrollView, can_focus=True):
             self.post_message(TokenPicked(view.turn, token))
         elif offset >= 0 and view.turn.role == "user" and not view.turn.given:
             self.post_message(WordPicked(view.turn, offset))
+
+    def _copy_below(self, view: TurnView, index: int) -> None:
+        """Copy the code under its label."""
+        for row in range(index + 1, len(view.head) + len(view.body)):
+            bounds = view.line(row)[0].bounds()
+            if bounds is not None:
+                self.post_message(messages.CodeCopied(view.turn, bounds[0]))
+                return
 
     def _click_on_foot(self, view: TurnView, row: int, x: int) -> None:
         text = view.foot[row].text if row < len(view.foot) else ""
