@@ -13,6 +13,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.command import Provider
 from textual.screen import Screen
 from textual.worker import Worker
 
@@ -25,6 +26,12 @@ from chatterm.tui.screens.chat import ChatScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.values import draw_seed
 from chatterm.tui.widgets.next_token import NextTokenPanel
+
+
+def _commands() -> type[Provider]:
+    from chatterm.tui.commands.palette import CommandProvider
+
+    return CommandProvider
 
 
 class ChattermApp(App[int]):
@@ -51,6 +58,7 @@ class ChattermApp(App[int]):
     """
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
+    COMMANDS = App.COMMANDS | {_commands}
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("anywhere")
 
     def __init__(

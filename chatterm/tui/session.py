@@ -15,9 +15,9 @@ from typing import Any
 from msgspec import structs
 from textual.message import Message
 
-from chatterm.engine.messages import Finished, LoadOptions, Progress, Started, TokenEvent
+from chatterm.engine.messages import Finished, LoadOptions, Progress, Rendered, Started, TokenEvent
 from chatterm.engine.protocol import EngineDiedError, EngineError, Reply
-from chatterm.engine.records import ModelInfo, Timing
+from chatterm.engine.records import ModelInfo, Timing, Tokens
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.settings import Settings
@@ -165,6 +165,38 @@ class ChatSession:
         turns = [*self.turns, Turn("user", draft)] if draft.strip() else self.turns
         return await fill(engine, turns, self.keeper.system_prompt, draft=bool(draft.strip()))
 
+    async def rendered(self, draft: str = "") -> Rendered:
+        """What exactly the model is given if `draft` is sent next, or another reply is asked for.
+
+        Raises:
+            UserError: there is no model, nothing was said, or the engine cannot say.
+        """
+        engine = self.engines.engine
+        if engine is None or engine.info is None:
+            raise UserError(_("No model is loaded, so nothing can say what it would see."))
+        turns = [*self.turns, Turn("user", draft)] if draft.strip() else list(self.turns)
+        last = question_of(turns, Turn("notice"))
+        if last is not None and last.role == "assistant":
+            turns = turns[: turns.index(last)]
+        if not any(turn.role == "user" for turn in turns):
+            raise UserError(_("Nothing has been said yet, so there is nothing that the model would read."))
+        return await engine.render(chat_of(turns, self.keeper.system_prompt))
+
+    def answer_raw(self, ids: tuple[int, ...]) -> None:
+        """Write a reply to exactly these tokens, beside those that there are to the last message."""
+        if self.live is not None:
+            raise UserError(_("Stop the reply with esc before you ask for another."))
+        engine, last = self.engines.engine, question_of(self.turns, Turn("notice"))
+        if engine is None or engine.info is None or last is None:
+            raise UserError(_("Send a message first: what the model makes of raw text stands below one."))
+        if last.role == "assistant":
+            self._cut_off(self.turns.index(last))
+        self._unanswered = False
+        turn = Turn("assistant", model=engine.info.name, live=True, raw=True)
+        turn.markers = engine.info.thinking or USUAL_MARKERS
+        turn.sampling = self.values.for_reply()
+        self._write_on(engine, turn, (), Tokens(ids))
+
     async def leave_out(self, choices: dict[Turn, tuple[bool, bool]]) -> None:
         """Send these messages to the model from now on or not: (not the message, not what is attached to it).
 
@@ -221,6 +253,8 @@ class ChatSession:
 
     async def _said(self, turn: Turn) -> None:
         await self.keeper.said(turn, question_of(self.turns, turn), self.values.sampling)
+        if turn.siblings > 1:
+            self._post(TurnChanged(turn))
         if turn in self.turns:
             self._unanswered = True
             self._post(StateChanged())
@@ -243,7 +277,13 @@ class ChatSession:
         turn.sampling = self.values.for_reply()
         self._write_on(engine, turn, ())
 
-    def _write_on(self, engine: LocalEngine, turn: Turn, begun: tuple[TokenEvent, ...]) -> None:
+    def _write_on(
+        self,
+        engine: LocalEngine,
+        turn: Turn,
+        begun: tuple[TokenEvent, ...],
+        raw: Tokens | None = None,
+    ) -> None:
         """Let the model write `turn`, behind the tokens that it has and those of `begun`."""
         sampling = turn.sampling
         assert sampling is not None
@@ -258,7 +298,7 @@ class ChatSession:
         self._writing += 1
         self._quiet.clear()
         self._add(turn)
-        self._reply = engine.generate(chat, sampling, candidates=self.settings.candidates)
+        self._reply = engine.generate(raw or chat, sampling, candidates=self.settings.candidates)
         self._run(self._write(turn, question, self._reply, begun))
 
     async def _write(
@@ -631,7 +671,8 @@ class ChatSession:
         self._warned = True
         self.tell(
             f"{used} of the {info.context} tokens of the context window are filled. When it is full the "
-            "reply stops; nothing is cut off silently. ctrl+n begins a new conversation.",
+            "reply stops; nothing is cut off silently. /context chooses what to leave out; ctrl+n begins "
+            "a new conversation.",
             before=turn,
         )
 

@@ -66,6 +66,7 @@ class Turn:
     chosen: int = 0  # … and how many after those the user put there
     left_out: bool = False  # the user chose not to send it to the model …
     quotes_left_out: bool = False  # … or not the texts that were attached to it
+    raw: bool = False  # the reply answers a prompt that the user edited as raw text
     goes_on: bool = False  # it is `origin` itself, which goes on where it ended
     edited: Turn | None = None  # the message of which this one has other words
 

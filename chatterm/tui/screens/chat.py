@@ -11,16 +11,19 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.timer import Timer
 
+from chatterm.language import _
 from chatterm.settings import Settings
 from chatterm.tui import keys, messages
 from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.models import about
 from chatterm.tui.screens.arranged import ArrangedScreen
 from chatterm.tui.screens.conversations import ConversationsScreen
+from chatterm.tui.screens.writing import WritingScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.turns import Turn
+from chatterm.tui.widgets.chips import Chips
+from chatterm.tui.widgets.completions import Completions
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.control_bar import ControlBar
 from chatterm.tui.widgets.inspector import Inspector
@@ -37,6 +40,7 @@ from chatterm.tui.widgets.message_bar import MessageBar
 from chatterm.tui.widgets.next_token import NextTokenPanel
 from chatterm.tui.widgets.sidebar import Sidebar
 from chatterm.tui.widgets.status_line import Status, StatusLine
+from chatterm.tui.widgets.system_line import SystemLine
 from chatterm.tui.widgets.transcript import Transcript
 from chatterm.tui.widgets.welcome import Welcome
 
@@ -52,11 +56,8 @@ REST = 3
 Apply = Callable[[Settings, str], str]
 """Lets a changed setting hold; see `SettingsScreen`."""
 
-COUNT_DELAY = 0.15
-"""Seconds of quiet after which a message that is being written is counted in tokens."""
 
-
-class ChatScreen(ConversationsScreen, ArrangedScreen):
+class ChatScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
     """Puts the widgets together, and what they say into acts of the session."""
 
     DEFAULT_CSS = """
@@ -99,7 +100,6 @@ class ChatScreen(ConversationsScreen, ArrangedScreen):
         self._drawn = 0  # tokens of the live reply that are on the screen
         self._rest_until = 0.0
         self._look_is_old = True
-        self._counting: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Controls, conversation and panel, input, status, keys."""
@@ -107,11 +107,14 @@ class ChatScreen(ConversationsScreen, ArrangedScreen):
         with Horizontal(id="middle"):
             yield Sidebar(self.session)
             with Vertical(id="conversation"):
+                yield SystemLine()
                 yield Welcome()
                 yield Transcript()
                 yield Legend()
                 yield MessageBar()
             yield Inspector(self.session, NextTokenPanel(self.session.settings.candidates))
+        yield Completions()
+        yield Chips()
         yield Composer()
         yield StatusLine()
         yield KeyLine()
@@ -166,12 +169,12 @@ class ChatScreen(ConversationsScreen, ArrangedScreen):
     def _why_empty(self) -> str:
         session = self.session
         if session.live is not None:
-            return "The model is reading the prompt; its first choice appears here."
+            return _("The model is reading the prompt; its first choice appears here.")
         if any(turn.role == "assistant" for turn in session.turns):
-            return "This reply was saved without token records."
+            return _("This reply was saved without token records.")
         if session.info is None:
-            return "No model is loaded yet. The candidates for each token appear here as it is written."
-        return "Nothing has been written yet. The candidates for each token appear here as it is written."
+            return _("No model is loaded yet. The candidates for each token appear here as it is written.")
+        return _("Nothing has been written yet. The candidates for each token appear here as it is written.")
 
     def _show_sampling(self) -> None:
         session = self.session
@@ -181,13 +184,14 @@ class ChatScreen(ConversationsScreen, ArrangedScreen):
 
     def _show_state(self) -> None:
         session = self.session
+        self.query_one(SystemLine).show(session.system_prompt if session.turns else "")
         reading = session.reading
         share = f" {reading.done / reading.total:.0%}" if reading is not None and reading.total else ""
         self.query_one(StatusLine).show(
             Status(
                 info=session.info,
                 step=session.engines.step,
-                reading=f"reading the prompt{share}" if reading is not None else "",
+                reading=_("reading the prompt") + share if reading is not None else "",
                 tokens_per_second=session.tokens_per_second,
                 first_token=session.timing.first_token if session.timing is not None else None,
                 context_used=session.context_used,
@@ -222,8 +226,8 @@ class ChatScreen(ConversationsScreen, ArrangedScreen):
     def _turns_replaced(self) -> None:
         self.forget_context()
         self._drawn = 0
-        self.leave_messages()
         self._show_all()
+        self.check_message()
         self.sidebar.look_again()
         composer = self.query_one(Composer)
         composer.remember([turn.text for turn in self.session.turns if turn.role == "user"])
@@ -267,27 +271,6 @@ class ChatScreen(ConversationsScreen, ArrangedScreen):
         self._look_is_old = True
 
     # --- from the widgets -------------------------------------------------------------------------------
-
-    @on(messages.Submitted)
-    def _submitted(self, event: messages.Submitted) -> None:
-        self.leave_tokens()
-        self.session.send(event.text)
-
-    @on(Composer.Changed)
-    def _edited(self) -> None:
-        if self._counting is not None:
-            self._counting.stop()
-        self._counting = self.set_timer(COUNT_DELAY, self._count)
-
-    def _count(self) -> None:
-        self.run_worker(self._count_tokens(), group="count", exclusive=True, exit_on_error=True)
-
-    async def _count_tokens(self) -> None:
-        composer = self.query_one(Composer)
-        text = composer.text.strip()
-        tokens = await self.session.count(text) if text else None
-        if composer.text.strip() == text:
-            composer.count(tokens, self.session.context_left)
 
     @on(messages.ExampleChosen)
     def _example_chosen(self, event: messages.ExampleChosen) -> None:

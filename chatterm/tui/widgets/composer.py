@@ -9,8 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from chatterm.tui import keys
-from chatterm.tui.messages import Submitted
+from chatterm.tui import attachments, keys
+from chatterm.tui.messages import CompletionWanted, LongPaste, Submitted
+from chatterm.tui.widgets.completions import Completions
 
 SEND_DELAY = 0.02
 """Seconds that Enter waits for text that follows at once.
@@ -57,6 +58,8 @@ class Composer(TextArea):
         self._place = 0  # in the history; its length while something new is written
         self._draft = ""
         self._sending: Timer | None = None
+        self.completions: Completions | None = None
+        self.has_attachments = False  # there is something to send without a word
 
     def count(self, tokens: int | None, room: int | None = None) -> None:
         """Show how many tokens the text is, and whether `room` tokens are too few; None while not known."""
@@ -77,6 +80,10 @@ class Composer(TextArea):
 
     async def _on_key(self, event: events.Key) -> None:
         """All keys are taken in their turn; a bound one that bubbles would come after the next sign."""
+        if self._completes(event.key):
+            event.stop()
+            event.prevent_default()
+            return
         action = keys.pressed("message", event.key)
         bound = self._bindings.key_to_bindings.get(event.key)
         if action or bound or event.key == "enter":
@@ -93,6 +100,39 @@ class Composer(TextArea):
             self.insert("\n")
         await super()._on_key(event)
 
+    def _completes(self, key: str) -> bool:
+        """Give a key to the completions; whether it was for them."""
+        offered = self.completions
+        if offered is None or not offered.is_open:
+            return False
+        if key in ("up", "down"):
+            offered.move(1 if key == "down" else -1)
+        elif key == "escape":
+            offered.offer(())
+        elif key == "tab" or (key == "enter" and self._sending is None):
+            self.post_message(CompletionWanted(sends=key == "enter"))
+        else:
+            return False
+        return True
+
+    def complete(self, text: str, length: int) -> None:
+        """Put `text` in the place of the `length` characters before the cursor."""
+        row, column = self.cursor_location
+        self.replace(text, (row, max(0, column - length)), (row, column))
+
+    @property
+    def before_cursor(self) -> str:
+        """The line up to the cursor."""
+        row, column = self.cursor_location
+        return self.document.get_line(row)[:column]
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        """A long text becomes an attachment; the rest is left to the text area, which is asked next."""
+        if attachments.is_long(event.text):
+            event.stop()
+            event.prevent_default()
+            self.post_message(LongPaste(event.text))
+
     async def _run_first(self, bindings: list[Binding]) -> None:
         for binding in bindings:
             own = (binding.id or "").startswith("message.")  # under the keys that the user gave it
@@ -107,9 +147,9 @@ class Composer(TextArea):
     def _send(self) -> None:
         self._sending = None
         text = self.text.strip()
-        if not text:
+        if not text and not self.has_attachments:
             return
-        if not self._history or self._history[-1] != text:
+        if text and (not self._history or self._history[-1] != text):
             self._history = [*self._history, text][-HISTORY:]
         self._place = len(self._history)
         self._draft = ""

@@ -1,0 +1,251 @@
+"""What the slash commands do. Each gets the chat and what was written behind the name.
+
+A `UserError` is shown as a sentence, and the message stays as it was written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from chatterm import inert
+from chatterm.errors import UserError
+from chatterm.language import _
+from chatterm.tui import messages
+from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED
+
+if TYPE_CHECKING:
+    from chatterm.library.exports import Format
+    from chatterm.tui.screens.writing import WritingScreen
+
+Act = Callable[["WritingScreen", str], Awaitable[None]]
+
+_CODE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)^\1[`~]*\s*$", re.DOTALL | re.MULTILINE)
+_SHORT = {"md": "markdown", "txt": "text"}
+
+
+def knob(field: str) -> Act:
+    """Turns one sampling value; without a number the table of all is opened there."""
+
+    async def turn(chat: WritingScreen, rest: str) -> None:
+        one = BY_FIELD[field]
+        if not rest:
+            await chat.run_action(f"parameters({field!r})")
+            return
+        value = one.neutral if rest == "off" and one.neutral is not None else _number(rest)
+        try:
+            chat.session.change(**{field: int(value) if not one.decimals else value})
+        except (msgspec.ValidationError, OverflowError) as error:
+            raise UserError(
+                _("{value} is not possible for {name}: it goes from {low} to {high}.").format(
+                    value=inert.line(rest)[:40], name=one.title, low=f"{one.low:g}", high=f"{one.high:g}"
+                )
+            ) from error
+        chat.notify(f"{one.title}: {one.show(chat.session.values.sampling)}")
+
+    return turn
+
+
+def _path(text: str) -> Path:
+    return Path(text.strip('"')).expanduser().absolute()
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UserError(_("{text} is no number.").format(text=inert.line(text)[:40])) from error
+
+
+async def seed(chat: WritingScreen, rest: str) -> None:
+    """Choose the seed, or draw one for each reply."""
+    if not rest:
+        chat.session.free_seed()
+        chat.notify(_("Each reply draws a new seed."))
+        return
+    if not rest.isdecimal() or int(rest) > HIGHEST_SEED:
+        raise UserError(_("A seed is a whole number up to {highest}.").format(highest=HIGHEST_SEED))
+    chat.session.change(seed=int(rest))
+    chat.notify(_("seed: {seed}").format(seed=int(rest)))
+
+
+async def help_(chat: WritingScreen, rest: str) -> None:
+    """Keys and commands."""
+    await chat.run_action("app.help")
+
+
+async def new(chat: WritingScreen, rest: str) -> None:
+    """A new conversation."""
+    await chat.run_action("new")
+
+
+async def resume(chat: WritingScreen, rest: str) -> None:
+    """Earlier conversations."""
+    if not rest:
+        await chat.run_action("conversations")
+    elif rest.isdecimal():
+        await chat.session.resume(int(rest))
+    else:
+        raise UserError(_("Give the number of a conversation; without one, /resume lists them."))
+
+
+async def retry(chat: WritingScreen, rest: str) -> None:
+    """Another reply."""
+    await chat.run_action("regenerate")
+
+
+async def continue_(chat: WritingScreen, rest: str) -> None:
+    """Let the reply go on."""
+    reply = chat.session.last_reply
+    if reply is None or chat.session.live is not None:
+        raise UserError(_("There is no ended reply that could go on."))
+    chat.session.continue_reply(reply)
+
+
+async def edit(chat: WritingScreen, rest: str) -> None:
+    """Choose a message, to edit it."""
+    await chat.run_action("choose_message")
+
+
+async def stop(chat: WritingScreen, rest: str) -> None:
+    """Stop the reply."""
+    if not chat.session.stop():
+        raise UserError(_("No reply is being written."))
+
+
+async def system(chat: WritingScreen, rest: str) -> None:
+    """Set the system prompt, or edit it."""
+    if not rest:
+        await chat.run_action("edit_system_prompt")
+        return
+    chat.session.system_prompt = rest
+    chat.notify(_("The system prompt of this conversation is changed."))
+
+
+async def preset(chat: WritingScreen, rest: str) -> None:
+    """Take a preset, save one, or choose."""
+    from chatterm.presets import load_preset
+    from chatterm.tui.commands import presets
+
+    word, _space, name = rest.partition(" ")
+    if not rest:
+        await chat.run_action("presets")
+    elif word == "save":
+        if not name.strip():
+            raise UserError(_("Give the preset a name: /preset save NAME."))
+        saved = presets.save(chat.session, name)
+        chat.notify(_("Saved the preset {name}.").format(name=saved.name))
+    else:
+        presets.apply(chat.session, load_preset(rest))
+        chat.notify(_("The preset {name} is in force in this conversation.").format(name=inert.line(rest)))
+
+
+async def model(chat: WritingScreen, rest: str) -> None:
+    """Load a model, or choose one."""
+    if rest:
+        chat.app.post_message(messages.ModelChosen(rest))
+    else:
+        await chat.run_action("pick")
+
+
+async def attach(chat: WritingScreen, rest: str) -> None:
+    """A file goes along."""
+    if not rest:
+        raise UserError(_("Name a file: /attach FILE."))
+    await chat.attach(_path(rest))
+
+
+async def clear(chat: WritingScreen, rest: str) -> None:
+    """No file goes along."""
+    if rest not in ("", "attachments"):
+        raise UserError(_("/clear takes the attachments away; /new begins a new conversation."))
+    chat.chips.take()
+
+
+async def editor(chat: WritingScreen, rest: str) -> None:
+    """The user's own editor."""
+    await chat.run_action("edit_outside")
+
+
+async def tokens(chat: WritingScreen, rest: str) -> None:
+    """How a text is cut into tokens."""
+    engine = chat.session.engines.engine
+    if not rest:
+        await chat.run_action("context")
+    elif engine is None:
+        raise UserError(_("No model is loaded that could cut a text into tokens."))
+    else:
+        cut = (await engine.tokenize(rest)).tokens
+        shown = " ".join(f"{inert.token(token.text)}({token.id})" for token in cut[:60])
+        chat.notify(f"{len(cut)}: {shown}{' …' if len(cut) > 60 else ''}", timeout=20, markup=False)
+
+
+async def context(chat: WritingScreen, rest: str) -> None:
+    """What fills the window."""
+    await chat.run_action("window")
+
+
+async def raw(chat: WritingScreen, rest: str) -> None:
+    """The rendered template."""
+    await chat.run_action("raw")
+
+
+async def copy(chat: WritingScreen, rest: str) -> None:
+    """Copy the last reply."""
+    reply = chat.session.last_reply
+    if reply is None:
+        raise UserError(_("There is no reply to copy."))
+    text = reply.text[reply.thought[1] :].strip() if reply.thought else reply.text
+    if rest == "code":
+        blocks = _CODE.findall(text)
+        if not blocks:
+            raise UserError(_("There is no block of code in the last reply."))
+        text = blocks[-1][1]
+    elif rest:
+        raise UserError(_("/copy copies the last reply, /copy code its last block of code."))
+    chat.app.copy_to_clipboard(text)
+    chat.notify(_("Copied {count} characters.").format(count=len(text)))
+
+
+async def export(chat: WritingScreen, rest: str) -> None:
+    """Write the conversation to a new file."""
+    from chatterm.library.exports import FORMATS, SUFFIXES, export, format_of
+    from chatterm.library.exports.files import write
+
+    number = chat.session.keeper.conversation
+    if number is None:
+        raise UserError(_("Nothing has been said yet, so there is nothing to export."))
+    word, _space, name = rest.partition(" ")
+    chosen: Format | None = next((one for one in FORMATS if one == _SHORT.get(word, word)), None)
+    name = name.strip() if chosen else rest
+    if chosen is None:
+        chosen = format_of(Path(name)) if name else "markdown"
+    suffix = next(suffix for suffix, format_ in SUFFIXES.items() if format_ == chosen)
+    path = _path(name or f"conversation-{number}{suffix}")
+    library = await chat.session.keeper.library()
+    text = export([await library.whole(number)], chosen)
+    write(path, text.encode(), otherwise=_("nothing was written; name another file"))
+    chat.notify(_("Written to {path}.").format(path=inert.line(str(path))), timeout=10)
+
+
+async def import_(chat: WritingScreen, rest: str) -> None:
+    """Add the conversations of a file."""
+    from chatterm.library.imports import read_file
+
+    if not rest:
+        raise UserError(_("Name a file: /import FILE."))
+    found = read_file(_path(rest))
+    library = await chat.session.keeper.library()
+    added = await library.add_conversations(found.conversations)
+    for notice in found.notices:
+        chat.notify(inert.line(notice), timeout=10)
+    chat.notify(_("Imported {count} ({kind}); /resume lists them.").format(count=len(added), kind=found.kind))
+
+
+async def quit_(chat: WritingScreen, rest: str) -> None:
+    """Leave."""
+    await chat.run_action("app.quit")
