@@ -252,3 +252,29 @@ def test_completion_offers_what_there_is(talk: int) -> None:
 def test_completion_without_a_library_offers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHATTERM_DATA", "/dev/null/nowhere")
     assert offered("history", "show") == {}
+
+
+def test_resume_needs_a_terminal_and_says_what_does_not() -> None:
+    assert "chatterm ask --continue" in refused("resume", "last")
+
+
+def test_resume_opens_the_conversation_that_is_named_or_chosen(
+    talk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chatterm.cli import resume
+
+    with Library() as library:
+        other = library.create(model="SmolLM2").id
+        library.add_message(other, None, "user", "Later")
+    monkeypatch.setattr(resume, "_is_terminal", lambda: True)
+    opened: list[str | None] = []
+    monkeypatch.setattr(
+        "chatterm.tui.app.run_chat", lambda _settings, conversation: opened.append(conversation) or 0
+    )
+    listed = said("resume", stdin="2\n")
+    assert listed.index("Later") < listed.index("Write about the sea")
+    assert "\x1b[31m" not in listed
+    said("resume", str(other))
+    said("resume", "last")
+    assert opened == [str(talk), str(other), str(other)]
+    assert chatterm("resume", "99").exit_code == 2

@@ -194,5 +194,5 @@ def snippet_lines(hit: Hit, width: int) -> list[Line]:
             place = end
     spans.append(Span(text[place:], place, MUTED))
     lead = [Span("…", style=MUTED)] if begin else []
-    lines = wrap(spans, max(8, width), lead)
+    lines = wrap(spans, max(8, width), lead, [])
     return lines[:SNIPPET_LINES]
