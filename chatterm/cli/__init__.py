@@ -115,6 +115,7 @@ def main(ctx: click.Context, model: str | None, resume: bool) -> None:
 
     Without a command the chat opens.
     """
+    _speak()
     if ctx.invoked_subcommand is not None:
         return
     in_browser = "TEXTUAL_DRIVER" in os.environ  # `chatterm web` talks to it through pipes
@@ -126,3 +127,14 @@ def main(ctx: click.Context, model: str | None, resume: bool) -> None:
     from chatterm.tui.app import run_chat
 
     sys.exit(run_chat(load_settings(model=model, **given()), resume=resume))
+
+
+def _speak() -> None:
+    """In the language of the settings; what is wrong with these is said by the commands that need them."""
+    from chatterm.language import speak
+    from chatterm.settings import load_settings
+
+    try:
+        speak(load_settings().language)
+    except UserError:
+        speak("auto")

@@ -55,17 +55,20 @@ def test_look_of_the_values(snap_compare, monkeypatch):
     assert compare(values, SIZES["80x24"], "chatterm-dark", snap_compare, monkeypatch)
 
 
-def compare(scene, size, theme, snap_compare, monkeypatch) -> bool:
+def compare(scene, size, theme, snap_compare, monkeypatch, **settings) -> bool:
     monkeypatch.setattr("chatterm.tui.session.monotonic", lambda: 1.0)  # no speed is measured
+    monkeypatch.setattr("chatterm.tui.widgets.conversation_list.time_of", lambda *_: "14:05")
     monkeypatch.setattr("chatterm.tui.models.catalog", lambda: CATALOG)
     monkeypatch.setattr("chatterm.tui.screens.picker.catalog", lambda: CATALOG)
     knobs = Knobs()
     knobs.replies = [HAIKU]
-    app = make_app(knobs, theme=theme)
+    app = make_app(knobs, theme=theme, **settings)
 
     async def play(pilot) -> None:
         app.chat.query_one("Composer").cursor_blink = False
-        await scene(Chat(app, pilot, knobs))
+        chat = Chat(app, pilot, knobs)
+        await scene(chat)
+        await chat.until(lambda: app.chat.sidebar.is_settled)
         await pilot.pause()
 
     return snap_compare(app, terminal_size=size, run_before=play)

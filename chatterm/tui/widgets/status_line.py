@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from chatterm import inert
 from chatterm.engine.records import ModelInfo
-from chatterm.language import _
+from chatterm.language import _, mark
 from chatterm.tui import bars
 from chatterm.tui.engines import Step
 from chatterm.tui.text.lines import FAINT
@@ -19,6 +19,9 @@ from chatterm.tui.widgets.paint import Paint
 
 CONTEXT_BAR = 8
 WORKING_BAR = 12
+SAVED = mark("saved")
+STATES = (SAVED, mark("saving"), mark("not saved"))
+"""Of the conversation, as `Keeper.state` names them."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class StatusLine(Widget):
             parts.append((4, _("first token {seconds} s").format(seconds=f"{status.first_token:.1f}")))
         parts.append((5, f"T {status.temperature:.2f}"))
         if status.saved:
-            parts.append((0 if status.saved == "saved" else 6, _(status.saved)))
+            parts.append((0 if status.saved == SAVED else 6, _(status.saved)))
         return parts
 
     def _context_part(self, info: ModelInfo) -> str:
