@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from chatterm import quoting
 from chatterm.engine.protocol import Engine
-from chatterm.tui.turns import Turn, chat_of
+from chatterm.tui.turns import Turn, chat_of, read_by_model
 
 Kind = Literal["template", "system", "user", "assistant", "attachments", "draft"]
 KINDS: tuple[Kind, ...] = ("template", "system", "user", "assistant", "attachments", "draft")
@@ -80,7 +80,7 @@ async def fill(engine: Engine, turns: Sequence[Turn], system_prompt: str, *, dra
         return True
 
     own(system_prompt.strip(), (0, "system", None))
-    for turn in turns:
+    for turn in read_by_model(turns):
         text = turn.sent.strip()
         if turn.role == "user":
             kind: Kind = "draft" if draft and turn is turns[-1] else "user"

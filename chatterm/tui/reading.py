@@ -11,7 +11,7 @@ from chatterm.engine.protocol import Engine, EngineError
 from chatterm.engine.records import PromptToken, Tokens
 from chatterm.errors import UserError
 from chatterm.tui.moment import Moment
-from chatterm.tui.turns import Turn, chat_of
+from chatterm.tui.turns import Turn, chat_of, read_by_model
 
 CONTROL = re.compile(r"<\|[^|\s]{1,60}\|>|</?[A-Za-z_]{1,40}>|\[/?[A-Z_]{2,40}\]")
 """What control tokens are called in the vocabularies of today; only their look depends on it."""
@@ -91,9 +91,9 @@ class Reader:
         rendered = await engine.render(chat_of(turns, self._system_prompt()))
         tokens = await self._scored(engine, rendered.tokens, score)
         place = 0
-        for turn in turns:
+        for turn in read_by_model(turns):
             content = turn.sent.strip()
-            found = rendered.text.find(content, place) if content and turn.role != "notice" else -1
+            found = rendered.text.find(content, place)
             if found >= 0:
                 place = found + len(content)
                 if turn.role == "user":

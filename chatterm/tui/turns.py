@@ -138,13 +138,19 @@ def chat_of(turns: list[Turn], system_prompt: str) -> Chat:
     messages of the user that follow each other become one: most templates want the roles to alternate.
     """
     messages = [Message("system", system_prompt)] if system_prompt.strip() else []
-    for turn in turns:
-        if turn.role in ("notice", "context") or not turn.sent.strip():
-            continue
+    for turn in read_by_model(turns):
         if turn.role == "user" and messages and messages[-1].role == "user":
             messages[-1] = Message("user", f"{messages[-1].content}\n\n{turn.sent}")
-        elif turn.role == "assistant" and (not messages or messages[-1].role != "user"):
-            continue
         else:
             messages.append(Message("user" if turn.role == "user" else "assistant", turn.sent))
     return Chat(tuple(messages))
+
+
+def read_by_model(turns: Sequence[Turn]) -> list[Turn]:
+    """The turns that are sent: no notices, nothing empty or left out, no reply without its message."""
+    found: list[Turn] = []
+    for turn in turns:
+        is_said = turn.role in ("user", "assistant") and turn.sent.strip()
+        if is_said and (turn.role == "user" or (found and found[-1].role == "user")):
+            found.append(turn)
+    return found

@@ -262,7 +262,7 @@ class ScriptedEngine:
         return self.info
 
     def generate(self, prompt, sampling, *, max_tokens=None, stop=(), candidates=10):
-        assert isinstance(prompt, Chat)
+        assert isinstance(prompt, (Chat, Tokens))
         self.knobs.chats.append(prompt)
         self.knobs.samplings.append(sampling)
         return ScriptedReply(self, prompt, sampling, candidates, max_tokens)
@@ -346,7 +346,7 @@ class ScriptedReply:
     def __init__(
         self,
         engine: ScriptedEngine,
-        prompt: Chat,
+        prompt: Chat | Tokens,
         sampling: SamplingParameters,
         count: int,
         longest: int | None = None,
@@ -373,9 +373,12 @@ class ScriptedReply:
         if knobs.generate_error is not None:
             raise EngineError(knobs.generate_error)
         knobs.replies = knobs.replies[1:] + knobs.replies[:1]
-        begun = self.prompt.begun
+        begun = self.prompt.begun if isinstance(self.prompt, Chat) else ()
         script = knobs.replies[-1][len(begun) :][: self.longest]
-        ids = tuple(token.id for token in (await self.engine.render(self.prompt)).tokens)
+        if isinstance(self.prompt, Tokens):
+            ids = self.prompt.ids
+        else:
+            ids = tuple(token.id for token in (await self.engine.render(self.prompt)).tokens)
         length = len(ids) + len(begun)
         yield Started(
             request=1,

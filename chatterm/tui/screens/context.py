@@ -121,7 +121,7 @@ class ContextScreen(Dialog[None]):
         text = bars.fit(inert.line(" ".join(words.split())), max(10, self._room()))
         sign = "○" if off else "●"
         label = Content(f"{sign} {bars.fit(name, NAME_WIDTH)} {count.rjust(TOKENS_WIDTH)}  {text}")
-        return label.stylize("$text-muted strike") if off else label
+        return label.stylize("$muted") if off else label
 
     def _room(self) -> int:
         width = min(100, round(self.app.size.width * 0.9)) - 6
@@ -142,16 +142,25 @@ class ContextScreen(Dialog[None]):
             return
         turn, is_attachment = self._rows[place]
         whole, quotes = turn.left_out, turn.quotes_left_out
-        await self._choose({turn: (whole, not quotes) if is_attachment else (not whole, quotes)})
+        if is_attachment:
+            await self._choose({turn: (whole, not quotes)})
+            return
+        flipped = self._exchange(turn) if turn.role == "user" else [turn]
+        await self._choose({one: (not whole, one.quotes_left_out) for one in flipped})
+
+    def _exchange(self, turn: Turn) -> list[Turn]:
+        """A message of the user and the replies up to the next one, which mean nothing without it."""
+        turns = [row.turn for row in self._rows if not row.is_attachment]
+        first = turns.index(turn)
+        after = next((n for n in range(first + 1, len(turns)) if turns[n].role == "user"), len(turns))
+        return turns[first:after]
 
     async def action_oldest(self) -> None:
         """Leave out the oldest exchange that is still sent: a message and the replies up to the next one."""
         turns = [row.turn for row in self._rows if not row.is_attachment]
-        first = next((n for n, turn in enumerate(turns) if turn.role == "user" and not turn.left_out), None)
-        if first is None:
-            return
-        after = next((n for n in range(first + 1, len(turns)) if turns[n].role == "user"), len(turns))
-        await self._choose({turn: (True, turn.quotes_left_out) for turn in turns[first:after]})
+        first = next((turn for turn in turns if turn.role == "user" and not turn.left_out), None)
+        if first is not None:
+            await self._choose({turn: (True, turn.quotes_left_out) for turn in self._exchange(first)})
 
     async def action_all(self) -> None:
         """Send everything again."""

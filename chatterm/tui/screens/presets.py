@@ -31,6 +31,7 @@ class PresetsScreen(Dialog[None]):
 
     DEFAULT_CSS = """
     PresetsScreen {
+        & OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
         & #preview { height: auto; max-height: 50%; margin-top: 1; overflow-y: auto; }
         & #told { height: auto; color: $text-muted; }
     }

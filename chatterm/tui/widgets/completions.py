@@ -47,6 +47,8 @@ class Completions(OptionList, can_focus=False):
         border: round $rule;
         padding: 0 1;
         scrollbar-size-vertical: 1;
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
     }
     """
 

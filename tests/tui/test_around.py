@@ -1,0 +1,129 @@
+"""What stands around the conversation: system prompt, presets, the window, the raw text."""
+
+from __future__ import annotations
+
+import pytest
+from scripted import CHINESE
+
+from chatterm import presets
+from chatterm.engine.records import Tokens
+from chatterm.errors import UserError
+from chatterm.library import AsyncLibrary
+from chatterm.tui.commands import presets as in_chat
+from chatterm.tui.filling import Filling, Part
+from chatterm.tui.screens.context import ContextScreen
+from chatterm.tui.screens.presets import PresetsScreen
+from chatterm.tui.screens.raw import RawScreen
+from chatterm.tui.screens.system_prompt import SystemPromptScreen
+from chatterm.tui.widgets.context_meter import cells
+from chatterm.tui.widgets.system_line import SystemLine
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("chatterm.presets.presets_folder", lambda: tmp_path / "presets")
+
+
+async def test_the_system_prompt_is_edited_sent_shown_and_kept_with_its_conversation(chat, tmp_path):
+    async with chat(library=lambda: AsyncLibrary.open_library(tmp_path / "library")) as running:
+        await running.ask("苹果?")
+        first = running.session.keeper.conversation
+        await running.press("alt+e")
+        await running.until(lambda: isinstance(running.app.screen, SystemPromptScreen))
+        await running.press(*"Be kind.", "ctrl+s")
+        await running.until(lambda: running.app.chat.query_one(SystemLine).display)
+        assert "Be kind." in running.app.chat.query_one(SystemLine).render_line(0).text
+        await running.ask("And now?")
+        assert running.knobs.chats[-1].messages[0].content == "Be kind."
+        await running.press("ctrl+n")
+        assert running.session.system_prompt == ""
+        await running.session.resume(first)
+        assert running.session.system_prompt == "Be kind."
+
+
+async def test_presets_are_taken_saved_renamed_deleted_and_brought_back(chat):
+    async with chat() as running:
+        await running.ask()
+        await running.press("alt+u")
+        await running.until(lambda: isinstance(running.app.screen, PresetsScreen))
+        assert "One or two plain sentences" in running.text()
+        await running.press("enter")  # brief
+        await running.until(lambda: running.session.values.sampling.temperature == 0.3)
+        assert "short, plain sentences" in running.session.system_prompt
+        running.session.change(top_k=7)
+        await running.press("alt+u", "s", *"mine", "enter", "enter")
+        await running.until(lambda: isinstance(running.app.screen, PresetsScreen))
+        saved = presets.load_preset("mine")
+        assert saved.sampling["temperature"] == 0.3
+        assert saved.sampling["top_k"] == 7
+        assert saved.system_prompt == running.session.system_prompt
+        assert "seed" not in saved.sampling
+        await running.press("r", *"other", "enter")
+        await running.until(lambda: "other" in running.text())
+        await running.press("d")
+        await running.until(lambda: "u brings it back" in running.text())
+        with pytest.raises(UserError):
+            presets.load_preset("other")
+        await running.press("u")
+        assert presets.load_preset("other").sampling["top_k"] == 7
+
+
+async def test_a_preset_with_a_value_out_of_range_changes_nothing(chat):
+    async with chat() as running:
+        await running.ready()
+        before = running.session.values.sampling
+        wrong = presets.Preset(name="wrong", system_prompt="x", sampling={"temperature": -1})
+        with pytest.raises(UserError):
+            in_chat.apply(running.session, wrong)
+        assert running.session.values.sampling == before
+        assert running.session.system_prompt == ""
+
+
+async def test_messages_and_attachments_are_left_out_and_sent_again(chat):
+    async with chat() as running:
+        await running.ask("a.py:\n\n```py\nprint(1) print(2)\n```\n\nWhat is it?")
+        await running.ask("And now?")
+        first = running.session.turns[0]
+        filling = await running.session.fill("one two")
+        assert filling.of("attachments") > 0
+        assert filling.of("draft") == 2
+        await running.press("alt+a")
+        await running.until(lambda: isinstance(running.app.screen, ContextScreen))
+        await running.until(lambda: "attachments" in running.text())
+        await running.press("down", "space")
+        await running.until(lambda: first.quotes_left_out)
+        assert first.sent == "What is it?"
+        await running.until(lambda: running.session.context_used < filling.used)
+        await running.press("up", "space")
+        await running.until(
+            lambda: [turn.left_out for turn in running.session.turns] == [True, True, False, False]
+        )
+        await running.press("a")
+        await running.until(lambda: not any(turn.left_out for turn in running.session.turns))
+        assert not first.quotes_left_out
+
+
+def test_a_bar_has_a_cell_for_everything_and_no_more_than_there_are():
+    parts = (Part("template", None, 1), Part("system", None, 5000), Part("user", None, 2))
+    for width in (3, 10, 79):
+        shares = cells(Filling(4096, parts), width)
+        assert sum(shares.values()) <= width
+        assert min(shares.values()) >= 1
+    assert cells(Filling(100, (Part("user", None, 50),)), 10) == {"user": 5}
+
+
+async def test_edited_raw_text_is_answered_beside_the_other_replies(chat):
+    async with chat() as running:
+        running.knobs.replies = [CHINESE]
+        old = await running.ask("apple")
+        await running.press("alt+r")
+        await running.until(lambda: isinstance(running.app.screen, RawScreen))
+        await running.press(*"Sure")
+        await running.press("ctrl+s")
+        await running.until(lambda: running.session.live is None and running.session.last_reply is not old)
+        reply = running.session.last_reply
+        prompt = running.knobs.chats[-1]
+        assert isinstance(prompt, Tokens)
+        assert reply.raw
+        await running.until(lambda: reply.siblings == 2)
+        await running.until(lambda: "raw text" in running.transcript())
