@@ -12,6 +12,7 @@ from chatterm.library import index
 from chatterm.library.owners import Owner, forget_dead, is_alive
 from chatterm.library.records import Finish, Message, Status, Timing, Token
 from chatterm.library.text import storable
+from chatterm.library.titles import title_from, title_of
 from chatterm.library.tree import Tree, stored_notices, unchanged
 from chatterm.sampling import SamplingParameters
 
@@ -155,7 +156,22 @@ class Replies(Tree):
             )
             index.add(connection, reply, old.content)
             self._touch(old.conversation)
+            self._name_after(old)
             return self._message(reply)
+
+    def _name_after(self, reply: Message) -> None:
+        """Let the first reply speak in a title where the message that it answers says little."""
+        row = self._row(
+            "SELECT c.title, m.content FROM conversation c JOIN message m ON m.conversation = c.id "
+            "WHERE m.id = ? AND m.role = 'user' AND NOT c.title_is_users "
+            "AND m.id = (SELECT min(id) FROM message WHERE conversation = c.id AND role = 'user')",
+            reply.parent,
+        )
+        if row is not None and row[0] == title_of(row[1]):
+            title = title_from(row[1], reply.content)
+            self._connection.execute(
+                "UPDATE conversation SET title = ? WHERE id = ?", (title, reply.conversation)
+            )
 
     def recover(self) -> int:
         """Mark the replies of programs that have died as interrupted; how many there were.

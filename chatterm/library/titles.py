@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from chatterm.library.text import one_line, shortened, storable
+from chatterm.library.text import cells, one_line, shortened, storable
 
 TITLE_CELLS = 40
+LITTLE_CELLS = 8
+"""A first message of one word of so few columns says little."""
 
 _FENCE = re.compile(r"^\s*(```|~~~).*$", re.MULTILINE)
 _LINE_MARK = re.compile(r"^\s*(#{1,6}\s+|>+\s*|[-*+]\s+|\d{1,3}[.)]\s+)")
@@ -28,6 +30,18 @@ def title_of(message: str) -> str:
         if any(char.isalnum() or unicodedata.category(char) == "So" for char in title):
             return shortened(title, TITLE_CELLS)
     return ""
+
+
+def title_from(message: str, reply: str) -> str:
+    """A title from the first exchange: that of the message, and the reply's where the message says little.
+
+    A greeting alone ("hi", "你好") would be the title of many conversations.
+    """
+    title = title_of(message)
+    if not title or " " in title or sum(map(cells, title)) > LITTLE_CELLS:
+        return title
+    answer = title_of(reply)
+    return shortened(f"{title} · {answer}", TITLE_CELLS) if answer else title
 
 
 def _plain(line: str) -> str:

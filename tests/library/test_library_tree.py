@@ -309,3 +309,22 @@ def test_unknown_numbers_are_sentences(library: Library) -> None:
         with pytest.raises(UserError):
             call()
     assert [m.id for m in library.open(conversation).path] == [message.id]
+
+
+@pytest.mark.parametrize(
+    ("message", "title"),
+    [("hi", "hi · Salt and wind"), ("你好", "你好 · Salt and wind"), ("The sea, please", "The sea, please")],
+)
+def test_a_title_says_what_the_first_exchange_is_about(library, message, title):
+    conversation = library.create().id
+    asked = library.add_message(conversation, None, "user", message)
+    reply = library.begin_reply(conversation, asked.id, model="m")
+    library.finish_reply(reply.id, "end", text="## Salt and wind\n\nMore.")
+    assert library.conversation(conversation).title == title
+    again = library.begin_reply(conversation, asked.id, model="m")
+    library.finish_reply(again.id, "end", text="Other words")
+    assert library.conversation(conversation).title == title, "another reply does not change it"
+    library.rename(conversation, "mine")
+    last = library.begin_reply(conversation, asked.id, model="m")
+    library.finish_reply(last.id, "end", text="Yet others")
+    assert library.conversation(conversation).title == "mine"

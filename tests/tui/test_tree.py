@@ -196,3 +196,18 @@ async def test_a_click_on_a_name_chooses_the_message(chat):
         assert it.app.chat.query_one(MessageBar).turn is it.session.turns[0]
         await it.press("escape")
         assert it.app.chat.query_one(MessageBar).turn is None
+
+
+async def test_the_palette_has_what_can_be_done_with_a_message_and_conversations(chat):
+    async with chat() as it:
+        await it.ask("about cats")
+        await it.press("ctrl+n")
+        reply = await it.ask("about dogs")
+        await it.press("ctrl+p", *"copy it as markdown")
+        await it.until(lambda: "Copy it as Markdown" in it.text())
+        await it.press("enter")
+        await it.until(lambda: it.app.clipboard == reply.text)
+        await it.press("ctrl+p", *"about cats")
+        await it.until(lambda: "Go on with “about cats”" in it.text())
+        await it.press("enter")
+        await it.until(lambda: it.session.turns and it.session.turns[0].text == "about cats")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import ClassVar
+
 from textual import on
+from textual.command import Provider
 
 from chatterm import inert
 from chatterm.errors import UserError
@@ -25,8 +29,16 @@ NO_MESSAGE = mark("Nothing has been said yet.")
 PLAIN_WIDTH = 10_000
 
 
+def _provider() -> type[Provider]:
+    from chatterm.tui.palette import MessageProvider
+
+    return MessageProvider
+
+
 class ConversationsScreen(GlassScreen):
     """What the chat does with the sidebar, with a chosen message and with the tree."""
+
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_provider}
 
     wants_sidebar: bool | None = None
     """Whether the list of conversations is to be seen; None: where there is room for it."""

@@ -1,0 +1,76 @@
+"""What the command palette offers besides the keys of the chat: a message's actions, and conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+
+from chatterm import inert
+from chatterm.errors import UserError
+from chatterm.language import _
+from chatterm.tui import keys, messages
+
+if TYPE_CHECKING:
+    from chatterm.tui.screens.conversations import ConversationsScreen
+
+LISTED = 20
+
+
+class MessageProvider(Provider):
+    """What can be done with the chosen message, or with the last one where none is chosen."""
+
+    @property
+    def _chat(self) -> ConversationsScreen:
+        from chatterm.tui.screens.conversations import ConversationsScreen
+
+        chat = self.screen
+        assert isinstance(chat, ConversationsScreen)
+        return chat
+
+    def _each(self) -> Iterator[tuple[keys.Key, str]]:
+        if self._chat.message is not None:
+            for key in keys.of("messages"):
+                if key.hint and "leave" not in key.action:
+                    yield key, f"{_('Message')}: {_(key.says)}"
+
+    async def _run(self, action: str) -> None:
+        await self._chat.run_action(action.removeprefix("screen."))
+
+    async def discover(self) -> Hits:
+        """All of them."""
+        for key, says in self._each():
+            yield DiscoveryHit(says, partial(self._run, key.action), help=keys.name(key.keys[0]))
+
+    async def search(self, query: str) -> Hits:
+        """Those that match, and conversations whose titles have the words."""
+        matcher = self.matcher(query)
+        for key, says in self._each():
+            if (score := matcher.match(says)) > 0:
+                yield Hit(
+                    score,
+                    matcher.highlight(says),
+                    partial(self._run, key.action),
+                    text=says,
+                    help=keys.name(key.keys[0]),
+                )
+        try:
+            library = await self._chat.session.keeper.library()
+            found = await library.conversations(matching=query, limit=LISTED)
+        except UserError:
+            return
+        for conversation in found:
+            title = _("Go on with “{title}”").format(title=inert.line(conversation.title))
+            if (score := matcher.match(title)) > 0:
+                yield Hit(
+                    score,
+                    matcher.highlight(title),
+                    partial(self._open, conversation.id),
+                    text=title,
+                    help=inert.line(conversation.model or ""),
+                )
+
+    def _open(self, conversation: int) -> None:
+        self._chat.post_message(messages.ConversationWanted(conversation))
