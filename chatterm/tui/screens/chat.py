@@ -24,7 +24,7 @@ from chatterm.tui.session import ChatSession
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.chips import Chips
 from chatterm.tui.widgets.completions import Completions
-from chatterm.tui.widgets.composer import Composer
+from chatterm.tui.widgets.composer import PLACEHOLDER, Composer
 from chatterm.tui.widgets.control_bar import ControlBar
 from chatterm.tui.widgets.inspector import Inspector
 from chatterm.tui.widgets.key_line import (
@@ -398,6 +398,7 @@ class ChatScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
 
     def say_again(self) -> None:
         """Draw everything in another language."""
+        self.query_one(Composer).placeholder = _(PLACEHOLDER)
         for widget in self.query("*"):
             widget.notify_style_update()  # what was drawn is forgotten
             widget.refresh()

@@ -169,7 +169,7 @@ class PickerScreen(Dialog[None]):
         busy = self.query_one("#busy", Static)
         busy.set_class(step is not None, "-on")
         if step is not None:
-            busy.update(Content(f"{loading(step)}   {_('c cancels')}"))
+            busy.update(Content(loading(step) + "   " + _("c cancels")))
 
     def action_choose(self) -> None:
         """Load what is highlighted."""

@@ -169,10 +169,7 @@ class SettingsScreen(Dialog[None]):
         )
 
     def _shown(self, row: Row) -> str:
-        value = getattr(self._settings, row.name)
-        if isinstance(value, bool):
-            return _("yes") if value else _("no")
-        return inert.line(to_text(row.name, value)) or "–"
+        return _in_words(row.name, getattr(self._settings, row.name))
 
     def _source(self, row: Row) -> Source:
         try:
@@ -187,7 +184,7 @@ class SettingsScreen(Dialog[None]):
             return
         parts = [_(row.says)]
         if row.choices:
-            parts.append(" · ".join(to_text(row.name, choice) for choice in row.choices))
+            parts.append(" · ".join(_in_words(row.name, choice) for choice in row.choices))
         elif row.bounds:
             parts.append(row.bounds)
         if row.name not in AT_ONCE:
@@ -338,3 +335,9 @@ class SettingsScreen(Dialog[None]):
         self._name_things()
         self._list()
         self._say(next(filter(None, said), ""))
+
+
+def _in_words(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    return inert.line(to_text(name, value)) or "–"

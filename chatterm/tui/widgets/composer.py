@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widgets import TextArea
 
+from chatterm.language import _, mark
 from chatterm.tui import attachments, keys
 from chatterm.tui.messages import CompletionWanted, LongPaste, Submitted
 from chatterm.tui.widgets.completions import Completions
@@ -22,6 +23,7 @@ all: only the key itself sends, never text that holds a newline.
 """
 
 HISTORY = 200
+PLACEHOLDER = mark("Ask something …")
 
 
 class Composer(TextArea):
@@ -52,7 +54,7 @@ class Composer(TextArea):
             show_line_numbers=False,
             tab_behavior="focus",
             highlight_cursor_line=False,
-            placeholder="Ask something …",
+            placeholder=_(PLACEHOLDER),
         )
         self._history: list[str] = []
         self._place = 0  # in the history; its length while something new is written

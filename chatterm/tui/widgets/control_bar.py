@@ -56,7 +56,7 @@ class ParameterStrip(Widget):
             for knob in KNOBS
             if knob is not TEMPERATURE
         ]
-        seed = str(sampling.seed) if seed_is_chosen else f"{_('auto')} {sampling.seed}".removesuffix(" 0")
+        seed = str(sampling.seed) if seed_is_chosen else (_("auto") + f" {sampling.seed}").removesuffix(" 0")
         parts.append(("seed", _("seed"), seed, seed_is_chosen))
         if parts != self._parts:
             self._parts = parts

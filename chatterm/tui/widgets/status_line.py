@@ -120,7 +120,7 @@ class StatusLine(Widget):
     def _context_part(self, info: ModelInfo) -> str:
         used = self._status.context_used
         bar = bars.bar(used / info.context if info.context else 0.0, CONTEXT_BAR)
-        return f"{_('context')} ▕{bar}▏{bars.count(used)} / {bars.count(info.context)}"
+        return _("context") + f" ▕{bar}▏{bars.count(used)} / {bars.count(info.context)}"
 
 
 def edited(edits: tuple[str, ...]) -> str:

@@ -156,10 +156,13 @@ class TurnView:
         """The entropy curve, with the cell of the selected token marked."""
         spark = self.spark
         assert spark is not None
-        several = f", {spark.per_cell} a cell" if spark.per_cell > 1 else ""
-        words = (
-            f" █ {spark.ceiling:g} nats" if self._short else f"  entropy, █ {spark.ceiling:g} nats{several}"
-        )
+        nats = f"{spark.ceiling:g}"
+        if self._short:
+            words = " " + _("█ {nats} nats").format(nats=nats)
+        else:
+            words = "  " + _("entropy, █ {nats} nats").format(nats=nats)
+            if spark.per_cell > 1:
+                words += _(", {count} a cell").format(count=spark.per_cell)
         label = Span(words, style=FAINT)
         if selected is None or selected < 0:
             return Line([Span(spark.text, style=MUTED), label])
