@@ -39,6 +39,7 @@ class EditScreen(Dialog[str]):
         & > .box { height: 80%; }
         & Static { color: $text-muted; height: auto; margin-bottom: 1; }
         & Words { height: 1fr; border: none; background: $panel; padding: 0 1; scrollbar-size-vertical: 1; }
+        & Words:focus { border: none; }
         & Words .text-area--cursor-line { background: transparent; }
     }
     """

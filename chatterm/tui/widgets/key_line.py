@@ -103,14 +103,16 @@ def message_hints() -> list[Hint]:
     names = ("edit_message", "continue_message", "answer_anew", "copy_message", "copy_plain", "copy_code")
     own = [hint(f"screen.{name}") for name in names]
     tree = [(keys.name("alt+t"), _("tree"), "tree")]
-    return [*walk, *own, hint("screen.leave_messages"), *tree]
+    return [*walk, hint("screen.leave_messages"), *own, *tree]
 
 
 def list_hints() -> list[Hint]:
     """The keys in the list of conversations."""
     names = ("choose", *(f"screen.{name}" for name in ("find", "rename", "pin", "delete", "undo", "new")))
     own = [_of("conversations", name) for name in names]
-    return [("↑↓", _("conversation"), "conversations"), *own, _of("conversations", "screen.leave_sidebar")]
+    open_it, *others = own
+    back = _of("conversations", "screen.leave_sidebar")
+    return [("↑↓", _("conversation"), "conversations"), open_it, back, *others]
 
 
 def _of(scope: keys.Scope, action: str) -> Hint:
