@@ -24,7 +24,7 @@ class RawScreen(Dialog[None]):
     RawScreen {
         & > .box { height: 90%; }
         & Static { color: $text-muted; height: auto; }
-        & TextArea { height: 1fr; border: none; background: $panel; }
+        & TextArea { height: 1fr; border: none; background: $panel; padding: 0 1; &:focus { border: none; } }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

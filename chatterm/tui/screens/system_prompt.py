@@ -21,7 +21,7 @@ class SystemPromptScreen(Dialog[None]):
     SystemPromptScreen {
         & > .box { height: 80%; }
         & Static { color: $text-muted; height: auto; }
-        & TextArea { height: 1fr; border: none; background: $panel; }
+        & TextArea { height: 1fr; border: none; background: $panel; padding: 0 1; &:focus { border: none; } }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

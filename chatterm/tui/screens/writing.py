@@ -31,6 +31,7 @@ class WritingScreen(TokensScreen):
     """What the chat does with the message that is being written."""
 
     _counting: Timer | None = None
+    _refused: str | None = None  # what was written and not sent
 
     @property
     def composer(self) -> Composer:
@@ -104,6 +105,7 @@ class WritingScreen(TokensScreen):
         """Nothing was sent: what was written stands in the composer again."""
         if not self.composer.text.strip():
             self.composer.put(written)
+        self._refused = written
         self.notify(error.sentence, severity="warning", timeout=8, markup=False)
 
     async def _run_command(self, command: Command, rest: str, written: str = "") -> None:
@@ -125,6 +127,9 @@ class WritingScreen(TokensScreen):
     @on(Composer.Changed)
     @on(ChipsChanged)
     def _edited(self) -> None:
+        if self._refused is not None and self.composer.text != self._refused:
+            self._refused = None
+            self.app.clear_notifications()  # the sentence was read, and lies over what is being mended
         self.composer.has_attachments = bool(self.chips.attachments)
         self._complete()
         if self._counting is not None:
