@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from chatterm.language import _, mark
 from chatterm.tui import keys
+from chatterm.tui.commands.table import COMMANDS
 from chatterm.tui.screens.dialog import Dialog
 
 LEGEND = (
@@ -66,6 +67,7 @@ class HelpScreen(Dialog[None]):
                     _(keys.SCOPES[scope]),
                     (("  ".join(map(keys.name, key.keys)), _(key.says)) for key in keys.of(scope)),
                 )
+            yield from _section(_("Commands"), ((command.usage, _(command.says)) for command in COMMANDS))
             yield from _section(
                 _("Reading the next-token panel"), ((_(term), _(says)) for term, says in LEGEND)
             )
