@@ -34,7 +34,7 @@ class MessageProvider(Provider):
         if self._chat.message is not None:
             for key in keys.of("messages"):
                 if key.hint and "leave" not in key.action:
-                    yield key, f"{_('Message')}: {_(key.says)}"
+                    yield key, _("Message") + f": {_(key.says)}"
 
     async def _run(self, action: str) -> None:
         await self._chat.run_action(action.removeprefix("screen."))

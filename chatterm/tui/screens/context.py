@@ -114,7 +114,7 @@ class ContextScreen(Dialog[None]):
         if row.is_attachment:
             name = ""
             words = " · ".join(quote.name for quote in quoting.split(turn.text)[0])
-            words = f"{_('attached')}: {words}"
+            words = _("attached") + f": {words}"
         else:
             name = _("you") if turn.role == "user" else inert.line(turn.model) or _("model")
             words = quoting.split(turn.text)[1] if turn.role == "user" else turn.text

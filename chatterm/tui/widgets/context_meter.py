@@ -79,7 +79,7 @@ class ContextMeter(Widget):
             if filling.of(kind)
         ]
         if filling.free >= 0:
-            parts.append(f"{FREE} {_('free')} {bars.count(filling.free)}")
+            parts.append(f"{FREE} " + _("free") + f" {bars.count(filling.free)}")
         else:
             parts.append(_("{count} too many").format(count=bars.count(-filling.free)))
         total = f"{bars.count(filling.used)} / {bars.count(filling.context)}"
