@@ -26,6 +26,14 @@ def run(knobs, file):
     return app
 
 
+async def until(pilot, condition):
+    for _ in range(500):
+        if condition():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it never came to pass")
+
+
 @given(st.sampled_from(["right", "bottom"]), st.integers(-50, 2000), st.integers(40, 400))
 def test_panel_and_conversation_both_keep_room(side, cells, room):
     layout = Layout(side=side).sized(cells, room)
@@ -60,22 +68,22 @@ async def test_keys_move_and_resize_the_panel_and_the_next_chat_has_it_so(knobs,
         panel = app.chat.query_one(Inspector)
         before = panel.region
         await pilot.press("alt+w")
-        assert panel.region.width == before.width + 2 and panel.region.right == 140
+        await until(pilot, lambda: panel.region.width == before.width + 2 and panel.region.right == 140)
         await pilot.press("alt+b")
-        assert panel.region.width == 140 and panel.region.x == 0
+        await until(pilot, lambda: panel.region.width == 140 and panel.region.x == 0)
         height = panel.region.height
         await pilot.press("alt+n", "alt+n")
-        assert panel.region.height == height - 2
+        await until(pilot, lambda: panel.region.height == height - 2)
         await pilot.press("f10")
-        assert panel.region.height > height
+        await until(pilot, lambda: panel.region.height > height)
         await pilot.press("f10")
-        assert panel.region.height == height - 2
+        await until(pilot, lambda: panel.region.height == height - 2)
         await app.session.close()
     app = run(knobs, file)
     async with app.run_test(size=(140, 40)) as pilot:
-        assert app.chat.query_one(Inspector).region.height == height - 2
+        await until(pilot, lambda: app.chat.query_one(Inspector).region.height == height - 2)
         await pilot.press("alt+b")
-        assert app.chat.query_one(Inspector).region.width == before.width + 2
+        await until(pilot, lambda: app.chat.query_one(Inspector).region.width == before.width + 2)
         await pilot.press("f6")
         await app.session.close()
     assert load_layout(file).shown is False
@@ -89,8 +97,8 @@ async def test_the_edge_can_be_dragged(knobs, tmp_path):
         await pilot.mouse_down(offset=(left, 12))
         await pilot.hover(offset=(left - 9, 12))
         await pilot.mouse_up(offset=(left - 9, 12))
-        assert panel.region.x == left - 9
+        await until(pilot, lambda: panel.region.x == left - 9)
         await pilot.hover(offset=(left + 5, 12))
-        assert panel.region.x == left - 9
+        await until(pilot, lambda: panel.region.x == left - 9)
         await app.session.close()
     assert load_layout(tmp_path / "layout.json").width == 140 - left + 9

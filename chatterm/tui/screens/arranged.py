@@ -80,7 +80,9 @@ class ArrangedScreen(GlassScreen):
         """Larger or smaller."""
         self.open_panel()
         size = self.inspector.size
-        now = size.width if self.arrangement.side == "right" else size.height
+        right = self.arrangement.side == "right"
+        kept = self.arrangement.width if right else self.arrangement.height
+        now = kept or (size.width if right else size.height)  # the screen may lag behind quick keys
         self._resize(now + step * (2 if self.arrangement.side == "right" else 1))
 
     def _resize(self, cells: int) -> None:
