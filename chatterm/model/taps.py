@@ -60,10 +60,8 @@ class Edit:
         """The changed value; the original is left alone. `base` is the value at `since`."""
         changed = value.clone()
         part = changed[self.where] if self.replacement is None else self.replacement.to(changed)
-        if base is None:
-            part = part * self.scale
-        else:
-            part = torch.lerp(base[self.where], part, self.scale)  # exact at 0 and at 1
+        # lerp is exact at 0 and at 1
+        part = part * self.scale if base is None else torch.lerp(base[self.where], part, self.scale)
         changed[self.where] = part if self.addition is None else part + self.addition.to(changed)
         return changed
 

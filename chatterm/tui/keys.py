@@ -159,7 +159,7 @@ KEYS: tuple[Key, ...] = (
     Key("chat", "presets", ("alt+u",), mark("Presets: system prompts with sampling values"), "", True),
     Key("chat", "rank_plot", ("alt+p",), mark("Probability against rank at the selected token"), "", True),
     Key("chat", "conversations", ("f9", "alt+h"), mark("The list of conversations"), mark("history"), True),
-    Key("chat", "find", ("alt+f",), mark("Search all conversations"), "", True),
+    Key("chat", "find", ("alt+q",), mark("Search all conversations"), "", True),
     Key(
         "chat",
         "choose_message",
@@ -173,7 +173,7 @@ KEYS: tuple[Key, ...] = (
     Key(
         "chat", "copy_code", ("alt+k",), mark("Copy the last block of code; again: the one before"), "", True
     ),
-    Key("chat", "move_panel", ("alt+b",), mark("The panel to the bottom, or back to the right"), "", True),
+    Key("chat", "move_panel", ("alt+d",), mark("The panel to the bottom, or back to the right"), "", True),
     Key("chat", "resize_panel(1)", ("alt+w",), mark("A larger panel; its edge can be dragged too"), "", True),
     Key("chat", "resize_panel(-1)", ("alt+n",), mark("A smaller panel"), "", True),
     Key(

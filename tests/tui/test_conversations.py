@@ -109,7 +109,7 @@ async def test_search_finds_words_in_all_conversations_and_opens_at_the_hit(chat
         await it.press("ctrl+n")
         knobs.replies = [CHINESE]
         await it.ask("about dogs")
-        await it.press("alt+f", *"mirror")
+        await it.press("alt+q", *"mirror")
         await it.until(lambda: any("mirror" in line and "search" not in line for line in it.lines()))
         await settle(it)
         await it.press("down", "enter")

@@ -69,7 +69,7 @@ async def test_keys_move_and_resize_the_panel_and_the_next_chat_has_it_so(knobs,
         before = panel.region
         await pilot.press("alt+w")
         await until(pilot, lambda: panel.region.width == before.width + 2 and panel.region.right == 140)
-        await pilot.press("alt+b")
+        await pilot.press("alt+d")
         await until(pilot, lambda: panel.region.width == 140 and panel.region.x == 0)
         height = panel.region.height
         await pilot.press("alt+n", "alt+n")
@@ -82,7 +82,7 @@ async def test_keys_move_and_resize_the_panel_and_the_next_chat_has_it_so(knobs,
     app = run(knobs, file)
     async with app.run_test(size=(140, 40)) as pilot:
         await until(pilot, lambda: app.chat.query_one(Inspector).region.height == height - 2)
-        await pilot.press("alt+b")
+        await pilot.press("alt+d")
         await until(pilot, lambda: app.chat.query_one(Inspector).region.width == before.width + 2)
         await pilot.press("f6")
         await app.session.close()

@@ -30,7 +30,7 @@ async def conversations(chat: Chat) -> None:
 
 async def searching(chat: Chat) -> None:
     await talk(chat)
-    await chat.press("alt+f", *"mirror")
+    await chat.press("alt+q", *"mirror")
     await chat.until(lambda: chat.app.chat.sidebar.entries.rows == 4)
     await chat.press("down")
 

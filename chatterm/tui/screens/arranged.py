@@ -21,15 +21,6 @@ class ArrangedScreen(GlassScreen):
         arrangement: where the panel stands.
     """
 
-    DEFAULT_CSS = """
-    ArrangedScreen {
-        &.-bottom #middle { layout: vertical; }
-        &.-bottom #conversation { width: 100%; height: 1fr; }
-        &.-bottom Inspector { width: 100%; height: 50%; }
-        &.-bottom.-maximised Inspector { height: 1fr; }
-    }
-    """
-
     def __init__(self, session: ChatSession, file: Path | None) -> None:
         super().__init__(session)
         self._file = file
@@ -79,7 +70,7 @@ class ArrangedScreen(GlassScreen):
     def action_resize_panel(self, step: int) -> None:
         """Larger or smaller."""
         self.open_panel()
-        size = self.inspector.size
+        size = self.inspector.outer_size
         right = self.arrangement.side == "right"
         kept = self.arrangement.width if right else self.arrangement.height
         now = kept or (size.width if right else size.height)  # the screen may lag behind quick keys

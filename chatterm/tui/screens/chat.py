@@ -73,7 +73,10 @@ class ChatScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
         &.-panel Inspector { display: block; }
         &.-narrow Inspector { width: 40; }
         &.-wide Inspector { width: 60; }
-        &.-maximised Inspector { width: 1fr; }
+        &.-bottom #middle { layout: vertical; }
+        &.-bottom #conversation { width: 100%; height: 1fr; }
+        &.-bottom Inspector { width: 100%; height: 50%; }
+        &.-maximised Inspector { width: 1fr; height: 1fr; }
         &.-maximised #conversation { display: none; }
         &.-maximised Composer { display: none; }
         & Transcript { display: none; }
