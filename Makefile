@@ -23,7 +23,7 @@ check: $(VENV)/installed-test
 
 tests: $(VENV)/installed-test
 	$(BIN)/chatterm models get default
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
