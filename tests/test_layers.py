@@ -78,7 +78,7 @@ def test_imports_point_one_way(path: Path) -> None:
 CLIENT_SIDE = [
     ".".join(("chatterm", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
     for path in modules()
-    if path.relative_to(PACKAGE).parts[0] in ("cli", "tui", "library")
+    if path.relative_to(PACKAGE).parts[0] in ("cli", "tui", "library") and path.stem != "__main__"
 ] + [f"chatterm.{name}" for name in CLIENT]
 
 HEAVY = ("torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "gguf")

@@ -2,4 +2,5 @@
 
 from chatterm.tui.commands.table import document
 
-print(document(), end="")
+if __name__ == "__main__":
+    print(document(), end="")
