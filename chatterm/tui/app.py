@@ -5,6 +5,7 @@ What the first painting does not need is imported when it is needed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -226,8 +227,16 @@ async def _start_engine_process() -> LocalEngine:
     return await EngineProcess.start()
 
 
+def _ask_the_terminal_for_its_size() -> None:
+    """Exported COLUMNS and LINES are as old as the shell that exported them; in the browser they are news."""
+    if "TEXTUAL_DRIVER" not in os.environ:
+        for name in ("COLUMNS", "LINES"):
+            os.environ.pop(name, None)
+
+
 def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:
     """Open the chat and stay until the user leaves; the exit status."""
+    _ask_the_terminal_for_its_size()
     light = background.is_light() if settings.theme == themes.AUTO else None
     app = ChattermApp(
         settings, resume=resume, conversation=conversation, light=light, layout_file=layout.layout_file()

@@ -31,6 +31,8 @@ class Terminal:
             **os.environ,
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
+            "COLUMNS": "80",  # as a shell exports them that never looked again
+            "LINES": "24",
             "CHATTERM_CONFIG": str(folder / "config"),
             "CHATTERM_DATA": str(folder / "data"),
             "CHATTERM_LOG": str(folder / "log"),
