@@ -1,0 +1,78 @@
+"""What every campaign is: a promise, one case that tries to break it, and how many cases make a run.
+
+A case is a function of its own random numbers, so that `--case 137` of the same seed runs just that one again.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """One promise and what tries to break it.
+
+    Attributes:
+        name: on the command line, and of the section of docs/reliability.md.
+        promise: one sentence, in the present tense.
+        case: runs one case in an empty folder and says in a few words what was tried, which is counted;
+            raises AssertionError where the promise is broken.
+        short: cases in the test suite; they take under a minute together.
+        long: cases of a whole run.
+    """
+
+    name: str
+    promise: str
+    case: Callable[[random.Random, Path], str]
+    short: int
+    long: int
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    seed: int
+    cases: int = 0
+    tried: Counter[str] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def report(self, campaign: Campaign) -> str:
+        """A sentence of counts and what was tried, as Markdown."""
+        broken = f"**broken {len(self.broken)} times**" if self.broken else "never broken"
+        rows = "\n".join(f"| {what} | {count} |" for what, count in sorted(self.tried.items()))
+        return (
+            f"{campaign.promise}\n\nLast run: {self.cases} cases with seed {self.seed} in {self.seconds / 60:.0f} "
+            f"minutes, {broken}.\n\n| tried | cases |\n|---|---|\n{rows}"
+        )
+
+
+def numbers(campaign: Campaign, seed: int, case: int) -> random.Random:
+    """The random numbers of one case."""
+    return random.Random(f"{campaign.name} {seed} {case}")
+
+
+def run(
+    campaign: Campaign, cases: range, seed: int, folder: Path, said: Callable[[str], None] = lambda _: None
+) -> Outcome:
+    """Run cases, each in a folder of its own; a broken one is written down and the next begun."""
+    outcome = Outcome(seed)
+    began = time.monotonic()
+    for number in cases:
+        place = folder / f"case-{number}"
+        place.mkdir(parents=True)
+        try:
+            outcome.tried[campaign.case(numbers(campaign, seed, number), place)] += 1
+        except AssertionError as error:
+            outcome.broken.append(f"case {number}: {error}")
+            said(outcome.broken[-1])
+        outcome.cases += 1
+        said(f"{campaign.name}: {outcome.cases} of {len(cases)}")
+    outcome.seconds = time.monotonic() - began
+    return outcome
