@@ -1,6 +1,6 @@
 """What every campaign is: a promise, one case that tries to break it, and how many cases make a run.
 
-A case is a function of its own random numbers, so that `--case 137` of the same seed runs just that one again.
+A case is a function of its own random numbers, so that `--case 137` runs just that one again.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Outcome:
         broken = f"**broken {len(self.broken)} times**" if self.broken else "never broken"
         rows = "\n".join(f"| {what} | {count} |" for what, count in sorted(self.tried.items()))
         return (
-            f"{campaign.promise}\n\nLast run: {self.cases} cases with seed {self.seed} in {self.seconds / 60:.0f} "
-            f"minutes, {broken}.\n\n| tried | cases |\n|---|---|\n{rows}"
+            f"{campaign.promise}\n\nLast run: {self.cases} cases with seed {self.seed} "
+            f"in {self.seconds / 60:.0f} minutes, {broken}.\n\n| tried | cases |\n|---|---|\n{rows}"
         )
 
 
