@@ -1,0 +1,105 @@
+"""Conversations that were saved: opening them, and walking through their branches."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from chatterm.errors import UserError
+from chatterm.language import _
+from chatterm.tui.messages import SamplingChanged, StateChanged, TurnChanged, TurnsReplaced
+from chatterm.tui.session.branching import BranchingSession
+from chatterm.tui.turns import Turn
+
+
+class SavedSession(BranchingSession):
+    """Shows one walk through a saved conversation, and another when it is asked for."""
+
+    def new(self) -> None:
+        """Begin another conversation. A running reply is stopped and kept in its own."""
+        self.stop()
+        self.keeper.begin()
+        self.keeper.system_prompt = self.settings.system_prompt
+        self.values.leave()
+        self.keeper.values = self.values.to_keep
+        self._known.clear()
+        self._show([])
+        self._post(SamplingChanged())
+
+    async def resume(self, conversation: int | None = None) -> None:
+        """Open a saved conversation, the last one if None."""
+        self.stop()
+        await self._until_quiet()
+        await self._show_saved(self.keeper.open(conversation), _("No conversation has been saved yet."))
+
+    async def jump(self, message: int) -> Turn | None:
+        """Lead the conversation through a saved message, of another conversation too; its turn.
+
+        A running reply is stopped and kept.
+        """
+        self.stop()
+        await self._until_quiet()
+        await self._show_saved(self.keeper.select(message), "")
+        return next((turn for turn in self.turns if turn.number == message), None)
+
+    async def show_sibling(self, turn: Turn, step: int) -> None:
+        """Go on from another of the replies to the same message."""
+        if self.live is None:
+            await self._show_saved(self.keeper.sibling(turn, step), "")
+
+    def read_records(self, turns: list[Turn]) -> None:
+        """Bring the token records of saved turns that are shown."""
+        unread = [turn for turn in turns if turn.unread]
+        if unread:
+            self._run(self._read_records(unread))
+
+    async def _read_records(self, turns: list[Turn]) -> None:
+        for turn in reversed(turns):
+            await self.keeper.read(turn)
+            self._post(TurnChanged(turn))
+
+    async def _show_saved(self, opening: Coroutine[Any, Any, list[Turn] | None], otherwise: str) -> None:
+        was = self.keeper.conversation
+        try:
+            await self.keeper.keep_values()
+            turns = await opening
+        except UserError as error:
+            self.tell(error.sentence)
+            return
+        if turns is None:
+            if otherwise:
+                self.tell(otherwise)
+            return
+        for place, turn in enumerate(turns):
+            known = self._known.get(turn.number or 0)
+            if known is not None:
+                known.sibling, known.siblings = turn.sibling, turn.siblings
+                turns[place] = known
+        if self.keeper.conversation != was:
+            self._restore()
+        self._show(turns)
+
+    def _restore(self) -> None:
+        """Go on with what the saved conversation was held with."""
+        opened = self.keeper.opened
+        if opened is None:
+            return
+        self.keeper.system_prompt = opened.system_prompt
+        if opened.sampling is not None:
+            self.values.restore(opened.sampling)
+        self.keeper.values = self.values.to_keep
+        self._post(SamplingChanged())
+
+    def _show(self, turns: list[Turn]) -> None:
+        self.turns = turns
+        self._used = None
+        for turn in turns:
+            if (left_out := self._left_out.get(turn.number or 0)) is not None:
+                turn.left_out, turn.quotes_left_out = left_out.left_out, left_out.quotes_left_out
+        self.timing = None
+        self._unanswered = False
+        self._warned = False
+        self.lookout.forget()
+        self.lookout.follow(self.last_reply)
+        self._post(TurnsReplaced())
+        self._post(StateChanged())

@@ -1,0 +1,174 @@
+"""What a chat session is: its parts, the conversation, and what it says to the user."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from time import monotonic
+from typing import Any
+
+from textual.message import Message
+
+from chatterm.engine.messages import LoadOptions, Progress
+from chatterm.engine.protocol import Reply
+from chatterm.engine.records import ModelInfo, Timing
+from chatterm.settings import Settings
+from chatterm.tui.engines import Engines, StartEngine
+from chatterm.tui.forking import Forks
+from chatterm.tui.host import ModelHost
+from chatterm.tui.lookout import Lookout
+from chatterm.tui.messages import LookChanged, StateChanged, TurnAdded, TurnsReplaced
+from chatterm.tui.reading import Reader
+from chatterm.tui.saving import Keeper, OpenLibrary
+from chatterm.tui.turns import Turn
+from chatterm.tui.values import SamplingValues, draw_seed
+
+Run = Callable[[Coroutine[Any, Any, None]], object]
+
+
+class SessionState:
+    """The parts of a session and what they hold.
+
+    Args:
+        settings: in force.
+        start_engine: gives a new engine process.
+        open_library: opens the place where conversations are kept.
+        post: takes messages for the screen.
+        run: runs a coroutine in the background.
+        draw: the seed of a reply where the user has not chosen one.
+
+    Attributes:
+        turns: the conversation as it is shown.
+        live: the reply that is being written.
+        reading: how far the prompt has been read, before the first token.
+        timing: of the last reply.
+        no_moment: why `ChatSession.moment` had nothing to give, one sentence.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        start_engine: StartEngine,
+        open_library: OpenLibrary,
+        post: Callable[[Message], object],
+        run: Run,
+        draw: Callable[[], int] = draw_seed,
+    ) -> None:
+        self.settings = settings
+        self._post = post
+        self._run = run
+        self.values = SamplingValues(settings.sampling, draw)
+        self.keeper = Keeper(open_library, self.tell, run)
+        self.keeper.system_prompt = settings.system_prompt
+        self.keeper.values = self.values.to_keep
+        how = LoadOptions(
+            device=settings.device,
+            threads=settings.threads or None,
+            exact=settings.exact,
+            quantise=settings.quantise,
+        )
+        self.engines = Engines(start_engine, how, lambda: post(StateChanged()))
+        self.reader = Reader(
+            lambda: self.engines.engine, lambda: self.turns, lambda: self.keeper.system_prompt
+        )
+        self.lookout = Lookout(lambda: post(LookChanged()), run, self.reader.prompt_of)
+        self.forks = Forks(
+            self.engines, self.reader, self.values, settings.candidates, lambda: self.keeper.system_prompt
+        )
+        self.host = ModelHost(
+            self.engines,
+            settings.model_folders,
+            tell=self.tell,
+            ready=self._model_is_ready,
+            quiet=self._until_quiet,
+            changed=lambda: post(StateChanged()),
+            run=run,
+        )
+        self.turns: list[Turn] = []
+        self.live: Turn | None = None
+        self.reading: Progress | None = None  # the prompt, before the first token
+        self.timing: Timing | None = None  # of the last reply
+        self.no_moment = ""  # why `moment` had nothing to give, one sentence
+        self._reply: Reply | None = None
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._writing = 0  # replies that are being written or saved
+        self._first_token_at = 0.0
+        self._tokens_before = 0  # of the running reply, that it began with
+        self._unanswered = False
+        self._warned = False
+        self._cut: list[Turn] = []  # what a fork that has not begun yet took the place of
+        self._left_out: dict[int, Turn] = {}  # by their numbers, what the user chose not to send
+        self._used: int | None = None  # tokens that the next reply begins behind, where that was counted
+        self._known: dict[int, Turn] = {}  # by their numbers, with the prompts that only this session knows
+
+    @property
+    def system_prompt(self) -> str:
+        """In front of the conversation; saved with it."""
+        return self.keeper.system_prompt
+
+    @system_prompt.setter
+    def system_prompt(self, text: str) -> None:
+        self.keeper.system_prompt = text
+        self._run(self.keeper.keep_values())
+        self._post(StateChanged())
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """The loaded checkpoint."""
+        return self.engines.info
+
+    @property
+    def last_reply(self) -> Turn | None:
+        """The newest reply."""
+        return next((turn for turn in reversed(self.turns) if turn.role == "assistant"), None)
+
+    @property
+    def context_used(self) -> int:
+        """Tokens of the window that the conversation fills, as far as it was last counted."""
+        if self._used is not None:
+            return self._used
+        reply = self.last_reply
+        if reply is None:
+            return 0
+        return reply.tokens[-1].distribution.position + 1 if reply.tokens else len(reply.prompt)
+
+    @property
+    def context_left(self) -> int | None:
+        """Tokens of the window that are free; None without a model."""
+        return self.info.context - self.context_used if self.info is not None else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Of the running reply, else of the last one."""
+        if self.live is not None:
+            spent = monotonic() - self._first_token_at
+            written = len(self.live.tokens) - self._tokens_before
+            return (written - 1) / spent if written > 1 and spent > 0 else None
+        return self.timing.tokens_per_second if self.timing is not None else None
+
+    def tell(self, sentence: str, before: Turn | None = None) -> None:
+        """Say something of chatterm's own in the conversation."""
+        self._add(Turn("notice", sentence), before)
+
+    def _add(self, turn: Turn, before: Turn | None = None) -> None:
+        if before is not None and before in self.turns:
+            self.turns.insert(self.turns.index(before), turn)
+            self._post(TurnsReplaced())
+        else:
+            self.turns.append(turn)
+            self._post(TurnAdded(turn))
+
+    def _cut_off(self, place: int) -> None:
+        """Take the turns from `place` on out of sight."""
+        del self.turns[place:]
+        self.lookout.forget()
+        self.lookout.follow(self.last_reply)
+        self._post(TurnsReplaced())
+
+    async def _until_quiet(self) -> None:
+        await self._quiet.wait()
+
+    def _model_is_ready(self, info: ModelInfo, told: bool) -> None:
+        """A checkpoint answers from now on; whether the user should hear of it."""
+        raise NotImplementedError
