@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import PlatformDirs
@@ -10,8 +11,40 @@ from platformdirs import PlatformDirs
 _DIRS = PlatformDirs("chatterm", appauthor=False)
 
 
+def expand(path: str | Path) -> Path:
+    """`~` replaced by the home folder, where there is one; elsewhere it stays, and nothing will be there."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises where there is no home
+
+
 def _folder(variable: str, default: str) -> Path:
-    return Path(os.environ.get(variable) or default).expanduser()
+    found = str(expand(os.environ.get(variable) or default))
+    # A user whom the system does not know has no home: then it is the root folder, as in containers.
+    return Path(found.removeprefix("~") if found.startswith("~/") else found)
+
+
+def make_private(folder: Path) -> Path:
+    """Make a folder, and those above it that are missing, for the user alone (0700).
+
+    Those that are there stay as they are.
+
+    Raises:
+        OSError: it cannot be made, or something else has the name.
+    """
+    missing = []
+    for above in (folder, *folder.parents):
+        if above.is_dir():
+            break
+        missing.append(above)
+    for one in reversed(missing):
+        with suppress(FileExistsError):  # another program was quicker; whether it is a folder is seen below
+            one.mkdir(mode=0o700)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def private_opener(path: str, flags: int) -> int:
+    """For `open(…, opener=private_opener)`: a file that is made is the user's alone (0600)."""
+    return os.open(path, flags, 0o600)
 
 
 def config_folder() -> Path:

@@ -178,7 +178,7 @@ def save_preset(preset: Preset, *, replace: bool = False) -> Path:
     if len(text) > MAX_BYTES:
         raise UserError(f"The preset {name} is too large: up to {MAX_BYTES >> 20} MB are kept.")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths.make_private(target.parent)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".preset-")
         try:
             with os.fdopen(handle, "wb") as stream:

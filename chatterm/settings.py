@@ -214,7 +214,7 @@ def _put(document: TOMLDocument, name: str, value: object) -> None:
 
 def _write(file: Path, text: str) -> None:
     file = file.resolve()  # a link to the file stays one
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths.make_private(file.parent)
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

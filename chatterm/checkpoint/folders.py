@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from chatterm.paths import clone_models_folder, user_models_folder
+from chatterm.paths import clone_models_folder, expand, user_models_folder
 
 SINGLE_WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
@@ -35,11 +35,6 @@ def hub_cache_folder() -> Path:
         return expand(home) / "hub"
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return expand(cache) / "huggingface" / "hub"
-
-
-def expand(path: str | Path) -> Path:
-    """`~` replaced by the home folder, where there is one; elsewhere it stays, and nothing will be there."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises where there is no home
 
 
 def exists(path: Path) -> bool:

@@ -31,6 +31,7 @@ from chatterm.checkpoint.safetensors_folder import (
     read_safetensors_folder,
 )
 from chatterm.errors import UserError
+from chatterm.paths import expand
 
 _SAFETENSORS_TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _SAMPLING_PREFIX = "general.sampling."
@@ -107,7 +108,7 @@ def open_checkpoint(path: Path | str, *, vocabulary: bool = True) -> Checkpoint:
     Raises:
         UserError: it is not there, damaged, or of a kind that does not load; the sentence says which.
     """
-    path = Path(path).expanduser()
+    path = expand(path)
     if path.is_dir():
         checkpoint = _open_folder(path)
     elif path.suffix.lower() in (".bin", ".pt", ".pth", ".pkl", ".ckpt"):

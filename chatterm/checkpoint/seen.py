@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from chatterm.checkpoint.folders import entries
-from chatterm.paths import cache_folder
+from chatterm.paths import cache_folder, make_private
 
 MAX_BYTES = 16 << 20
 FILE = "discovered.msgpack"
@@ -71,7 +71,7 @@ class Seen(Generic[Known]):
         content = msgspec.msgpack.encode((self.context, self._now))
         with contextlib.suppress(OSError):
             folder = cache_folder()
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
             handle, name = tempfile.mkstemp(dir=folder, prefix=FILE)
             try:
                 with os.fdopen(handle, "wb") as file:

@@ -20,6 +20,7 @@ from chatterm.engine.messages import (
     Progress,
 )
 from chatterm.model.native.build import expected
+from chatterm.paths import expand
 
 Send = Callable[[AnyEvent], None]
 Stopped = Callable[[], bool]
@@ -45,7 +46,7 @@ def answer(request: Discover | Fetch | Describe | Check, send: Send, stopped: St
 def _discover(request: Discover) -> Discovered:
     from chatterm.checkpoint.discover import available_memory, discover
 
-    found = discover([Path(folder).expanduser() for folder in request.folders], packed=expected())
+    found = discover([expand(folder) for folder in request.folders], packed=expected())
     return Discovered(
         request=request.request,
         checkpoints=tuple(FoundCheckpoint(**asdict(checkpoint)) for checkpoint in found),

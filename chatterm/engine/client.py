@@ -74,7 +74,8 @@ _A = TypeVar("_A")
 class EngineProcess:
     """An engine in a process of its own, on this machine. Use `await EngineProcess.start()`."""
 
-    COMMAND: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "chatterm.engine.worker")
+    # -P: a module that lies in the folder that one is in must not be taken for one of ours
+    COMMAND: ClassVar[tuple[str, ...]] = (sys.executable, "-P", "-m", "chatterm.engine.worker")
 
     def __init__(self, process: asyncio.subprocess.Process, stderr: IO[bytes]) -> None:
         self._process = process
@@ -336,10 +337,11 @@ def _last_words(stderr: IO[bytes]) -> str:
         return ""
     with contextlib.suppress(OSError):
         folder = paths.log_folder()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths.make_private(folder)
         file = folder / "engine.log"
         begin_anew = file.exists() and file.stat().st_size > LOG_LIMIT_BYTES
-        with file.open("wb" if begin_anew else "ab") as log:
+        mode = "wb" if begin_anew else "ab"
+        with open(file, mode, opener=paths.private_opener) as log:
             log.write(tail)
     lines = tail.decode("utf-8", "replace").strip().splitlines()
     return lines[-1].strip()[:200] if lines else ""

@@ -202,6 +202,7 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not end up between the frames
+    os.umask(0o077)  # also what a compiler or pip writes for us is the user's alone
     threading.current_thread().name = "model"
     Worker(Inbox(sys.stdin.buffer), output).run()
 

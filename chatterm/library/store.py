@@ -306,7 +306,7 @@ def _make_file(path: Path) -> None:
 
     An existing one of the user's is made private. The log and its index take the file's mode from SQLite.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    paths.make_private(path.parent)
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
     except FileExistsError:

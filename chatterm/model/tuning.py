@@ -54,7 +54,7 @@ def tuning(*, anew: bool = False) -> Tuning:
     if _busy():
         return msgspec.structs.replace(measured, threads=best_threads({}, cores()))
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths.make_private(file.parent)
         _write(file, msgspec.json.encode(measured))
     return measured
 

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from chatterm import inert, quoting
+from chatterm import inert, paths, quoting
 from chatterm.errors import UserError
 from chatterm.language import _
 
@@ -77,7 +77,7 @@ def mentioned(text: str, folder: Path) -> tuple[Path, ...]:
     found: dict[Path, None] = {}
     for match in _MENTION.finditer(text):
         for name in (match[1] or match[2], (match[1] or match[2]).rstrip(".,;:!?)。，；：！？）")):
-            path = folder / Path(name).expanduser() if name else folder
+            path = folder / paths.expand(name) if name else folder
             try:
                 is_file = path.is_file()
             except (OSError, ValueError):
@@ -115,10 +115,10 @@ def matching(query: str, folder: Path) -> tuple[Entry, ...]:
     """
     head, slash, part = query.rpartition("/")
     try:
-        where = folder / Path(head + slash).expanduser()
+        where = folder / paths.expand(head + slash)
         with os.scandir(where) as entries:
             found = [_entry(entry, head + slash) for entry in islice(entries, MOST_ENTRIES)]
-    except (OSError, ValueError, RuntimeError):
+    except (OSError, ValueError):
         return ()
     return tuple(_sorted(found, len(head + slash), part)[:MOST_OFFERED])
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from chatterm.engine.messages import Discovered, LoadOptions, Progress
 from chatterm.engine.protocol import Engine, OnProgress
 from chatterm.engine.records import ModelInfo
 from chatterm.language import mark
+from chatterm.paths import expand
 
 
 class LocalEngine(Engine, Protocol):
@@ -136,5 +136,5 @@ class Engines:
 
 
 def _on_disk(model: str) -> str | None:
-    path = Path(model).expanduser()
+    path = expand(model)
     return str(path) if path.exists() else None

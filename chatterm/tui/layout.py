@@ -66,7 +66,7 @@ def save_layout(file: Path | None, layout: Layout) -> None:
     if file is None:
         return
     with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths.make_private(file.parent)
         handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".layout-")
         try:
             with os.fdopen(handle, "wb") as stream:

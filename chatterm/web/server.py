@@ -52,7 +52,7 @@ class ChatServer(Server):
         port = listener.getsockname()[1]
         super().__init__("chatterm", host=LOOPBACK, port=port, title="chatterm", templates_path=PAGE)
         self.guard = Guard(port)
-        self.arguments = [sys.executable, "-m", "chatterm", *arguments]
+        self.arguments = [sys.executable, "-P", "-m", "chatterm", *arguments]
         self._listener = listener
         self._sessions = 0
 

@@ -36,12 +36,13 @@ def test_names_are_offered_folders_first_those_that_begin_so_before_those_that_h
     assert len(attachments.matching("", tmp_path)) == 4
     assert attachments.matching("none/", tmp_path) == ()
     assert attachments.matching("a\0/", tmp_path) == ()
+    assert attachments.matching("~nobody-of-this-name/", tmp_path) == ()
 
 
 def test_files_that_a_text_names(tmp_path):
     for name in ("a.py", "my file", "说明.txt"):
         (tmp_path / name).write_text("x")
-    text = 'Compare @a.py, @"my file" and @说明.txt！ with @none and me@a.py'
+    text = 'Compare @a.py, @"my file" and @说明.txt！ with @none, @~nobody-of-this-name/x and me@a.py'
     assert attachments.mentioned(text, tmp_path) == tuple(
         tmp_path / n for n in ("a.py", "my file", "说明.txt")
     )

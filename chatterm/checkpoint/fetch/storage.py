@@ -10,6 +10,7 @@ from pathlib import Path
 
 from chatterm.checkpoint.fetch.progress import Meter
 from chatterm.errors import UserError
+from chatterm.paths import make_private
 
 UNFINISHED = ".unfinished"
 """Hidden folder beside the checkpoints in which downloads grow; nothing in it is taken for a checkpoint."""
@@ -49,8 +50,8 @@ def workplace(models: Path, name: str, meter: Meter) -> Iterator[Path]:
     safe = name.replace("/", "--")
     folder = models / UNFINISHED / safe
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(models / UNFINISHED / f"{safe}.lock")
+        make_private(folder)
+        lock = FileLock(models / UNFINISHED / f"{safe}.lock", mode=0o600)
         while True:
             try:
                 lock.acquire(timeout=0.2)
@@ -61,7 +62,7 @@ def workplace(models: Path, name: str, meter: Meter) -> Iterator[Path]:
     except OSError as error:
         raise UserError(cannot_write(models, error)) from None
     try:
-        folder.mkdir(parents=True, exist_ok=True)  # the one before may have cleared it away
+        make_private(folder)  # the one before may have cleared it away
         yield folder
     except OSError as error:
         raise UserError(cannot_write(models, error)) from None
@@ -85,7 +86,7 @@ def settle(source: Path, target: Path) -> None:
     Where a folder of that name is there already, file by file, the configuration last: without it nobody
     takes the folder for a checkpoint.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_private(target.parent)
     if source.is_dir() and target.is_dir():
         names = sorted((path.name for path in source.iterdir()), key=lambda name: name == "config.json")
         (target / "config.json").unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from typing import IO, Literal
 from chatterm.checkpoint.fetch.progress import Meter
 from chatterm.checkpoint.fetch.web import Client, RefusedError, UnreachableError
 from chatterm.errors import UserError
+from chatterm.paths import private_opener
 
 CHUNK = 1 << 18
 _TRIES_UNHEARD = 2
@@ -108,7 +109,7 @@ def _transfer(file: RemoteFile, part: Path, client: Client, meter: Meter, start:
     timeouts = client.timeouts
     failures = 0
     heard = False  # a server that has never answered gets less patience than one that did
-    with part.open("ab") as sink:
+    with open(part, "ab", opener=private_opener) as sink:
         while (have := sink.tell()) < file.size:
             try:
                 _receive(file, sink, client, meter, start, timeouts.stall if heard else timeouts.connect)

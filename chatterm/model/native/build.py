@@ -97,13 +97,14 @@ def processor() -> str:
 def _compile(compiler: str, source: Path, file: Path) -> None:
     """Compile into place, whole or not at all."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        paths.make_private(file.parent)
         with tempfile.TemporaryDirectory(dir=file.parent) as folder:
             made = Path(folder) / file.name
             problem = ""
             for tuning in (*TUNING, ""):
                 problem = _run(compiler, [*FLAGS, *filter(None, [tuning])], source, made)
                 if not problem:
+                    made.chmod(0o600)
                     made.replace(file)
                     return
     except OSError as error:

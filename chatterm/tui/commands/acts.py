@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from chatterm import inert
+from chatterm import inert, paths
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import messages
@@ -51,7 +51,7 @@ def knob(field: str) -> Act:
 
 
 def _path(text: str) -> Path:
-    return Path(text.strip('"')).expanduser().absolute()
+    return paths.expand(text.strip('"')).absolute()
 
 
 def _number(text: str) -> float:

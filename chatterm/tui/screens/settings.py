@@ -17,7 +17,7 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from chatterm import inert
+from chatterm import inert, paths
 from chatterm.errors import UserError
 from chatterm.language import _, mark
 from chatterm.settings import (
@@ -311,7 +311,7 @@ class SettingsScreen(Dialog[None]):
             self._say(_("Set $EDITOR to your editor; the file is {file}.").format(file=file))
             return
         try:
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            paths.make_private(file.parent)
             with self.app.suspend():
                 subprocess.run([*shlex.split(editor), str(file)], check=False)  # noqa: S603  the user's editor
         except (OSError, ValueError, SuspendNotSupported) as error:

@@ -9,7 +9,7 @@ from textual import on
 from textual.app import SuspendNotSupported
 from textual.timer import Timer
 
-from chatterm import inert, quoting
+from chatterm import inert, paths, quoting
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import attachments, bars, editor, messages
@@ -295,6 +295,6 @@ def _commands(begun: str) -> list[Completion]:
 def _file(entry: attachments.Entry, length: int) -> Completion:
     if entry.is_folder:
         return Completion(entry.name, "", f"@{entry.name}", length)
-    path = Path.cwd() / Path(entry.name).expanduser()
+    path = Path.cwd() / paths.expand(entry.name)
     size = f"{bars.count(max(1, entry.bytes >> 10))} KB"
     return Completion(entry.name, size, "", length, path)

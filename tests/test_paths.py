@@ -1,0 +1,101 @@
+"""Folders and files are the user's alone, and a home that cannot be found is no reason to fall over."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chatterm import paths
+from chatterm.engine.client import EngineProcess
+from chatterm.web.server import ChatServer, listen
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.fixture(params=[0o000, 0o077], ids=["open umask", "closed umask"])
+def _umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    old = os.umask(request.param)
+    yield
+    os.umask(old)
+
+
+@pytest.mark.usefixtures("_umask")
+def test_every_folder_that_is_made_is_private_and_those_there_stay(tmp_path: Path) -> None:
+    there = tmp_path / "shared"
+    there.mkdir()
+    there.chmod(0o755)
+    folder = there / "a" / "b" / "c"
+    assert paths.make_private(folder) == folder
+    assert [mode(path) for path in (folder, folder.parent, folder.parent.parent)] == [0o700] * 3
+    assert mode(there) == 0o755
+    paths.make_private(folder)
+
+
+@pytest.mark.usefixtures("_umask")
+def test_a_file_that_is_made_is_private(tmp_path: Path) -> None:
+    with open(tmp_path / "file", "xb", opener=paths.private_opener) as file:
+        file.write(b"x")
+    assert mode(tmp_path / "file") == 0o600
+
+
+def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match="file"):
+            paths.make_private(folder)
+
+
+def test_many_may_make_a_folder_at_once(tmp_path: Path) -> None:
+    barrier, failures = threading.Barrier(8), []
+
+    def make(folder: Path) -> None:
+        barrier.wait()
+        try:
+            paths.make_private(folder)
+        except OSError as error:
+            failures.append(error)
+
+    for number in range(10):
+        threads = [threading.Thread(target=make, args=(tmp_path / f"{number}/a/b",)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []
+
+
+def test_a_user_without_a_home_has_the_root_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that is started with a user number that nobody has."""
+    monkeypatch.setattr("os.path.expanduser", os.fspath)  # what it does where there is no home
+    monkeypatch.delenv("CHATTERM_DATA", raising=False)
+    assert paths._folder("CHATTERM_DATA", "~/.local/share/chatterm") == Path("/.local/share/chatterm")
+    assert paths.expand("~/x") == Path("~/x")
+
+
+def test_a_home_of_somebody_who_is_not_there_stays_as_it_is_written() -> None:
+    assert paths.expand("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+
+
+def test_no_program_of_ours_takes_modules_from_the_folder_that_one_is_in() -> None:
+    assert EngineProcess.COMMAND[:2] == (sys.executable, "-P")
+    with listen(0) as listener:
+        assert ChatServer([], listener).arguments[:2] == [sys.executable, "-P"]
+
+
+async def test_a_module_in_the_current_folder_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of downloads may hold a file called like one of Python's own modules."""
+    for name in ("msgspec", "jinja2", "traceback"):
+        (tmp_path / f"{name}.py").write_text("import pathlib; pathlib.Path('was-run').touch()")
+    monkeypatch.chdir(tmp_path)
+    engine = await EngineProcess.start()
+    await engine.close()
+    assert not (tmp_path / "was-run").exists()
