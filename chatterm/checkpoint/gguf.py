@@ -107,6 +107,28 @@ def read_gguf(path: Path | str, *, arrays: bool = True) -> GGUFFile:
     return _read_split(path, match["stem"], int(match["parts"]), arrays=arrays)
 
 
+def peek(head: bytes, name: str) -> dict[str, Any]:
+    """The metadata that stands in the first bytes of a GGUF file called `name`, as far as they reach.
+
+    Raises:
+        UserError: they are not the beginning of a GGUF file that this program reads.
+    """
+    header = _Header(Path(name), head, keep_arrays=False)
+    metadata: dict[str, Any] = {}
+    try:
+        _, pairs = header.begin()
+        for _ in range(pairs):
+            key, value = header.pair()
+            if value is not _SKIPPED:
+                metadata[key] = value
+    except (struct.error, IndexError):
+        pass
+    except UserError:
+        if not metadata:
+            raise
+    return metadata
+
+
 def split_parts(path: Path) -> tuple[Path, ...]:
     """The paths of all parts of the split GGUF file that `path` belongs to; `(path,)` if it is not split."""
     match = _SPLIT_NAME.fullmatch(path.name)
@@ -170,33 +192,42 @@ def _map_file(path: Path) -> mmap.mmap:
 class _Header:
     """Walks one header. `at` is the offset of the next byte."""
 
-    def __init__(self, path: Path, data: mmap.mmap, *, keep_arrays: bool) -> None:
+    def __init__(self, path: Path, data: mmap.mmap | bytes, *, keep_arrays: bool) -> None:
         self.path = path
         self.data = data
         self.size = len(data)
         self.keep_arrays = keep_arrays
+        self.version = 0
         self.at = 0
 
     def read(self) -> GGUFFile:
+        tensor_count, pair_count = self.begin()
+        metadata = {}
+        for _ in range(pair_count):
+            key, value = self.pair()
+            if value is not _SKIPPED:
+                metadata[key] = value
+        return GGUFFile(self.path, (self.path,), self.version, metadata, self.tensors(tensor_count, metadata))
+
+    def begin(self) -> tuple[int, int]:
+        """The numbers of tensors and of metadata entries that are announced."""
         if self.data[:4] != MAGIC:
             raise UserError(f"{self.path} is not a GGUF file: it does not begin with “GGUF”.")
         self.at = 4
-        version = self.scalar(4)
-        if version not in (2, 3):
-            big_endian = version & 0xFFFF == 0
-            reason = "is written for big-endian machines" if big_endian else f"is GGUF version {version}"
+        self.version = self.scalar(4)
+        if self.version not in (2, 3):
+            big_endian = self.version & 0xFFFF == 0
+            reason = "is written for big-endian machines" if big_endian else f"is GGUF version {self.version}"
             raise UserError(
                 f"{self.path} {reason}; versions 2 and 3, little-endian, are read. Convert it anew."
             )
         tensor_count = self.count(self.scalar(10), MIN_TENSOR_INFO_BYTES, "tensors")
         pair_count = self.count(self.scalar(10), MIN_KEY_VALUE_BYTES, "metadata entries")
-        metadata = {}
-        for _ in range(pair_count):
-            key = self.string()
-            value = self.value(self.scalar(4))
-            if value is not _SKIPPED:
-                metadata[key] = value
-        return GGUFFile(self.path, (self.path,), version, metadata, self.tensors(tensor_count, metadata))
+        return tensor_count, pair_count
+
+    def pair(self) -> tuple[str, Any]:
+        """One metadata entry."""
+        return self.string(), self.value(self.scalar(4))
 
     def scalar(self, kind: int) -> Any:
         form = _SCALARS[kind]
@@ -252,7 +283,7 @@ class _Header:
         """The hot loop: a vocabulary has up to a few hundred thousand entries."""
         data, size, at = self.data, self.size, self.at
         keep = self.keeps(length)
-        unpack: Callable[[mmap.mmap, int], tuple[int]] = struct.Struct("<Q").unpack_from
+        unpack: Callable[[mmap.mmap | bytes, int], tuple[int]] = struct.Struct("<Q").unpack_from
         values: list[str] = []
         decode = partial(str, encoding="utf-8", errors="surrogateescape")
         for _ in range(length):

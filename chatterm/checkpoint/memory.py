@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from chatterm.checkpoint.architecture import Architecture
-
 CACHE_TOKENS = 4096
 PREFILL_TOKENS = 512
 RUNTIME_BYTES = 300 << 20
@@ -15,11 +13,46 @@ RUNTIME_BYTES = 300 << 20
 _FLOAT = 4
 
 
+class Shape(Protocol):
+    """What the estimate needs to know of an architecture; see `Architecture`."""
+
+    @property
+    def width(self) -> int:
+        """Of the residual stream."""
+
+    @property
+    def heads(self) -> int:
+        """Of attention."""
+
+    @property
+    def query_width(self) -> int:
+        """Elements of all heads' queries together."""
+
+    @property
+    def key_width(self) -> int:
+        """Elements of all heads' keys together."""
+
+    @property
+    def ffn_width(self) -> int:
+        """Activations of the feed-forward layer."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens."""
+
+    @property
+    def context(self) -> int:
+        """Tokens that it was trained for."""
+
+    def cache_bytes(self, tokens: int, bytes_per_element: int = 4) -> int:
+        """Memory of the key/value cache."""
+
+
 class Sized(Protocol):
     """What the estimate needs to know of a checkpoint."""
 
     @property
-    def architecture(self) -> Architecture:
+    def architecture(self) -> Shape:
         """Its shapes."""
 
     @property
@@ -34,18 +67,23 @@ class Sized(Protocol):
 def memory_needed(checkpoint: Sized, packed: bool = False) -> int:
     """Estimated bytes to run a checkpoint: weights, key/value cache for 4096 tokens, working space, runtime.
 
-    `packed` weights take what they take on disk; else they are float32. The working space is
-    that of one block reading 512 tokens of a prompt in float32: hidden states, queries, keys, values,
-    feed-forward activations, attention scores over the whole cache; and one row of logits.
+    `packed` weights take what they take on disk; else they are float32.
     """
-    shape = checkpoint.architecture
-    tokens = min(CACHE_TOKENS, shape.context)
-    working = memory_working(shape, tokens)
     weights = checkpoint.file_bytes if packed else checkpoint.parameters * _FLOAT
-    return weights + shape.cache_bytes(tokens, _FLOAT) + working + RUNTIME_BYTES
+    return memory_around(weights, checkpoint.architecture)
 
 
-def memory_working(shape: Architecture, tokens: int) -> int:
+def memory_around(weights: int, shape: Shape) -> int:
+    """Estimated bytes to run `weights` bytes of weights in that shape.
+
+    The working space is that of one block reading 512 tokens of a prompt in float32: hidden states, queries,
+    keys, values, feed-forward activations, attention scores over the whole cache; and one row of logits.
+    """
+    tokens = min(CACHE_TOKENS, shape.context)
+    return weights + shape.cache_bytes(tokens, _FLOAT) + memory_working(shape, tokens) + RUNTIME_BYTES
+
+
+def memory_working(shape: Shape, tokens: int) -> int:
     """Bytes that one block takes while 512 tokens of a prompt are read over `tokens` cached ones."""
     rows = min(PREFILL_TOKENS, tokens)
     per_row = 4 * shape.width + 2 * shape.query_width + 2 * shape.key_width + 3 * shape.ffn_width
