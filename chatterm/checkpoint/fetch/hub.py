@@ -7,6 +7,7 @@ files are never downloaded. `HF_ENDPOINT`, `HF_TOKEN` (and the token that `hf au
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -165,6 +166,10 @@ def select(listing: _Listing, source: HubSource, choice: str | None, endpoint: s
         )
     files = []
     for path in paths:
+        if not path.isprintable() or "\\" in path:  # what no file should be called, and no line should show
+            raise HubError(
+                f"{repository} calls a file {path}; a name like that is not taken.", "its file names are odd"
+            )
         sibling, fact = siblings[path], known.get(path)
         size = sibling.size
         if size is None or size < 0 or (fact is not None and fact.bytes not in (None, size)):
@@ -241,11 +246,18 @@ def _gguf_choice(siblings: dict[str, _Sibling], choice: str, repository: str) ->
 def _token() -> str | None:
     if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in _TRUE:
         return None
-    if token := os.environ.get("HF_TOKEN", "").strip():
-        return token
-    from huggingface_hub import get_token
+    token = os.environ.get("HF_TOKEN", "").strip()
+    if not token:
+        from huggingface_hub import get_token
 
-    return get_token()
+        token = get_token() or ""
+    if not (token.isascii() and token.isprintable()):
+        raise HubError(
+            "The token for the hub (HF_TOKEN, or the one that `hf auth login` stored) holds characters that "
+            "no token has: set it anew.",
+            "its token cannot be used",
+        )
+    return token or None
 
 
 def _refusal(error: RefusedError, source: HubSource, hub: Hub) -> HubError:
@@ -274,12 +286,13 @@ def _refusal(error: RefusedError, source: HubSource, hub: Hub) -> HubError:
         return HubError(
             f"{hub.host} does not let you download {source.repository}; see {page}.", "access is refused"
         )
+    when = f"in {math.ceil(error.retry_after / 60)} minutes" if error.retry_after > 60 else ""
     if error.status == 429:
         return HubError(
-            f"{hub.host} has had too many requests from here; try again in a few minutes.",
+            f"{hub.host} has had too many requests from here; try again {when or 'in a few minutes'}.",
             "too many requests",
         )
     return HubError(
-        f"{hub.host} answers with HTTP status {error.status}; try again later.",
+        f"{hub.host} answers with HTTP status {error.status}; try again {when or 'later'}.",
         f"{hub.host} answers with HTTP status {error.status}",
     )

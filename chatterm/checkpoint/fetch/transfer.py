@@ -17,6 +17,9 @@ from chatterm.errors import UserError
 from chatterm.paths import private_opener
 
 CHUNK = 1 << 18
+LONGEST_WAIT = 60.0
+"""Seconds that a server may ask us to wait before the next try; after one that asks for more, we leave."""
+
 _TRIES_UNHEARD = 2
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -117,17 +120,23 @@ def _transfer(file: RemoteFile, part: Path, client: Client, meter: Meter, start:
                 if isinstance(error, RefusedError) and error.status == 416 and have:
                     sink.truncate(0)  # it does not send the rest of a file: the whole again
                     sink.seek(0)
-                elif isinstance(error, RefusedError) and error.status != 429 and error.status < 500:
+                elif isinstance(error, RefusedError) and not _passes(error):
                     raise
                 heard = heard or sink.tell() > have or isinstance(error, RefusedError)
                 failures = 1 if sink.tell() > have else failures + 1
                 if failures >= (timeouts.tries if heard else min(timeouts.tries, _TRIES_UNHEARD)):
                     raise
-                _wait(timeouts.pause * 2 ** (failures - 1), client)
+                asked = error.retry_after if isinstance(error, RefusedError) else 0.0
+                _wait(max(timeouts.pause * 2 ** (failures - 1), asked), client)
         if sink.tell() > file.size:
             sink.truncate(file.size)
         sink.flush()
         os.fsync(sink.fileno())
+
+
+def _passes(error: RefusedError) -> bool:
+    """Whether what the server refuses now it may give in a minute."""
+    return (error.status == 429 or error.status >= 500) and error.retry_after <= LONGEST_WAIT
 
 
 def _receive(

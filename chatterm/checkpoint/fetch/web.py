@@ -10,6 +10,7 @@ import contextlib
 import functools
 import http.client
 import os
+import re
 import socket
 import ssl
 import threading
@@ -18,6 +19,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import IO, TypeVar
 from urllib.parse import urlsplit
 
@@ -48,6 +50,7 @@ class RefusedError(Exception):
 
     status: int
     code: str = ""  # the hub's X-Error-Code
+    retry_after: float = 0.0  # seconds that it asks to wait
 
     def __str__(self) -> str:
         return f"HTTP status {self.status}"
@@ -151,9 +154,19 @@ def _open(request: urllib.request.Request, timeout: float) -> http.client.HTTPRe
         with error:
             if error.code in range(300, 400):
                 raise UnreachableError("it redirects in circles") from None
-            raise RefusedError(error.code, error.headers.get("X-Error-Code", "")) from None
+            wait = _seconds(error.headers.get("Retry-After", ""))
+            raise RefusedError(error.code, error.headers.get("X-Error-Code", ""), wait) from None
     assert isinstance(response, http.client.HTTPResponse), "only http and https addresses are opened"
     return response
+
+
+def _seconds(retry_after: str) -> float:
+    """How long a Retry-After header asks to wait: a count of seconds or a date; 0 where it is neither."""
+    if re.fullmatch("[0-9]{1,9}", retry_after):
+        return float(retry_after)
+    with contextlib.suppress(ValueError, OverflowError):
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    return 0.0
 
 
 def _plainly(call: Callable[[], T]) -> T:

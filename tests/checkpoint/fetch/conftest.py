@@ -48,6 +48,7 @@ class FakeHub:
     redirects_forever: bool = False
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)  # path part → status, X-Error-Code
     failures: list[int] = field(default_factory=list)  # statuses of the next answers for large files
+    retry_after: str = ""  # said with them
     raw_listing: bytes | None = None
     chunk_pause: float = 0.0
     asked: list[Asked] = field(default_factory=list)
@@ -116,7 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
             content = bytes([content[0] ^ 1]) + content[1:]
         large = len(content) >= LARGE
         if large and self.hub.failures:
-            return self._answer(self.hub.failures.pop(0), b"busy", {})
+            headers = {"Retry-After": self.hub.retry_after} if self.hub.retry_after else {}
+            return self._answer(self.hub.failures.pop(0), b"busy", headers)
         status, headers, begin = 200, {"ETag": f'"{sha256(content)}"'}, 0
         wanted = self.headers.get("Range")
         if wanted is not None and not self.hub.ignores_ranges:

@@ -26,6 +26,7 @@ from chatterm.checkpoint.fetch import (
     NotFoundError,
     Timeouts,
     fetch,
+    transfer,
 )
 from chatterm.checkpoint.fetch.hub import fetch_from_hub
 from chatterm.checkpoint.fetch.progress import Meter
@@ -180,6 +181,23 @@ def test_a_server_that_stays_broken(hub, models):
         get(timeouts=IMPATIENT)
 
 
+@pytest.mark.parametrize("asked", ["1", "soon", "-5", "Wed, 21 Oct 2015 07:28:00 GMT", "9" * 400])
+def test_a_server_that_says_when_to_come_again(hub, models, monkeypatch, asked):
+    waits: list[float] = []
+    monkeypatch.setattr(transfer, "_wait", lambda seconds, client: waits.append(seconds))
+    hub.failures, hub.retry_after = [503, 429], asked
+    assert get().is_dir()
+    assert waits == ([1.0, 1.0] if asked == "1" else [0.01, 0.02])
+
+
+@pytest.mark.parametrize(("status", "says"), [(429, "too many requests"), (503, "HTTP status 503")])
+def test_a_server_that_asks_for_more_patience_than_we_have(hub, models, status, says):
+    hub.failures, hub.retry_after = [status] * 10, "3601"
+    with pytest.raises(HubError, match=f"{says}.*in 61 minutes"):
+        get()
+    assert len(hub.requests_for("model.safetensors")) == 1
+
+
 def test_offline_means_offline(hub, models, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(HubError, match="HF_HUB_OFFLINE"):
@@ -307,6 +325,18 @@ def test_names_that_lead_out_of_the_folder_are_not_taken(hub, models, tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() == b"escaped"]
 
 
+@pytest.mark.parametrize(
+    "name", ["tiny\x1b[31m-Q4_K_M.gguf", "tiny\u202e-Q4_K_M.gguf", "..\\tiny-Q4_K_M.gguf"]
+)
+def test_names_that_no_line_should_show_are_not_taken(hub, models, name):
+    hub.repositories[TINY] = {name: b"GGUF" * 20_000}
+    reports: list[FetchProgress] = []
+    with pytest.raises(HubError, match="a name like that is not taken") as refused:
+        get(f"{TINY}:Q4_K_M", progress=reports.append)
+    assert refused.value.sentence.isprintable()
+    assert all(report.what.isprintable() for report in reports)
+
+
 # --- being stopped --------------------------------------------------------------------------------------
 
 
@@ -427,6 +457,15 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(hub, models, monkeypatch):
     get()
     assert {asked.token for asked in hub.asked if asked.server == "hub"} == {"Bearer hf_secret_value"}
     assert {asked.token for asked in hub.asked if asked.server == "network"} == {None}
+
+
+@pytest.mark.parametrize("token", ["hf_secret\nvalue", "hf_secret\u200bvalue", "hf_secret\x7f"])
+def test_a_token_that_cannot_be_one_is_not_sent(hub, models, monkeypatch, token):
+    monkeypatch.delenv("HF_HUB_DISABLE_IMPLICIT_TOKEN")
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(HubError, match="characters that no token has") as refused:
+        get()
+    assert "secret" not in refused.value.sentence and hub.asked == []
 
 
 # --- repositories of other kinds ------------------------------------------------------------------------
