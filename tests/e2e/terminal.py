@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pexpect
@@ -18,12 +18,22 @@ class Terminal:
     KEYS = {  # noqa: RUF012
         "enter": "\r", "escape": "\x1b", "alt+up": "\x1b[1;3A", "alt+down": "\x1b[1;3B", "ctrl+q": "\x11",
         "ctrl+n": "\x0e", "ctrl+j": "\n", "left": "\x1b[D", "right": "\x1b[C", "up": "\x1b[A",
-        "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS", "home": "\x1b[H",
-        "alt+2": "\x1b2", "alt+4": "\x1b4",
+        "down": "\x1b[B", "home": "\x1b[H", "f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f4": "\x1bOS",
+        "alt+2": "\x1b2", "alt+4": "\x1b4", "alt+left": "\x1b[1;3D", "ctrl+r": "\x12",
     }  # fmt: skip
 
-    def __init__(self, arguments: list[str], folder: Path, columns: int = 120, rows: int = 40) -> None:
-        """Start `chatterm ARGUMENTS` with its settings, data and caches under `folder`."""
+    def __init__(
+        self,
+        arguments: list[str],
+        folder: Path,
+        columns: int = 120,
+        rows: int = 40,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start `chatterm ARGUMENTS` with its settings, data and logs under `folder`.
+
+        `variables` are further ones of its environment.
+        """
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
@@ -36,6 +46,7 @@ class Terminal:
             "CHATTERM_CONFIG": str(folder / "config"),
             "CHATTERM_DATA": str(folder / "data"),
             "CHATTERM_LOG": str(folder / "log"),
+            **(variables or {}),
         }
         program = str(Path(sys.executable).with_name("chatterm"))
         self.process = pexpect.spawn(
@@ -58,7 +69,11 @@ class Terminal:
             except pexpect.EOF:
                 return
             self.raw += data
-            self._stream.feed(data)
+            self.take(data)
+
+    def take(self, data: bytes) -> None:
+        """Draw what the program wrote."""
+        self._stream.feed(data)
 
     def wait(self, condition: str | Callable[[str], bool], seconds: float = 90) -> str:
         """Wait until the screen holds a text, or until a condition on it is true; the screen then."""
