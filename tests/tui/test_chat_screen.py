@@ -149,7 +149,7 @@ async def test_foreign_text_is_inert(chat, knobs):
 
 async def test_only_what_is_near_is_laid_out_at_first(chat):
     from chatterm.tui.turns import Turn
-    from chatterm.tui.widgets.transcript import AT_ONCE
+    from chatterm.tui.widgets.turn_list import AT_ONCE
 
     async with chat() as it:
         await it.ready()
