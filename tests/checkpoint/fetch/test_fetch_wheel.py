@@ -98,7 +98,9 @@ def get(models, **options):
 
 
 def left_behind(models):
-    return [path.name for path in models.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+    """Files in the models folder, but for locks and receipts."""
+    files = [path for path in models.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return [path.name for path in files if path.parent.name != ".receipts"]
 
 
 def test_the_file_and_nothing_else(index, models):
