@@ -5,28 +5,47 @@ What the first painting does not need is imported when it is needed.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+import signal
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.command import Provider
+from textual.driver import Driver
+from textual.filter import LineFilter, Monochrome, NoColor
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.worker import Worker
 
+from chatterm import inert
 from chatterm.language import _, speak
 from chatterm.settings import Settings
-from chatterm.tui import alt_digits, background, keymap, keys, layout, messages, themes
+from chatterm.tui import alt_digits, background, crash, keymap, keys, layout, messages, themes
 from chatterm.tui.engines import LocalEngine, StartEngine
 from chatterm.tui.saving import OpenLibrary, open_library
 from chatterm.tui.screens.chat import ChatScreen
 from chatterm.tui.session import ChatSession
+from chatterm.tui.shown import InertLines
+from chatterm.tui.terminal import colour
 from chatterm.tui.values import draw_seed
 from chatterm.tui.widgets.next_token import NextTokenPanel
+
+_INERT = InertLines()
+
+LEAVE_AT = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT") if hasattr(signal, name)
+)
+"""Signals at which the chat is left in good order."""
 
 
 def _commands() -> type[Provider]:
@@ -45,6 +64,7 @@ class ChattermApp(App[int]):
         resume: open the last conversation at the start …
         conversation: … or this one.
         light: whether the terminal's background is light, where it said so.
+        colours: that the terminal has; 0: none. NO_COLOR says the same.
         layout_file: where the arrangement of the screen is remembered; None: nowhere.
     """
 
@@ -72,14 +92,18 @@ class ChattermApp(App[int]):
         conversation: str | None = None,
         draw: Callable[[], int] = draw_seed,
         light: bool | None = None,
+        colours: int = colour.TRUE,
         layout_file: Path | None = None,
     ) -> None:
         alt_digits.read_as_keys()
         super().__init__()
         speak(settings.language)
         self._light = light
+        self._colours = 0 if colour.is_unwanted() else colours
+        self._do_without_colours()
+        self._leaving: asyncio.Task[None] | None = None
         self._complaints = self.use_keys(settings)
-        for theme in themes.THEMES:
+        for theme in (*themes.THEMES, themes.CHATTERM_PLAIN):
             self.register_theme(theme)
         self.show_theme(settings.theme)
         self.settings = settings
@@ -105,13 +129,29 @@ class ChattermApp(App[int]):
         if self.chat.is_running:
             self.chat.post_message(message)
 
+    def get_driver_class(self) -> type[Driver]:
+        """What holds the terminal; in the browser and under Windows it is Textual's own."""
+        if "TEXTUAL_DRIVER" in os.environ or sys.platform == "win32":
+            return super().get_driver_class()
+        from chatterm.tui.terminal.driver import TerminalDriver
+
+        return TerminalDriver
+
     def get_default_screen(self) -> ChatScreen:
         """The chat is the first thing that is painted."""
         return self.chat
 
     def show_theme(self, name: str) -> None:
         """Draw in the colours of a theme, or in those that `auto` stands for."""
-        self.theme = themes.choose(name, set(self.available_themes), light=self._light)
+        known = set(self.available_themes)
+        self.theme = themes.choose(name, known, light=self._light, colours=self._colours)
+
+    def _do_without_colours(self) -> None:
+        """Textual makes them grey where NO_COLOR is set, and that is a colour too."""
+        self.no_color = not self._colours
+        self._filters = [f for f in self._filters if not isinstance(f, (Monochrome, NoColor))]
+        if self.no_color:
+            self._filters.append(colour.Colourless())
 
     def use_keys(self, settings: Settings) -> tuple[str, ...]:
         """Take the user's own keys; a sentence for each that cannot be."""
@@ -140,6 +180,22 @@ class ChattermApp(App[int]):
             case _:
                 return _("It holds from the next start on.")
         return ""
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line goes through before it is drawn."""
+        return [*super().get_line_filters(), _INERT]
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Tell something at the edge of the screen. It may quote anything: it is inert and never markup."""
+        super().notify(inert.block(message), title=title, severity=severity, timeout=timeout, markup=False)
 
     def on_mount(self) -> None:
         """The engine starts behind the screen, once that is painted."""
@@ -206,19 +262,30 @@ class ChattermApp(App[int]):
                 yield SystemCommand(
                     _("Theme: {theme}").format(theme=theme),
                     _("Colours of the screen"),
-                    partial(self._set_theme, theme),
+                    partial(self.show_theme, theme),
                 )
 
     async def _run_on_chat(self, action: str) -> None:
         await self.chat.run_action(action)
 
-    def _set_theme(self, theme: str) -> None:
-        self.theme = theme
-
     async def action_quit(self) -> None:
-        """Leave: end the engines, finish saving."""
-        await self.session.close()
-        self.exit(0)
+        """Leave."""
+        self.leave(0)
+
+    def leave(self, status: int) -> None:
+        """End the engines, finish saving, give the terminal back; `status` is that of the process."""
+        if self._leaving is None:
+            self._leaving = asyncio.ensure_future(self._leave(status))
+
+    async def _leave(self, status: int) -> None:
+        try:
+            await self.session.close()
+        finally:
+            self.exit(status, return_code=status)
+
+    def _fatal_error(self) -> None:
+        """Something is wrong in the program itself: a sentence on the terminal, the rest in a file."""
+        self.panic(Text(crash.told(self._exception)))
 
 
 async def _start_engine_process() -> LocalEngine:
@@ -237,8 +304,33 @@ def _ask_the_terminal_for_its_size() -> None:
 def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:
     """Open the chat and stay until the user leaves; the exit status."""
     _ask_the_terminal_for_its_size()
+    for number in LEAVE_AT:
+        signal.signal(number, _leave_at_once)
     light = background.is_light() if settings.theme == themes.AUTO else None
     app = ChattermApp(
-        settings, resume=resume, conversation=conversation, light=light, layout_file=layout.layout_file()
+        settings,
+        resume=resume,
+        conversation=conversation,
+        light=light,
+        colours=colour.depth(),
+        layout_file=layout.layout_file(),
     )
-    return app.run() or 0
+    return asyncio.run(_run(app))
+
+
+async def _run(app: ChattermApp) -> int:
+    """From the first painting until everything is saved, however that comes; the exit status."""
+    loop = asyncio.get_running_loop()
+    for number in LEAVE_AT:
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, app.leave, 128 + number)
+    try:
+        await app.run_async()
+    finally:
+        await app.session.close()  # once more after a crash
+    return app.return_code or 0
+
+
+def _leave_at_once(number: int, _frame: FrameType | None) -> None:
+    """Before there is anything to save."""
+    sys.exit(128 + number)

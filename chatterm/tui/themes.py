@@ -184,18 +184,48 @@ CHATTERM_TERMINAL = _theme(
 )
 """Nothing but the sixteen colours that the user gave the terminal."""
 
+_BLACK, _WHITE = "#000000", "#ffffff"
+CHATTERM_PLAIN = _theme(
+    "chatterm-plain",
+    _Greys(
+        background=_BLACK,
+        surface=_BLACK,
+        panel=_BLACK,
+        boost=_BLACK,
+        rule=_WHITE,
+        cursor=_WHITE,
+        on_cursor=_BLACK,
+        selection=_WHITE,
+        faint=_WHITE,
+        muted=_WHITE,
+        secondary=_WHITE,
+        primary=_WHITE,
+        foreground=_WHITE,
+        accent=_WHITE,
+    ),
+    (_WHITE,) * 5,
+    (_WHITE, _WHITE, _WHITE),
+)
+"""For no colours at all: `terminal.colour.Colourless` makes reversed text of what is white underneath."""
+
 THEMES = (CHATTERM_DARK, CHATTERM_LIGHT, CHATTERM_CONTRAST, CHATTERM_BLUE_YELLOW, CHATTERM_TERMINAL)
 AUTO = "auto"
 CHOICES = (AUTO, *(theme.name for theme in THEMES))
+MANY_COLOURS = 256
 DARK_BACKGROUNDS = 7
 """Colours 0 to 6 and 8 of a terminal's palette are dark."""
 
 
-def choose(name: str, known: set[str], *, light: bool | None = None) -> str:
+def choose(name: str, known: set[str], *, light: bool | None = None, colours: int = MANY_COLOURS) -> str:
     """The theme to begin with. `auto` is light or dark as the terminal's background is.
 
     `light` is what the terminal answered; where it did not, `COLORFGBG` may say it, and otherwise it is dark.
+    With too few `colours` for the shades `auto` is the terminal's own palette; with none there is no choice.
     """
+    if not colours:
+        return CHATTERM_PLAIN.name
+    if name == AUTO and colours < MANY_COLOURS:
+        return CHATTERM_TERMINAL.name
     if name in known:
         return name
     if name != AUTO:

@@ -136,7 +136,7 @@ async def test_the_palette_offers_what_the_keys_do(chat):
         await it.ready()
         titles = [command.title for command in it.app.get_system_commands(it.app.screen)]
         assert "Begin a new conversation" in titles and "Theme: chatterm-light" in titles
-        it.app._set_theme("chatterm-light")
+        it.app.show_theme("chatterm-light")
         await it.pilot.pause()
         assert it.app.theme == "chatterm-light"
         await it.press("ctrl+p")

@@ -1,0 +1,114 @@
+"""What is written to the terminal, by a thread of its own: a terminal that stops reading stops nobody."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+CHUNK: Final = 4096
+"""Bytes written at once: a stuck write is over as soon as that many have been taken or thrown away."""
+
+SYNC: Final = ("\x1b[?2026h", "\x1b[?2026l")
+_DRAWS: Final = re.compile(r"\x1b\[(?:\d+;\d+)?H")
+
+
+def is_drawing(text: str) -> bool:
+    """Whether a piece of output paints a part of the screen, rather than set up or ask the terminal."""
+    return text in SYNC or _DRAWS.match(text) is not None
+
+
+class Output(threading.Thread):
+    """A queue in front of the terminal. Writing to it never waits.
+
+    When more is waiting than a whole screen would take, what draws is thrown away, and the screen is drawn
+    anew once the terminal has caught up. What sets up the terminal, or copies to its clipboard, is kept.
+
+    Args:
+        file: the descriptor of the terminal.
+        encoding: of the text that it takes.
+        limit: characters of drawing that may wait, asked whenever that matters.
+        caught_up: is called, by this thread, when something was thrown away and the terminal can take more.
+    """
+
+    def __init__(
+        self, file: int, encoding: str, limit: Callable[[], int], caught_up: Callable[[], object]
+    ) -> None:
+        super().__init__(daemon=True, name="terminal output")
+        self._file = file
+        self._encoding = encoding
+        self._limit = limit
+        self._caught_up = caught_up
+        self._changed = threading.Condition()
+        self._waiting: deque[str] = deque()
+        self._size = 0
+        self._behind = False
+        self._stopping = False
+        self._gave_up = False
+
+    def write(self, text: str) -> None:
+        """Write soon."""
+        with self._changed:
+            if self._gave_up:
+                return
+            if is_drawing(text):
+                if self._behind:
+                    return
+                if self._size + len(text) > max(self._limit(), len(text)):
+                    self._throw_drawings_away()
+                    return
+            self._waiting.append(text)
+            self._size += len(text)
+            self._changed.notify()
+
+    def _throw_drawings_away(self) -> None:
+        self._waiting = deque(text for text in self._waiting if not is_drawing(text))
+        self._size = sum(map(len, self._waiting))
+        self._behind = True
+
+    def run(self) -> None:
+        """Write until `stop`."""
+        while True:
+            with self._changed:
+                while not (self._waiting or self._stopping or self._behind):
+                    self._changed.wait()
+                text = "".join(self._waiting)
+                self._waiting.clear()
+                self._size = 0
+                if not text and self._stopping:
+                    return
+                told = self._behind and not text
+                if told:
+                    self._behind = False
+            if told:
+                self._caught_up()
+            elif not self._put(text.encode(self._encoding, "replace")):
+                return
+
+    def _put(self, data: bytes) -> bool:
+        place = 0
+        while place < len(data) and not self._gave_up:
+            try:
+                place += os.write(self._file, data[place : place + CHUNK])
+            except OSError:  # the terminal is gone
+                self._gave_up = True
+        return not self._gave_up
+
+    def stop(self, seconds: float) -> bool:
+        """Write what is left, for so long at most; whether all of it was written."""
+        with self._changed:
+            self._stopping = True
+            self._behind = False
+            self._changed.notify()
+        self.join(seconds)
+        return not (self.is_alive() or self._gave_up)
+
+    def give_up(self) -> None:
+        """Write nothing more than the chunk that is being written."""
+        with self._changed:
+            self._gave_up = self._stopping = True
+            self._waiting.clear()
+            self._changed.notify()
