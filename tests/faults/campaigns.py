@@ -6,7 +6,7 @@ from importlib import import_module
 
 from tests.faults.campaign import Campaign
 
-NAMES: tuple[str, ...] = ()
+NAMES: tuple[str, ...] = ("downloads",)
 """Modules of this folder, each with a `CAMPAIGN`."""
 
 

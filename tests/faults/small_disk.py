@@ -1,0 +1,57 @@
+"""A disk of a given size that really gets full, where this user may mount one."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_MOUNT = ["mount", "-t", "tmpfs", "-o"]
+
+
+@functools.cache
+def can_mount() -> bool:
+    """Whether this user may mount a file system here."""
+    if os.geteuid() != 0:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with small_disk(Path(folder), 1 << 16):
+                return True
+        except (OSError, subprocess.CalledProcessError):
+            return False
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A disk of `size` bytes at `folder`, as long as the block lasts."""
+    subprocess.run([*_MOUNT, f"size={size},mode=0700", "tmpfs", str(folder)], check=True, capture_output=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True, capture_output=True)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nothing can be written below `folder`, not even by root, as long as the block lasts."""
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True, capture_output=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True, capture_output=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True, capture_output=True)
+
+
+def fill(folder: Path, leave: int) -> Path:
+    """Fill the disk of `folder` up to its last `leave` bytes; the file that does it."""
+    filler = folder / ".filler"
+    with filler.open("ab") as file, suppress(OSError):
+        while (free := os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize - leave) > 0:
+            file.write(bytes(min(free, 1 << 20)))
+            file.flush()
+    return filler
