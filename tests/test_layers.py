@@ -14,7 +14,7 @@ PACKAGE = ROOT / "chatterm"
 
 EVERYBODY = {
     *("sampling", "errors", "paths", "settings", "inert", "language", "presets", "quoting", "__init__"),
-    *("engine.inspection", "engine.records"),
+    *("engine.inspection", "engine.records", "engine.supply"),
 }
 """Base modules: anybody may import them, they import only each other."""
 
@@ -24,6 +24,7 @@ CLIENT = {
     "engine.messages",
     "engine.protocol",
     "engine.records",
+    "engine.supply",
     "engine.wire",
 }
 """The interface's side of the process boundary."""

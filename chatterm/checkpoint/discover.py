@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Literal
 
 from chatterm import inert
+from chatterm.checkpoint.fetch.keeping import is_ours
 from chatterm.checkpoint.folders import entries, expand
-from chatterm.checkpoint.memory import available_memory, memory_needed
+from chatterm.checkpoint.memory import available_memory, memory_needed, step_bytes
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
 from chatterm.checkpoint.safetensors_folder import read_json
 from chatterm.checkpoint.seen import Seen
@@ -43,6 +44,8 @@ class Found:
     trained_context: int | None = None
     is_chat: bool | None = None
     memory_bytes: int | None = None  # estimate of what it takes to run
+    step_bytes: int | None = None  # of weights that a decode step reads
+    is_ours: bool = False  # chatterm downloaded it, and may delete it
     problem: str | None = None  # one sentence
 
 
@@ -61,7 +64,8 @@ def discover(extra_folders: Iterable[Path] = (), packed: bool = False) -> list[F
             known = describe_candidate(candidate, packed)
             if known.problem is None:  # what does not load is looked at again each time
                 seen.remember(candidate.path, known)
-        found.append(replace(known, name=inert.line(candidate.name), source=candidate.source))
+        ours = is_ours(candidate.path)
+        found.append(replace(known, name=inert.line(candidate.name), source=candidate.source, is_ours=ours))
     seen.save()
     return found
 
@@ -100,6 +104,7 @@ def found_of(checkpoint: Checkpoint, name: str, source: str, packed: bool) -> Fo
         trained_context=checkpoint.architecture.context,
         is_chat=has_chat_template(checkpoint),
         memory_bytes=memory_needed(checkpoint, packed),
+        step_bytes=step_bytes(checkpoint, packed),
     )
 
 

@@ -44,6 +44,10 @@ class Shape(Protocol):
     def context(self) -> int:
         """Tokens that it was trained for."""
 
+    @property
+    def tied(self) -> bool:
+        """Whether the unembedding is the embedding."""
+
     def cache_bytes(self, tokens: int, bytes_per_element: int = 4) -> int:
         """Memory of the key/value cache."""
 
@@ -71,6 +75,17 @@ def memory_needed(checkpoint: Sized, packed: bool = False) -> int:
     """
     weights = checkpoint.file_bytes if packed else checkpoint.parameters * _FLOAT
     return memory_around(weights, checkpoint.architecture)
+
+
+def step_bytes(checkpoint: Sized, packed: bool = False) -> int:
+    """Estimated bytes of weights that decoding one token reads.
+
+    All of them, but for an embedding that is not the unembedding too: of that a step reads one row.
+    """
+    shape = checkpoint.architecture
+    weights = checkpoint.file_bytes if packed else checkpoint.parameters * _FLOAT
+    unread = 0 if shape.tied else shape.vocabulary * shape.width
+    return int(weights * (1 - min(1.0, unread / max(checkpoint.parameters, 1))))
 
 
 def memory_around(weights: int, shape: Shape) -> int:

@@ -19,6 +19,8 @@ from chatterm.engine.messages import (
     FoundCheckpoint,
     Progress,
 )
+from chatterm.engine.speed import bandwidth
+from chatterm.engine.supplying import unfinished
 from chatterm.model.native.build import expected
 from chatterm.paths import expand
 
@@ -47,10 +49,14 @@ def _discover(request: Discover) -> Discovered:
     from chatterm.checkpoint.discover import available_memory, discover
 
     found = discover([expand(folder) for folder in request.folders], packed=expected())
+    rate, reason = bandwidth()
     return Discovered(
         request=request.request,
         checkpoints=tuple(FoundCheckpoint(**asdict(checkpoint)) for checkpoint in found),
         available_bytes=available_memory(),
+        unfinished=unfinished(),
+        bytes_per_second=rate,
+        no_speed=reason,
     )
 
 

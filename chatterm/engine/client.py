@@ -60,6 +60,18 @@ from chatterm.engine.messages import (
 )
 from chatterm.engine.protocol import EngineDiedError, EngineError, OnProgress, Reply, ReplyEvent
 from chatterm.engine.records import Chat, ModelInfo, Prompt
+from chatterm.engine.supply import (
+    Delete,
+    Deleted,
+    Discard,
+    Format,
+    HubOffered,
+    HubSearched,
+    LookAtHub,
+    SearchHub,
+    Verified,
+    Verify,
+)
 from chatterm.sampling import SamplingParameters
 
 DEFAULT_OPTIONS = LoadOptions()
@@ -194,6 +206,26 @@ class EngineProcess:
     async def check(self, path: str, on_progress: OnProgress | None = None) -> Checked:
         """Read a whole checkpoint, verify it and run it once."""
         return await self._ask(Check(request=next(self._numbers), path=path), Checked, on_progress)
+
+    async def search_hub(self, words: str, more: dict[Format, str] | None = None) -> HubSearched:
+        """Repositories of the hub whose names hold these words; `more` is that of the page before."""
+        return await self._ask(SearchHub(request=next(self._numbers), words=words, more=more), HubSearched)
+
+    async def look_at_hub(self, repository: str) -> HubOffered:
+        """What a repository of the hub offers."""
+        return await self._ask(LookAtHub(request=next(self._numbers), repository=repository), HubOffered)
+
+    async def verify(self, path: str, on_progress: OnProgress | None = None) -> Verified:
+        """Hold the files of a checkpoint against their checksums."""
+        return await self._ask(Verify(request=next(self._numbers), path=path), Verified, on_progress)
+
+    async def delete(self, path: str, *, really: bool) -> Deleted:
+        """Delete a checkpoint that chatterm downloaded, or only say what that would free."""
+        return await self._ask(Delete(request=next(self._numbers), path=path, really=really), Deleted)
+
+    async def discard(self, key: str) -> Deleted:
+        """Delete what has come of an unfinished download."""
+        return await self._ask(Discard(request=next(self._numbers), key=key), Deleted)
 
     async def examine(self, *, measure: bool = False) -> Examined:
         """What this machine offers an engine; `measure` again how fast it is."""

@@ -25,6 +25,7 @@ from chatterm.engine.records import (
     Request,
     Timing,
 )
+from chatterm.engine.supply import SupplyAnswer, SupplyRequest, Unfinished
 from chatterm.sampling import SamplingParameters
 
 PROTOCOL_VERSION = 1
@@ -172,6 +173,7 @@ AnyRequest = (
     | Check
     | Examine
     | Bench
+    | SupplyRequest
     | Shutdown
 )
 
@@ -287,6 +289,8 @@ class FoundCheckpoint(msgspec.Struct, frozen=True):
     trained_context: int | None = None
     is_chat: bool | None = None
     memory_bytes: int | None = None  # estimate of what it takes to run
+    step_bytes: int | None = None  # of weights that a decode step reads
+    is_ours: bool = False  # chatterm downloaded it, and may delete it
     problem: str | None = None  # why it cannot be loaded, one sentence
 
 
@@ -295,6 +299,9 @@ class Discovered(Event, frozen=True, tag="discovered"):
 
     checkpoints: tuple[FoundCheckpoint, ...]
     available_bytes: int
+    unfinished: tuple[Unfinished, ...] = ()
+    bytes_per_second: float | None = None  # at which a decode step reads weights, as it was measured
+    no_speed: Literal["", "gpu", "unmeasured"] = ""  # why nothing is known of it
 
 
 class Fetched(Event, frozen=True, tag="fetched"):
@@ -376,6 +383,7 @@ Closing = (
     | Checked
     | Examined
     | Benched
+    | SupplyAnswer
     | Failed
 )
 AnyEvent = Hello | Progress | Started | TokenEvent | Closing

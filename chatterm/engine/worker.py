@@ -41,6 +41,7 @@ from chatterm.engine.messages import (
     Stop,
     Tokenize,
 )
+from chatterm.engine.supply import Delete, Discard, LookAtHub, SearchHub, Verify
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
 
@@ -105,6 +106,10 @@ class Worker:
                 self._text(request)
             case Discover() | Fetch() | Describe() | Check():
                 self._checkpoints(request)
+            case SearchHub() | LookAtHub() | Verify() | Delete() | Discard():
+                from chatterm.engine import supplying
+
+                supplying.answer(request, self.send, lambda: self._inbox.stopped(request.request))
             case Examine():
                 from chatterm.engine.machine import examine
 

@@ -49,7 +49,8 @@ def test_a_gguf_file(models, default_model_path):
     found = only()
     assert found.memory_bytes is not None
     assert found.memory_bytes > 4 * 134_515_008
-    assert asdict(found) | {"memory_bytes": None} == {
+    assert found.step_bytes == 4 * 134_515_008, "its embedding is its unembedding"
+    assert asdict(found) | {"memory_bytes": None, "step_bytes": None} == {
         "name": "Mine.Q4_1",
         "path": str(path),
         "source": "your models",
@@ -61,6 +62,8 @@ def test_a_gguf_file(models, default_model_path):
         "trained_context": 8192,
         "is_chat": True,
         "memory_bytes": None,
+        "step_bytes": None,
+        "is_ours": False,
         "problem": None,
     }
 

@@ -35,6 +35,7 @@ HEAD_BYTES = 64 << 10
 
 MAX_CONFIG_BYTES = 4 << 20
 MOST = 200
+_TWIN = "Another file of this repository is called the same, and takes its place; put this one there by hand."
 _NOT_MODELS = re.compile(r"mmproj|imatrix", re.IGNORECASE)
 _DIGITS = re.compile(r"(?:i|t)?q(\d)|[bf]f?(?:p)?(16|32)|mxfp(4)")
 
@@ -112,9 +113,12 @@ def _choices(hub: Hub, listing: Listing, source: HubSource, facts: Facts, packed
         shape = _gguf_shape(metadata, first.path)
         weights = facts.parameters if len({_model(path) for path in groups}) == 1 else None
         names = _names(list(groups))
+        called: set[str] = set()
         for path, parts in list(groups.items())[:MOST]:
             size = sum(part.size or 0 for part in parts)
             quantisation = folders.quantisation_in(_stem(path))
+            twin = _TWIN if Path(path).name in called else ""
+            called.add(Path(path).name)
             found.append(
                 Choice(
                     name=f"{source.repository}:{names[path]}",
@@ -126,7 +130,7 @@ def _choices(hub: Hub, listing: Listing, source: HubSource, facts: Facts, packed
                     bits=8 * size / weights if weights else _nominal(quantisation),
                     memory=memory_around(size, shape) if shape is not None else None,
                     step_bytes=size,
-                    problem=problem,
+                    problem=problem or twin,
                 )
             )
     return tuple(found)
