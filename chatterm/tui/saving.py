@@ -53,10 +53,12 @@ class Keeper:
         self._tell = tell
         self._run = run
         self._library: AsyncLibrary | None = None
+        self._opening = asyncio.Lock()
         self._lock = asyncio.Lock()
         self._conversation: int | None = None
         self._stored = 0  # tokens of the growing reply that are on disk
-        self._flushing = False
+        self._flushing: Turn | None = None
+        self._unsaved: set[Turn] = set()
         self._told: set[str] = set()
         self._is_closed = False
         self._held_with: tuple[object, ...] = ()  # what was last saved of model, system prompt and values
@@ -64,7 +66,12 @@ class Keeper:
         self.system_prompt = ""
         self.values: SamplingParameters | None = None  # that the conversation is to be gone on with
         self.opened: Conversation | None = None  # as it was when it was opened
-        self.state: State = ""
+        self._state: State = ""
+
+    @property
+    def state(self) -> State:
+        """Whether all that is shown of the conversation is on disk; "" before there is anything."""
+        return "saving" if self._unsaved and self._state != "not saved" else self._state
 
     @property
     def conversation(self) -> int | None:
@@ -75,7 +82,7 @@ class Keeper:
         """What is said next belongs to a new conversation."""
         left, self._conversation = self._conversation, None
         self.opened = None
-        self.state = ""
+        self._state = ""
         if left is not None:
             self._run(self._leave(left))
 
@@ -108,8 +115,18 @@ class Keeper:
         except UserError as error:
             self._failed(error)
 
+    def expect(self, turn: Turn) -> None:
+        """A turn will be shown that is not on disk; until `said` or `ended` has saved it, nothing is "saved"."""
+        self._unsaved.add(turn)
+
     async def said(self, turn: Turn, after: Turn | None, sampling: SamplingParameters) -> None:
         """Save what the user said; it is on disk when this returns."""
+        try:
+            await self._said(turn, after, sampling)
+        finally:
+            self._unsaved.discard(turn)
+
+    async def _said(self, turn: Turn, after: Turn | None, sampling: SamplingParameters) -> None:
         async with self._lock:
             try:
                 library = await self.library()
@@ -133,9 +150,8 @@ class Keeper:
 
     def grew(self, turn: Turn, question: Turn | None, sampling: SamplingParameters) -> None:
         """A reply has more tokens; they are on disk soon."""
-        self.state = "saving"
-        if not self._flushing:
-            self._flushing = True
+        if self._flushing is not turn:
+            self._flushing = turn
             self._run(self._flush_soon(turn, question, sampling))
 
     async def _flush_soon(self, turn: Turn, question: Turn | None, sampling: SamplingParameters) -> None:
@@ -146,7 +162,8 @@ class Keeper:
                         await self._flush(turn, question, sampling)
                 await asyncio.sleep(FLUSH_SECONDS)
         finally:
-            self._flushing = False
+            if self._flushing is turn:
+                self._flushing = None
 
     async def _flush(self, turn: Turn, question: Turn | None, sampling: SamplingParameters) -> None:
         try:
@@ -186,8 +203,15 @@ class Keeper:
         self, turn: Turn, question: Turn | None, sampling: SamplingParameters, timing: Timing | None
     ) -> None:
         """Save the end of a reply."""
-        if not turn.text:
-            return
+        try:
+            if turn.text:
+                await self._ended(turn, question, sampling, timing)
+        finally:
+            self._unsaved.discard(turn)
+
+    async def _ended(
+        self, turn: Turn, question: Turn | None, sampling: SamplingParameters, timing: Timing | None
+    ) -> None:
         async with self._lock:
             await self._flush(turn, question, sampling)
             if turn.number is None:
@@ -283,7 +307,7 @@ class Keeper:
 
     async def close(self) -> None:
         """Everything is on disk when this returns."""
-        async with self._lock:
+        async with self._lock, self._opening:
             await self._keep_values()
             library, self._library = self._library, None
             self._is_closed = True
@@ -296,19 +320,20 @@ class Keeper:
         Raises:
             UserError: it cannot be opened, or the chat is being left.
         """
-        if self._is_closed:
-            raise UserError("The library is closed.")
-        if self._library is None:
-            self._library = await self._open_library()
-            for notice in self._library.notices:
-                self._tell(notice)
-        return self._library
+        async with self._opening:
+            if self._is_closed:
+                raise UserError("The library is closed.")
+            if self._library is None:
+                self._library = await self._open_library()
+                for notice in self._library.notices:
+                    self._tell(notice)
+            return self._library
 
     def _saved(self, library: AsyncLibrary) -> None:
-        self.state = "saved" if library.is_saving else "not saved"
+        self._state = "saved" if library.is_saving else "not saved"
 
     def _failed(self, error: UserError) -> None:
-        self.state = "not saved"
+        self._state = "not saved"
         self._tell_once(error)
 
     def _tell_once(self, error: UserError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 import pytest
@@ -9,6 +10,10 @@ from scripted import CHINESE, HAIKU
 
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Library, Token
+from chatterm.sampling import SamplingParameters
+from chatterm.tui import saving
+from chatterm.tui.saving import Keeper
+from chatterm.tui.turns import Turn
 
 
 @pytest.fixture
@@ -169,3 +174,65 @@ async def test_an_unknown_conversation_is_one_sentence(chat, knobs):
     async with chat() as it:
         await it.session.resume(99)
         assert any("no conversation 99" in notice for notice in it.notices())
+
+
+async def test_what_is_not_on_disk_is_never_shown_as_saved(chat, library_file):
+    async with chat(library=partial(AsyncLibrary.open_library, library_file), size=(200, 36)) as it:
+        await it.ask("one")
+        await it.until(lambda: it.text().splitlines()[-2].rstrip().endswith("saved"))
+        library, gate = it.session.keeper._library, asyncio.Event()
+        add_message, begin_reply = library.add_message, library.begin_reply
+
+        async def late(method, *args, **more):
+            await gate.wait()
+            return await method(*args, **more)
+
+        library.add_message = partial(late, add_message)
+        await it.say("two")
+        await it.until(lambda: "two" in it.transcript())
+        assert it.session.keeper.state == "saving"
+        assert " saving " in it.text().splitlines()[-2]
+        library.begin_reply = partial(late, begin_reply)
+        it.knobs.hold_at = 3
+        gate.set()
+        await it.until(lambda: it.session.live is not None and len(it.session.live.tokens) == 3)
+        assert it.session.keeper.state == "saving"
+        it.knobs.go.set()
+        await it.until(lambda: it.session.live is None and it.session.keeper.state == "saved")
+
+
+async def test_two_who_need_the_library_at_once_get_one():
+    opened = []
+
+    async def open_slowly():
+        await asyncio.sleep(0.01)
+        opened.append(await AsyncLibrary.in_memory())
+        return opened[-1]
+
+    keeper = Keeper(open_slowly, lambda _sentence: None, asyncio.ensure_future)
+    one, two = await asyncio.gather(keeper.library(), keeper.library())
+    assert one is two and opened == [one]
+    await keeper.close()
+    with pytest.raises(UserError, match="closed"):
+        await keeper.library()
+
+
+async def test_the_first_token_of_a_reply_does_not_wait_for_the_second(monkeypatch):
+    monkeypatch.setattr(saving, "FLUSH_SECONDS", 1e6)  # whoever waits for that waits for ever
+    tasks = []
+    keeper = Keeper(
+        AsyncLibrary.in_memory, lambda _: None, lambda work: tasks.append(asyncio.ensure_future(work))
+    )
+    sampling = SamplingParameters()
+    question = Turn("user", "one")
+    await keeper.said(question, None, sampling)
+    for _ in range(2):
+        reply = Turn("assistant", "The", model="Scripted-135M", live=True)
+        keeper.grew(reply, question, sampling)
+        while reply.number is None:
+            await asyncio.sleep(0)
+        reply.live = False
+        await keeper.ended(reply, question, sampling, None)
+    for task in tasks:
+        task.cancel()
+    await keeper.close()

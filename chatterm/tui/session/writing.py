@@ -26,14 +26,14 @@ class WritingSession(SessionState):
     def send(self, text: str) -> None:
         """Say something. Without a model, or while a reply is being written, it is answered later."""
         turn = Turn("user", text)
-        self._add(turn)
+        self._add_unsaved(turn)
         self._run(self._said(turn))
 
     def say_otherwise(self, turn: Turn, text: str) -> None:
         """Say something in place of a message, and go on from there; what followed it stays beside it."""
         new = Turn("user", text, edited=turn)
         self._cut_off(self.turns.index(turn))
-        self._add(new)
+        self._add_unsaved(new)
         self._run(self._said(new))
 
     def regenerate(self, turn: Turn | None = None) -> None:
@@ -71,6 +71,12 @@ class WritingSession(SessionState):
             return False
         self._reply.stop()
         return True
+
+    def _add_unsaved(self, turn: Turn) -> None:
+        """Show a turn that is not on disk; the status line says so before the turn is drawn."""
+        self.keeper.expect(turn)
+        self._post(StateChanged())
+        self._add(turn)
 
     async def _said(self, turn: Turn) -> None:
         await self.keeper.said(turn, question_of(self.turns, turn), self.values.sampling)
@@ -118,7 +124,7 @@ class WritingSession(SessionState):
         self._tokens_before = len(turn.tokens)
         self._writing += 1
         self._quiet.clear()
-        self._add(turn)
+        self._add_unsaved(turn)
         self._reply = engine.generate(raw or chat, sampling, candidates=self.settings.candidates)
         self._run(self._write(turn, question, self._reply, begun))
 
