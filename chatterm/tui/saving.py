@@ -116,7 +116,7 @@ class Keeper:
             self._failed(error)
 
     def expect(self, turn: Turn) -> None:
-        """A turn will be shown that is not on disk; until `said` or `ended` has saved it, nothing is "saved"."""
+        """A turn will be shown that is not on disk: "saved" waits for `said` or `ended`."""
         self._unsaved.add(turn)
 
     async def said(self, turn: Turn, after: Turn | None, sampling: SamplingParameters) -> None:

@@ -219,18 +219,27 @@ async def test_two_who_need_the_library_at_once_get_one():
 
 async def test_the_first_token_of_a_reply_does_not_wait_for_the_second(monkeypatch):
     monkeypatch.setattr(saving, "FLUSH_SECONDS", 1e6)  # whoever waits for that waits for ever
-    tasks = []
-    keeper = Keeper(
-        AsyncLibrary.in_memory, lambda _: None, lambda work: tasks.append(asyncio.ensure_future(work))
-    )
+    tasks, begun = [], asyncio.Queue()
+    library = await AsyncLibrary.in_memory()
+    begin_reply = library.begin_reply
+
+    async def watched(*args, **more):
+        message = await begin_reply(*args, **more)
+        begun.put_nowait(message)
+        return message
+
+    async def opened():
+        return library
+
+    library.begin_reply = watched
+    keeper = Keeper(opened, lambda _: None, lambda work: tasks.append(asyncio.ensure_future(work)))
     sampling = SamplingParameters()
     question = Turn("user", "one")
     await keeper.said(question, None, sampling)
     for _ in range(2):
         reply = Turn("assistant", "The", model="Scripted-135M", live=True)
         keeper.grew(reply, question, sampling)
-        while reply.number is None:
-            await asyncio.sleep(0)
+        await begun.get()
         reply.live = False
         await keeper.ended(reply, question, sampling, None)
     for task in tasks:
