@@ -107,6 +107,7 @@ class AsyncLibrary:
     message = _in_thread(Library.message)
     add_message = _in_thread(Library.add_message)
     edit = _in_thread(Library.edit)
+    leave_out = _in_thread(Library.leave_out)
     siblings = _in_thread(Library.siblings)
     select = _in_thread(Library.select)
     tree = _in_thread(Library.tree)

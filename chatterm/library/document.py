@@ -92,6 +92,10 @@ class MessageDocument(msgspec.Struct, frozen=True, kw_only=True):
     edited_from: Counted | None = None
     forked_from: Counted | None = None
     forked_at: Natural | None = None
+    left_out: bool = False  # the user chose not to send it to the model …
+    attachments_left_out: bool = False  # … or not the texts that are attached to it
+    raw_prompt: tuple[Natural, ...] | None = None  # the tokens that it answers, where the user edited them
+    placed: tuple[tuple[Natural, Natural], ...] = ()  # tokens put there by the user: first, behind the last
     tokens: tuple[TokenDocument, ...] = ()
 
 

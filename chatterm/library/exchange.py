@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from chatterm.errors import UserError
-from chatterm.library import index
+from chatterm.library import index, marks
 from chatterm.library.conversations import new_id, optional, stored_sampling
 from chatterm.library.document import ConversationDocument, MessageDocument, TokenDocument
 from chatterm.library.records import Conversation, Message, Timing, Token
@@ -138,8 +138,9 @@ class Exchange(Tree):
         number = new_id(
             connection.execute(
                 "INSERT INTO message (conversation, parent, role, content, created, status, model, sampling, "
-                "finish, notices, timing, edited_from, forked_from, forked_at) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "finish, notices, timing, edited_from, forked_from, forked_at, "
+                "left_out, attachments_left_out, raw_prompt, placed) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     conversation,
                     numbers[message.parent],
@@ -155,6 +156,10 @@ class Exchange(Tree):
                     numbers.get(message.edited_from),
                     numbers.get(message.forked_from),
                     message.forked_at,
+                    message.left_out,
+                    message.attachments_left_out,
+                    marks.stored(message.raw_prompt),
+                    marks.stored_ranges(message.placed),
                 ),
             )
         )
@@ -217,6 +222,8 @@ def _check_tokens(message: MessageDocument, refuse: Callable[[str], UserError]) 
         end = token.start + len(token.text)
     if end > len(message.content):
         raise refuse(f"the tokens of message {message.id} are longer than its text")
+    if not marks.are_sound(message.placed, len(message.tokens)):
+        raise refuse(f"what was put into message {message.id} is no range of its tokens")
 
 
 def _token(token: TokenDocument) -> Token:

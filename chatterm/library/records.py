@@ -110,6 +110,12 @@ class Message(msgspec.Struct, frozen=True):
     tokens: int  # stored with it
     sibling: int  # 1 = the first of those with the same parent
     siblings: int
+    left_out: bool = False  # the user chose not to send it to the model …
+    attachments_left_out: bool = False  # … or not the texts that are attached to it
+    raw_prompt: tuple[int, ...] | None = (
+        None  # the tokens that it answers, where the user edited them as text
+    )
+    placed: tuple[tuple[int, int], ...] = ()  # tokens that the user put there: first, and behind the last
 
     @property
     def is_writing(self) -> bool:

@@ -43,11 +43,13 @@ class Replies(Tree):
         content: str = "",
         edited_from: int | None = None,
         notices: Sequence[str] = (),
+        raw_prompt: tuple[int, ...] | None = None,
     ) -> Message:
         """Begin a reply below `parent`, at the end of the active path.
 
         `content` is what it begins with without being the model's (words put into its mouth); when those are
         changed words of another reply, `edited_from`, the tokens of what is still the same are kept.
+        `raw_prompt` are the tokens that it answers, where they are not the conversation but were edited.
 
         Raises:
             UserError: there is no such conversation or message, or it cannot be saved.
@@ -65,16 +67,25 @@ class Replies(Tree):
                 sampling=sampling,
                 edited_from=edited_from,
                 notices=tuple(notices),
+                raw_prompt=raw_prompt,
             )
             if edited_from is not None:
                 old = self._message(edited_from)
-                self._copy_tokens(message, unchanged(self._tokens(old.id), old.content, content))
+                self._copy_beginning(message, old, unchanged(self._tokens(old.id), old.content, content))
             return self._message(message)
 
     def fork_reply(
-        self, reply: int, at: int, *, model: str, sampling: SamplingParameters | None = None
+        self,
+        reply: int,
+        at: int,
+        *,
+        model: str,
+        sampling: SamplingParameters | None = None,
+        placed: int = 0,
     ) -> Message:
         """Begin a sibling of a reply with the reply's first `at` tokens; `extend_reply` adds what comes next.
+
+        The first `placed` tokens of what comes next are the user's choice, and are marked so.
 
         Raises:
             UserError: there is no such reply, it has not so many tokens, or it cannot be saved.
@@ -85,7 +96,7 @@ class Replies(Tree):
             if not 0 <= at <= len(tokens):
                 raise UserError(f"Reply {reply} has {len(tokens)} tokens; it cannot be forked at token {at}.")
             content = old.content[: tokens[at].start] if at < len(tokens) else old.content
-            return self._begin_copy(old, content, tokens[:at], model, sampling)
+            return self._begin_copy(old, content, tokens[:at], model, sampling, placed)
 
     def continue_reply(
         self, reply: int, *, model: str, sampling: SamplingParameters | None = None
@@ -226,6 +237,7 @@ class Replies(Tree):
         tokens: Sequence[Token],
         model: str,
         sampling: SamplingParameters | None,
+        placed: int = 0,
     ) -> Message:
         message = self._insert(
             old.conversation,
@@ -239,7 +251,7 @@ class Replies(Tree):
             forked_from=old.id,
             forked_at=len(tokens),
         )
-        self._copy_tokens(message, tokens)
+        self._copy_beginning(message, old, tokens, placed)
         return self._message(message)
 
     def _extend(self, reply: int, tokens: Sequence[Token], text: str) -> None:

@@ -78,7 +78,18 @@ def _version_1(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_version_1,)
+def _version_2(connection: sqlite3.Connection) -> None:
+    """What the user did to a message besides writing it."""
+    for column in (
+        "left_out INTEGER NOT NULL DEFAULT 0 CHECK (left_out IN (0, 1))",
+        "attachments_left_out INTEGER NOT NULL DEFAULT 0 CHECK (attachments_left_out IN (0, 1))",
+        "raw_prompt BLOB",  # chatterm.library.marks, and so is the next
+        "placed BLOB",
+    ):
+        connection.execute(f"ALTER TABLE message ADD COLUMN {column}")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_version_1, _version_2)
 
 
 def version(connection: sqlite3.Connection) -> int:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -162,12 +162,24 @@ class Store:
         # A folder that cannot be written, a file that can be read: better to show it than to refuse. Without
         # a log beside it the file is all there is, and SQLite need not make the log's index to read it.
         has_log = path.with_name(path.name + "-wal").exists()
-        connection = self._connect(f"{path.absolute().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}")
+        mode = "mode=ro" if has_log else "immutable=1"
+        connection = self._connect(f"{path.absolute().as_uri()}?{mode}", convert=False)
+        if schema.version(connection) < len(schema.MIGRATIONS):  # it cannot be converted where it is
+            connection = self._converted_copy(connection)
         self.is_read_only = True
         self.notices = (f"The conversations in {path} can be read but not written: nothing is saved.",)
         return connection
 
-    def _connect(self, target: Path | str) -> sqlite3.Connection:
+    def _converted_copy(self, old: sqlite3.Connection) -> sqlite3.Connection:
+        """An older library in memory, as this version reads it."""
+        with closing(old):
+            copy = self._connect(":memory:", convert=False)
+            old.backup(copy)
+        schema.migrate(copy)
+        copy.execute("PRAGMA query_only = ON")
+        return copy
+
+    def _connect(self, target: Path | str, *, convert: bool = True) -> sqlite3.Connection:
         connection = sqlite3.connect(
             target,
             timeout=self._busy_seconds,
@@ -184,7 +196,8 @@ class Store:
             self._refuse_foreign(connection)
             if isinstance(target, Path):
                 self._make_durable(connection)
-            schema.migrate(connection)
+            if convert:
+                schema.migrate(connection)
         except BaseException:
             connection.close()
             raise

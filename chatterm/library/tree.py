@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from chatterm.errors import UserError
-from chatterm.library import chunks, index
+from chatterm.library import chunks, index, marks
 from chatterm.library.conversations import Conversations, new_id, optional, read_sampling, stored_sampling
 from chatterm.library.records import Message, Node, OpenConversation, Role, Siblings, Status, Timing, Token
 from chatterm.library.text import one_line, shortened, storable
@@ -33,7 +33,8 @@ MESSAGE = """
         coalesce((SELECT first + count FROM chunk WHERE message = m.id ORDER BY first DESC LIMIT 1), 0),
         (SELECT count(*) FROM message s
             WHERE s.conversation = m.conversation AND s.parent IS m.parent AND s.id <= m.id),
-        (SELECT count(*) FROM message s WHERE s.conversation = m.conversation AND s.parent IS m.parent)
+        (SELECT count(*) FROM message s WHERE s.conversation = m.conversation AND s.parent IS m.parent),
+        m.left_out, m.attachments_left_out, m.raw_prompt, m.placed
     FROM message m
 """
 _ACTIVE = """
@@ -123,9 +124,22 @@ class Tree(Conversations):
                 sampling=old.sampling,
                 edited_from=old.id,
             )
-            self._copy_tokens(new, unchanged(self._tokens(old.id), old.content, content))
+            self._copy_beginning(new, old, unchanged(self._tokens(old.id), old.content, content))
             index.add(connection, new, content)
             return self._message(new)
+
+    def leave_out(self, message: int, *, whole: bool, attachments: bool) -> None:
+        """Mark a message, or what is attached to it, as not to be sent to the model, or send it again.
+
+        Raises:
+            UserError: there is no such message, or it cannot be saved.
+        """
+        with self._writing() as connection:
+            self._message(message)
+            connection.execute(
+                "UPDATE message SET left_out = ?, attachments_left_out = ? WHERE id = ?",
+                (whole, attachments, message),
+            )
 
     def siblings(self, message: int) -> Siblings:
         """The messages with the same parent as this one.
@@ -217,6 +231,7 @@ class Tree(Conversations):
         forked_from: int | None = None,
         forked_at: int | None = None,
         notices: tuple[str, ...] = (),
+        raw_prompt: tuple[int, ...] | None = None,
     ) -> int:
         self._conversation(conversation)
         if parent is not None:
@@ -225,8 +240,8 @@ class Tree(Conversations):
                 raise UserError(f"There is no message {parent} in conversation {conversation} to answer to.")
         cursor = self._connection.execute(
             "INSERT INTO message (conversation, parent, role, content, created, status, owner, model, "
-            "sampling, edited_from, forked_from, forked_at, notices) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "sampling, edited_from, forked_from, forked_at, notices, raw_prompt) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 conversation,
                 parent,
@@ -241,6 +256,7 @@ class Tree(Conversations):
                 forked_from,
                 forked_at,
                 stored_notices(notices),
+                marks.stored(raw_prompt),
             ),
         )
         message = new_id(cursor)
@@ -295,6 +311,21 @@ class Tree(Conversations):
             )
             start += sum(len(token.text) for token in part)
 
+    def _copy_beginning(self, message: int, old: Message, tokens: Sequence[Token], placed: int = 0) -> None:
+        """Let a new message begin with tokens that another one begins with, behind the same prompt.
+
+        Behind them come `placed` tokens that the user puts there.
+        """
+        self._copy_tokens(message, tokens)
+        kept = len(tokens)
+        ranges = marks.first(old.placed, kept)
+        if placed:
+            ranges = (*ranges, (kept, kept + placed))
+        self._connection.execute(
+            "UPDATE message SET raw_prompt = ?, placed = ? WHERE id = ?",
+            (marks.stored(old.raw_prompt), marks.stored_ranges(ranges), message),
+        )
+
     def _copy_tokens(self, message: int, tokens: Sequence[Token]) -> None:
         """Give a new message tokens of another one, at the same places in its text."""
         run: list[Token] = []
@@ -331,7 +362,8 @@ def message_record(row: tuple[Any, ...]) -> Message:
     """A row of the query `MESSAGE` as a record."""
     (
         id_, conversation, parent, role, content, created, status, model, sampling, finish, notices, timing,
-        edited_from, forked_from, forked_at, tokens, sibling, siblings,
+        edited_from, forked_from, forked_at, tokens, sibling, siblings, left_out, attachments_left_out,
+        raw_prompt, placed,
     ) = row  # fmt: skip
     return Message(
         id=id_,
@@ -352,6 +384,10 @@ def message_record(row: tuple[Any, ...]) -> Message:
         tokens=tokens,
         sibling=sibling,
         siblings=siblings,
+        left_out=bool(left_out),
+        attachments_left_out=bool(attachments_left_out),
+        raw_prompt=marks.read_ids(raw_prompt),
+        placed=marks.read_ranges(placed),
     )
 
 

@@ -93,6 +93,12 @@ def tokens(draw: st.DrawFn) -> tuple[str, tuple[TokenDocument, ...]]:
     return content, tuple(found)
 
 
+def placed(count: int) -> st.SearchStrategy[tuple[tuple[int, int], ...]]:
+    """Ranges of tokens that the user put there, of `count`."""
+    bounds = st.lists(st.integers(0, count), max_size=4, unique=True).map(sorted)
+    return bounds.map(lambda found: tuple(zip(found[::2], found[1::2], strict=False)))
+
+
 @st.composite
 def conversations(draw: st.DrawFn) -> ConversationDocument:
     """A tree of up to eight messages."""
@@ -120,6 +126,10 @@ def conversations(draw: st.DrawFn) -> ConversationDocument:
                 notices=draw(st.lists(TEXTS, max_size=2).map(tuple)),
                 edited_from=draw(st.none() | st.integers(1, number - 1)) if number > 1 else None,
                 forked_at=draw(st.none() | st.integers(0, 9)),
+                left_out=draw(st.booleans()),
+                attachments_left_out=draw(st.booleans()),
+                raw_prompt=draw(st.none() | st.lists(st.integers(0, 2**63 - 1), max_size=3).map(tuple)),
+                placed=draw(placed(len(found))),
                 tokens=found,
             )
         )

@@ -90,18 +90,18 @@ def test_a_library_in_memory_does_everything_but_last() -> None:
 def test_an_older_library_is_brought_up_to_date(library_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = fill(library_path)
 
-    def version_2(connection: sqlite3.Connection) -> None:
+    def next_version(connection: sqlite3.Connection) -> None:
         connection.execute("ALTER TABLE conversation ADD COLUMN colour TEXT")
 
-    def version_3(connection: sqlite3.Connection) -> None:
+    def the_one_after(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE conversation SET colour = 'blue'")
 
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, version_2, version_3))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, next_version, the_one_after))
     with Library(library_path) as library:
         assert all_said(library) == sorted(said)
         with library._reading() as connection:
             assert connection.execute("SELECT DISTINCT colour FROM conversation").fetchall() == [("blue",)]
-            assert schema.version(connection) == 3
+            assert schema.version(connection) == len(schema.MIGRATIONS)
 
 
 def test_a_migration_that_fails_changes_nothing(library_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,10 +352,16 @@ _READ_ONLY = """
 """
 
 
-def test_a_write_protected_folder_can_be_read(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("version", [1, len(schema.MIGRATIONS)])
+def test_a_write_protected_folder_can_be_read(tmp_path_factory: pytest.TempPathFactory, version: int) -> None:
     folder = tmp_path_factory.mktemp("protected")
     path = folder / "library.sqlite3"
     fill(path)
+    if version == 1:  # it cannot be brought up to date where it is
+        with closing(sqlite3.connect(path)) as connection:
+            for column in ("left_out", "attachments_left_out", "raw_prompt", "placed"):
+                connection.execute(f"ALTER TABLE message DROP COLUMN {column}")
+            connection.execute("PRAGMA user_version = 1")
     nobody = 65_534 if os.geteuid() == 0 else os.geteuid()  # root writes where it likes
     for parent in (folder, *folder.parents[:3]):
         if parent.stat().st_uid == os.geteuid() and parent != Path(os.sep):
