@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from chatterm import inert
+from chatterm.library import marks
 from chatterm.library.document import FORMAT, VERSION
 from chatterm.library.exchange import Whole
 from chatterm.library.records import Candidate, Message, Removal, Token
@@ -64,6 +65,10 @@ def _message(whole: Whole, message: Message, numbers: dict[int, int]) -> dict[st
         "edited_from": _optional(numbers, message.edited_from),
         "forked_from": _optional(numbers, message.forked_from),
         "forked_at": message.forked_at,
+        "left_out": message.left_out,
+        "attachments_left_out": message.attachments_left_out,
+        "raw_prompt": message.raw_prompt,
+        "placed": marks.first(message.placed, len(whole.tokens.get(message.id, ()))),
         "tokens": [_token(token) for token in whole.tokens.get(message.id, ())],
     }
 
