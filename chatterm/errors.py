@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from chatterm import inert
+
 
 class UserError(Exception):
     """One clear sentence for the person at the keyboard: what is wrong, where, and what to do.
@@ -12,5 +14,5 @@ class UserError(Exception):
 
     @property
     def sentence(self) -> str:
-        """The sentence itself."""
-        return str(self)
+        """The sentence itself, inert: it may name a file or quote what could not be used."""
+        return inert.block(str(self))

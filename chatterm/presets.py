@@ -266,6 +266,7 @@ def _key(name: str) -> str:
 
 
 def _read(file: Path) -> Preset:
+    name = checked_name(file.stem)
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -279,7 +280,7 @@ def _read(file: Path) -> Preset:
             inert.line(f"The preset {file} cannot be used ({why}): mend or remove it.")
         ) from error
     return Preset(
-        name=unicodedata.normalize("NFC", file.stem),
+        name=name,
         description=found.description,
         system_prompt=found.system_prompt,
         sampling=found.sampling,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from chatterm import __version__
+from chatterm import __version__, inert
 from chatterm.cli.loading import given, loading_options
 from chatterm.errors import UserError
 
@@ -90,6 +92,16 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the arguments; a complaint about them quotes them inert."""
+        with _inert_complaints():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Read the command's own arguments, and run it."""
+        with _inert_complaints():
+            return super().invoke(ctx)
+
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, turning a `UserError` into one sentence and exit status 2."""
         try:
@@ -97,6 +109,16 @@ class LazyGroup(click.Group):
         except UserError as error:
             click.echo(f"chatterm: {error.sentence}", err=True)
             sys.exit(2)
+
+
+@contextmanager
+def _inert_complaints() -> Iterator[None]:
+    """An argument may be the name of a file that somebody else chose."""
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error)["message"] = inert.line(error.message)
+        raise
 
 
 @click.group(

@@ -182,6 +182,7 @@ class _Printer:
     def __init__(self, format_: Format) -> None:
         self._format = format_
         self._is_terminal = sys.stdout.isatty()
+        self._before = ""
         self._stream: MarkdownStream | None = None
         if format_ == "markdown" and self._is_terminal:
             from rich.console import Console
@@ -193,7 +194,8 @@ class _Printer:
         if self._stream is not None:
             self._stream.write(text)
         elif self._format != "json":
-            click.echo(inert.block(text) if self._is_terminal else text, nl=False)
+            click.echo(inert.block(text, self._before) if self._is_terminal else text, nl=False)
+            self._before = (self._before + text)[-inert.CONTEXT :]
 
     def finish(self, tokens: list[TokenEvent], end: Finished, conversation: int | None) -> None:
         """The end of the reply."""

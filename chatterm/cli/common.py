@@ -147,8 +147,8 @@ def run(work: Coroutine[Any, Any, _Result]) -> _Result:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=None))
+    """One JSON document on standard output; what a terminal would obey or hide in it is an escape."""
+    click.echo(inert.json(json.dumps(value, ensure_ascii=False, indent=None)))
 
 
 @contextlib.contextmanager
@@ -158,7 +158,7 @@ def progress_line() -> Iterator[OnProgress]:
 
     def show(progress: Progress) -> None:
         nonlocal width
-        line = describe_progress(progress)
+        line = inert.line(describe_progress(progress))
         click.echo("\r" + line.ljust(width), nl=False, err=True)
         width = len(line)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from chatterm import __version__, paths
+from chatterm import __version__, inert, paths
 from chatterm.cli import common
 from chatterm.engine.messages import Device, Examined
 from chatterm.errors import UserError
@@ -34,7 +34,7 @@ def command(as_json: bool, measure: bool) -> None:
     for section, facts in report.items():
         click.echo(section)
         for name, value in facts.items():
-            click.echo(f"  {name:<18} {value}")
+            click.echo(f"  {inert.line(name):<18} {inert.line(str(value))}")
 
 
 async def _examine(measure: bool) -> dict[str, dict[str, Any]]:

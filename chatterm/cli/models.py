@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -58,7 +59,8 @@ def get(name: str) -> None:
             with common.progress_line() as show:
                 return await engine.fetch(name, show, download=True)
 
-    click.echo(common.run(work()))
+    path = common.run(work())
+    click.echo(inert.line(path) if sys.stdout.isatty() else path)
 
 
 @command.command("show")
@@ -163,7 +165,8 @@ def count(parameters: int | None) -> str:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    width = max((len(name) for name in facts), default=0)
-    for name, value in facts.items():
+    shown = {inert.line(name.replace("_", " ")): value for name, value in facts.items()}
+    width = max((len(name) for name in shown), default=0)
+    for name, value in shown.items():
         if value is not None:
-            click.echo(f"{name.replace('_', ' '):<{width}}  {inert.line(str(value))}")
+            click.echo(f"{name:<{width}}  {inert.line(str(value))}")

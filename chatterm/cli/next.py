@@ -65,14 +65,16 @@ def _document(model: str, computation: str, predicted: Predicted) -> dict[str, A
 
 def _print_table(model: str, predicted: Predicted) -> None:
     distribution = predicted.distribution
-    table = Table(title=RichText(f"{model}, after {len(predicted.prompt)} tokens"), title_justify="left")
+    table = Table(
+        title=RichText(f"{inert.line(model)}, after {len(predicted.prompt)} tokens"), title_justify="left"
+    )
     table.add_column("rank", justify="right")
     table.add_column("token")
     table.add_column("id", justify="right")
     table.add_column("model", justify="right")
     table.add_column("sampled", justify="right")
     for row in distribution.candidates:
-        sampled = f"{row.sampled:.2%}" if row.kept else f"removed by {row.removed_by}"
+        sampled = RichText(f"{row.sampled:.2%}" if row.kept else f"removed by {row.removed_by}")
         table.add_row(str(row.rank), RichText(inert.token(row.text)), str(row.id), f"{row.p:.2%}", sampled)
     console = Console()
     console.print(table)

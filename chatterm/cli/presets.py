@@ -128,7 +128,7 @@ def delete(name: str) -> None:
     Examples:
       chatterm presets delete poet
     """
-    click.echo(f"Deleted {delete_preset(name).name}.")
+    click.echo(f"Deleted {inert.line(delete_preset(name).name)}.")
 
 
 def _document(preset: Preset) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from chatterm import inert
 
 if TYPE_CHECKING:
+    from markdown_it.token import Token
     from rich.console import Console
 
 WIDEST = 100
@@ -22,10 +23,23 @@ def print_markdown(console: Console, text: str) -> None:
 
     markdown = Markdown(inert.block(text), hyperlinks=False)
     for token in markdown.parsed:
+        _make_inert(token)
+        before = ""
         for child in token.children or ():
             if child.type == "softbreak":
                 child.type = "hardbreak"
+            _make_inert(child, before)
+            before = child.content or before
     console.print(markdown, width=min(WIDEST, console.width))
+
+
+def _make_inert(token: Token, before: str = "") -> None:
+    """Once more after parsing: what an entity like `&#8238;` stands for has come in only now."""
+    token.content = inert.block(token.content, before)
+    token.info = inert.line(token.info)
+    for name, value in token.attrs.items():
+        if isinstance(value, str):
+            token.attrs[name] = inert.line(value)
 
 
 class MarkdownStream:

@@ -7,16 +7,23 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
 
 from chatterm import inert
 from chatterm.errors import UserError
 from chatterm.language import _
+from chatterm.library.text import folded
 from chatterm.tui import keys, messages
 
 if TYPE_CHECKING:
     from chatterm.tui.screens.conversations import ConversationsScreen
 
 LISTED = 20
+LONGEST = 200
+"""Characters of a title; it may come from a file of somebody else's."""
+
+FOUND = 0.5
+"""The score of a conversation: its title has the words, but what one can do comes first."""
 
 
 class MessageProvider(Provider):
@@ -62,15 +69,27 @@ class MessageProvider(Provider):
         except UserError:
             return
         for conversation in found:
-            title = _("Go on with “{title}”").format(title=inert.line(conversation.title))
-            if (score := matcher.match(title)) > 0:
-                yield Hit(
-                    score,
-                    matcher.highlight(title),
-                    partial(self._open, conversation.id),
-                    text=title,
-                    help=inert.line(conversation.model or ""),
-                )
+            title = _marked(inert.line(conversation.title), query)
+            model = inert.line(conversation.model or "")
+            yield Hit(
+                FOUND,
+                Content("\n").join([title, Content.styled(model, "$text-muted")]) if model else title,
+                partial(self._open, conversation.id),
+                text=title.plain,
+            )
 
     def _open(self, conversation: int) -> None:
         self._chat.post_message(messages.ConversationWanted(conversation))
+
+
+def _marked(title: str, query: str) -> Content:
+    """A line about a conversation with the words that were looked for; never taken for markup."""
+    before, between, after = _("Go on with “{title}”").partition("{title}")
+    assert between
+    title = title[:LONGEST]
+    start = folded(title).find(folded(query))
+    shown = Content(before + title + after)
+    if start >= 0:
+        start += len(before)
+        shown = shown.stylize("reverse", start, start + len(query))
+    return shown

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as RichText
 
+from chatterm import inert
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
@@ -89,7 +90,7 @@ def _layer(layer: LensLayer) -> dict[str, Any]:
 
 
 def _print_column(info: ModelInfo, place: LensPosition) -> None:
-    title = RichText(f"{info.name}, the first guesses after each block; entropy in nats")
+    title = RichText(f"{inert.line(info.name)}, the first guesses after each block; entropy in nats")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("block", justify="right")
     for rank in range(1, len(place.layers[-1].candidates) + 1):
@@ -115,7 +116,7 @@ def _print_column(info: ModelInfo, place: LensPosition) -> None:
 
 
 def _print_grid(info: ModelInfo, read: LensRead) -> None:
-    title = RichText(f"{info.name}, the first guess after each block, shaded by its probability")
+    title = RichText(f"{inert.line(info.name)}, the first guess after each block, shaded by its probability")
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("block", justify="right")
     for place in read.positions:

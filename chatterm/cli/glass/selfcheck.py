@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as RichText
 
+from chatterm import inert
 from chatterm.cli import common
 from chatterm.cli.glass import asking
 from chatterm.cli.loading import loading_options
@@ -38,7 +39,7 @@ async def _selfcheck(model: str | None, as_json: bool) -> bool:
             {"model": info.name, "computation": info.computation, "identities": identities, "ok": holds}
         )
     else:
-        _print(f"{info.name}, {info.computation}", checked)
+        _print(f"{inert.line(info.name)}, {info.computation}", checked)
     return holds
 
 

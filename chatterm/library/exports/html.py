@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from html import escape
 
 from chatterm import inert
 from chatterm.library.exchange import Whole
 from chatterm.library.exports import colours, outline
 from chatterm.library.records import Token
-
-_NO_CHARACTER = re.compile("[\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def as_html(whole: Whole, *, branches: bool = False) -> str:
@@ -52,7 +49,7 @@ def as_html(whole: Whole, *, branches: bool = False) -> str:
 
 def text(foreign: str) -> str:
     """Foreign text as the content of an element or of an attribute in double quotes."""
-    return escape(_NO_CHARACTER.sub(inert.REPLACEMENT, inert.block(foreign)), quote=True)
+    return escape(inert.block(foreign), quote=True)
 
 
 def _entry(entry: outline.Entry, tokens: tuple[Token, ...], branches: bool, anchors: set[int]) -> str:
@@ -72,9 +69,9 @@ def _entry(entry: outline.Entry, tokens: tuple[Token, ...], branches: bool, anch
 
 def _piece(piece: str, token: Token | None) -> str:
     if token is None:
-        return text(piece)
+        return escape(piece)
     hint = text(colours.tooltip(token)).replace("\n", "&#10;")
-    return f'<span class=s{colours.step(token.logprob)} title="{hint}">{text(piece)}</span>'
+    return f'<span class=s{colours.step(token.logprob)} title="{hint}">{escape(piece)}</span>'
 
 
 def _legend() -> str:

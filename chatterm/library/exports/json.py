@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,14 +15,11 @@ from chatterm.library.exchange import Whole
 from chatterm.library.records import Candidate, Message, Removal, Token
 from chatterm.sampling import SamplingParameters
 
-_HIDDEN = re.compile("[^\x20-\x7e\xa0-\u00ff\u0100-\u0560\u3000-\ud7ff]")
-"""Characters to look at more closely: the rest, nearly all of them, is known to be harmless."""
-
 
 def as_json(wholes: Sequence[Whole]) -> str:
     """Conversations as one document: a message a line, so that two exports can be compared.
 
-    What `chatterm.inert` would replace is written as an escape: the file can be looked at in a terminal.
+    What acts or hides is written as an escape: the file can be looked at in a terminal.
     """
     conversations = ",\n".join(_conversation(whole) for whole in wholes)
     head = f'{{"format": {_text(FORMAT)}, "version": {VERSION}, "conversations": ['
@@ -133,12 +129,4 @@ def _optional(numbers: dict[int, int], message: int | None) -> int | None:
 
 
 def _text(value: object) -> str:
-    return _HIDDEN.sub(_escaped, msgspec.json.encode(value).decode())
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match[0]
-    if inert.block(character) == character:
-        return character
-    units = character.encode("utf-16-be")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+    return inert.json(msgspec.json.encode(value).decode())

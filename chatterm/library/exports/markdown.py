@@ -1,8 +1,9 @@
 """Markdown that reads as it was meant and can do nothing.
 
-A message stands as it is if it is harmless: no HTML, no pictures (a viewer would fetch them), nothing left
-open, no heading that could pass for the export's own. HTML and pictures are escaped; what would still reach
-beyond its message is quoted, and what cannot even be quoted is fenced. What a text does is not guessed but
+A message stands as it is if it is harmless: no HTML, no pictures (a viewer would fetch them), no links but to
+pages and addresses of mail, nothing left open, no heading that could pass for the export's own. HTML and
+pictures are escaped; what would still reach beyond its message is quoted, and what cannot even be quoted is
+fenced. What a text does is not guessed but
 seen by parsing it.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from chatterm import inert
 from chatterm.library.exchange import Whole
@@ -25,6 +27,8 @@ _MEANT = re.compile(r"([\\`*_\[\]<>#!|~&])")
 _CODE_SPAN = re.compile(r"(?<![`\\])(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 _ACTS = {"html_block", "html_inline", "image"}
 _OWN_HEADINGS = {"h1", "h2"}
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.\-\s]*):")
+_HARMLESS_SCHEMES = {"http", "https", "mailto"}
 
 
 def as_markdown(whole: Whole, *, branches: bool = False) -> str:
@@ -73,7 +77,9 @@ def fenced(text: str) -> str:
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark", {"html": True, "maxNesting": 100}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": True, "maxNesting": 100}).enable(["table", "strikethrough"])
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]  # not every viewer refuses any
+    return parser
 
 
 def _parse(text: str) -> list[Token]:
@@ -81,10 +87,15 @@ def _parse(text: str) -> list[Token]:
 
 
 def _does_nothing(text: str) -> bool:
-    return not any(
-        token.type in _ACTS or any(child.type in _ACTS for child in token.children or ())
-        for token in _parse(text)
-    )
+    return not any(_acts(token) or any(map(_acts, token.children or ())) for token in _parse(text))
+
+
+def _acts(token: Token) -> bool:
+    if token.type != "link_open":
+        # an entity like `&#8238;` hides what it stands for until the text is parsed
+        return token.type in _ACTS or inert.block(token.content) != token.content
+    scheme = _SCHEME.match(unquote(str(token.attrs.get("href", ""))))
+    return scheme is not None and "".join(scheme[1].split()).lower() not in _HARMLESS_SCHEMES
 
 
 def _keeps_to_itself(text: str) -> bool:

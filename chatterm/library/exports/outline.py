@@ -12,6 +12,9 @@ from chatterm.library.exchange import Whole
 from chatterm.library.records import Message, Status, Token
 
 UNTITLED = "Untitled conversation"
+_YOU, _SYSTEM = "You", "System"
+_SPEAKERS = {_YOU, _SYSTEM, "System prompt"}
+"""A model of such a name is quoted: its words are not yours."""
 
 _ENDINGS: dict[Status, str] = {
     "writing": "still being written",
@@ -44,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 def title(whole: Whole) -> str:
     """The title on one line, inert."""
-    return inert.line(whole.conversation.title) or UNTITLED
+    return inert.line(whole.conversation.title).strip() or UNTITLED
 
 
 def facts(whole: Whole) -> tuple[str, ...]:
@@ -83,16 +86,22 @@ def entries(whole: Whole, *, branches: bool) -> Iterator[Entry]:
 
 
 def runs(tokens: Sequence[Token], content: str) -> Iterator[tuple[str, Token | None]]:
-    """A text in pieces, each with the token that it came from; None for what came from no token."""
+    """A message in pieces, inert, each with the token that it came from; None for what came from no token.
+
+    The pieces are those of the message, one after the other, whatever the records of its tokens say.
+    """
+    shown = inert.block(content)
     end = 0
     for token in tokens:
-        if token.start > end:
-            yield content[end : token.start], None
-        if token.text:
-            yield token.text, token
-        end = max(end, token.start + len(token.text))
-    if end < len(content):
-        yield content[end:], None
+        start = max(end, token.start)
+        stop = max(start, token.start + len(token.text))
+        if between := shown[end:start]:
+            yield between, None
+        if piece := shown[start:stop]:
+            yield piece, token
+        end = max(end, stop)
+    if rest := shown[end:]:
+        yield rest, None
 
 
 def _depth_first(whole: Whole) -> Iterator[Message]:
@@ -109,11 +118,12 @@ def _depth_first(whole: Whole) -> Iterator[Message]:
 def _speaker(message: Message) -> str:
     match message.role:
         case "user":
-            return "You"
+            return _YOU
         case "system":
-            return "System"
+            return _SYSTEM
         case _:
-            return inert.line(message.model or "") or "Model"
+            name = inert.line(message.model or "").strip() or "Model"
+            return f"“{name}”" if name in _SPEAKERS else name
 
 
 def _facts(message: Message) -> tuple[str, ...]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from html import escape
 
 import msgspec
 from rich.cells import cell_len, split_graphemes
 
+from chatterm import inert
 from chatterm.library.exchange import Whole
 from chatterm.library.exports import colours, outline
 from chatterm.library.exports.html import text
@@ -62,7 +64,7 @@ def _rows(whole: Whole, branches: bool) -> Iterator[Row]:
     if whole.conversation.system_prompt:
         yield []
         yield from laid_out([("System prompt", None)], "muted")
-        yield from laid_out([(whole.conversation.system_prompt, None)], "said")
+        yield from laid_out([(inert.block(whole.conversation.system_prompt), None)], "said")
     for entry in shown:
         yield []
         yield from laid_out([(heading(entry, branches=branches), None)], "muted")
@@ -82,7 +84,7 @@ def _legend() -> Row:
 def laid_out(
     pieces: Iterator[tuple[str, Token | None]] | list[tuple[str, Token | None]], look: str
 ) -> list[Row]:
-    """Text, with the tokens it came from, wrapped to `COLUMNS`: between words where there is a space."""
+    """Inert text and the tokens it came from, wrapped to `COLUMNS`: between words where there is a space."""
     rows: list[Row] = [[]]
     for piece, token in pieces:
         kind = look if token is None else f"s{colours.step(token.logprob)}"
@@ -137,12 +139,12 @@ def _carried(row: Row) -> Row:
 def _row(row: Row, y: float) -> str:
     runs = [run for run in row if run.text.strip()]
     if any(unicodedata.bidirectional(character) in ("R", "AL") for run in runs for character in run.text):
-        spans = "".join(f'<tspan class="{run.look}">{_hint(run)}{text(run.text)}</tspan>' for run in row)
+        spans = "".join(f'<tspan class="{run.look}">{_hint(run)}{escape(run.text)}</tspan>' for run in row)
         return f'<text x="{MARGIN}" y="{y:.1f}">{spans}</text>'
     return "\n".join(
         f'<text class="{run.look}" x="{MARGIN + run.column * CELL:.1f}" y="{y:.1f}" '
         f'textLength="{run.cells * CELL:.1f}" lengthAdjust="spacingAndGlyphs">'
-        f"{_hint(run)}{text(run.text)}</text>"
+        f"{_hint(run)}{escape(run.text)}</text>"
         for run in runs
     )
 

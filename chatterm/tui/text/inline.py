@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from chatterm import inert
 from chatterm.tui.text.lines import CODE, DECORATION, EMPHASIS, FAINT, LINK, STRIKE, STRONG, Span
 
 if TYPE_CHECKING:
@@ -81,18 +82,24 @@ def inline_spans(token: Token, source: Source, style: int = 0, at: int | None = 
             at = hidden + 1 if hidden >= 0 and source.text[at : at + 2] == "](" else at
             words = "".join(span.text for span in spans if span.style & LINK)
             if address and address not in words:
-                spans.append(Span(f" ({address})", style=FAINT))
+                spans.append(Span(f" ({inert.line(address)})", style=FAINT))
         elif kind in ("softbreak", "hardbreak"):
             place = source.text.find("\n", at, end)
             spans.append(Span("\n", source.base + place if place >= 0 else DECORATION, style))
             at = place + 1 if place >= 0 else at
         else:
             text = child.content if kind != "image" else f"[{child.content}] {child.attrs.get('src', '')}"
+            text = _inert(text, spans)
             offsets = source.align(text, at, end)
             spans.extend(_runs(text, offsets, style | (CODE if kind == "code_inline" else 0)))
             last = max(offsets, default=DECORATION)
             at = last - source.base + 1 if last >= 0 else at
     return spans
+
+
+def _inert(text: str, before: list[Span]) -> str:
+    """A piece of text once more inert: what an entity like `&#8238;` stands for has come in only now."""
+    return inert.line(text, "".join(span.text for span in before[-inert.CONTEXT :]))
 
 
 def _runs(text: str, offsets: list[int], style: int) -> list[Span]:

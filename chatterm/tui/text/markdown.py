@@ -77,7 +77,7 @@ class Markdown:
         start = self.blocks[-1].start - self.base if self.blocks else 0
         if self.blocks:
             self.blocks.pop()
-        self.source += inert.block(text)
+        self.source += inert.block(text, self.source[-inert.CONTEXT :])
         kept = len(self.blocks)
         self.blocks.extend(layout(self.source[start:], self.width, self.base + start))
         return kept
