@@ -88,6 +88,7 @@ def report(
         "quantisation": info.quantisation,
         "computation": info.computation,
         "device": info.device,
+        "way": benched.way,
         "threads": benched.threads,
         "machine": {
             "processor": examined.devices[0].description,
@@ -171,6 +172,7 @@ def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
             f" a token reads {document['bytes_per_token'] / 1e6:.0f} MB of weights",
         ),
         ("memory", f"{document['peak_rss_mib']:,.0f} MiB at most"),
+        ("a step runs as", inert.line(document["way"])),
     ]
 
 

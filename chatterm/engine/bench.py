@@ -96,6 +96,7 @@ class Measurement:
             streaming=tuple(rate for _, passes in rounds for rate in passes),
             threads=threads,
             peak_bytes=peak,
+            way=self._decoder.way,
         )
 
     def _prefill(self, length: int) -> float:

@@ -10,6 +10,8 @@ from chatterm.engine.messages import LoadOptions
 from chatterm.errors import UserError
 
 _BITS_PER_WEIGHT = {"int8": 8.5, "int4": 5.0}
+MUCH_MORE = 1.5
+"""How many times the bytes a device in the same memory may read before the processor is the faster one."""
 _DENSE = ("float32", "float16", "bfloat16", "F32", "F16", "BF16")
 
 
@@ -20,6 +22,7 @@ class Place:
     name: str  # "cpu", "cuda:0", "mps"
     free_bytes: int
     bfloat16: bool = True
+    shares_memory: bool = False  # with the processor, so that both read it about as fast
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def _place(options: LoadOptions, needs: Needs, places: Sequence[Place]) -> Place
             place
             for place in places
             if weight_bytes(options, needs, place) + needs.other_bytes <= place.free_bytes
+            and not _reads_more(options, needs, place, cpu)
         ]
         return fitting[0] if fitting else cpu
     name = "cuda:0" if options.device == "cuda" else options.device
@@ -107,6 +111,16 @@ def _place(options: LoadOptions, needs: Needs, places: Sequence[Place]) -> Place
     if options.quantise != "none" and chosen.name != "cpu":
         raise UserError("--quant is for the CPU; leave it out on a GPU, where weights are bfloat16.")
     return chosen
+
+
+def _reads_more(options: LoadOptions, needs: Needs, place: Place, cpu: Place) -> bool:
+    """Whether a device reads the processor's memory, and more of it for each token.
+
+    Steps are bound by reading the weights; a GPU beside the processor holds them unpacked.
+    """
+    if not place.shares_memory:
+        return False
+    return weight_bytes(options, needs, place) > MUCH_MORE * weight_bytes(options, needs, cpu)
 
 
 def _too_large(options: LoadOptions, needs: Needs, place: Place, places: Sequence[Place], wanted: int) -> str:

@@ -13,7 +13,11 @@ from chatterm import inert
 from chatterm.checkpoint.memory import available_memory
 from chatterm.engine.loading import Place
 from chatterm.engine.messages import Device, Examine, Examined
+from chatterm.model.graphs import capturing
 from chatterm.model.tuning import Tuning, tuning
+
+BFLOAT16_SINCE = (8, 0)
+"""Compute capability from which a GPU multiplies bfloat16; older ones would imitate it."""
 
 
 def examine(request: Examine) -> Examined:
@@ -40,20 +44,40 @@ def _measured(found: Tuning) -> dict[str, str]:
         "weights × vector": f"{each} GB/s with 1 … {len(found.multiply)} threads" if each else "by torch",
         "prompts, float32": f"{found.float32:.0f} GFLOP/s",
         "prompts, 2×bf16": f"{unit:.0f} GFLOP/s" if unit else "no matrix unit that chatterm knows",
-    }
+    } | ({"CUDA graphs": capturing(torch.device("cuda"))} if torch.cuda.is_available() else {})
 
 
 def places() -> list[Place]:
-    """The devices as the decisions of loading see them, the fastest first: the GPU with most room leads."""
+    """The devices as the decisions of loading see them, the fastest first: the GPU with most room leads.
+
+    A GPU on which this torch cannot compute, because it is too old or its driver is, is not among them.
+    """
     found = []
     if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
+        for index in filter(_computes, range(torch.cuda.device_count())):
             free, _ = torch.cuda.mem_get_info(index)
-            found.append(Place(f"cuda:{index}", free, bfloat16=torch.cuda.is_bf16_supported()))
+            bfloat16 = torch.cuda.get_device_capability(index) >= BFLOAT16_SINCE
+            found.append(Place(f"cuda:{index}", free, bfloat16=bfloat16))
         found.sort(key=lambda place: -place.free_bytes)
     if torch.backends.mps.is_available():
-        found.append(Place("mps", available_memory()))
+        found.append(Place("mps", available_memory(), shares_memory=True))
     return [*found, Place("cpu", available_memory())]
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that a device has left now."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return available_memory()
+
+
+def _computes(index: int) -> bool:
+    """Whether a CUDA device multiplies."""
+    try:
+        ones = torch.ones(16, 16, device=f"cuda:{index}")
+        return float((ones @ ones).sum()) == 16.0**3
+    except RuntimeError:
+        return False
 
 
 def _devices() -> list[Device]:

@@ -362,6 +362,7 @@ class Benched(Event, frozen=True, tag="benched"):
     streaming: tuple[float, ...]  # bytes per second of each pass of the streaming read
     threads: int
     peak_bytes: int  # the most memory that the engine has held
+    way: str = ""  # how a step is computed: "native", "CUDA graph", "torch" and why
 
 
 class Failed(Event, frozen=True, tag="failed"):

@@ -8,7 +8,6 @@ import gc
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import torch
 
 from chatterm.checkpoint.memory import memory_working
@@ -21,7 +20,7 @@ from chatterm.decode.samplers.starting import starting_values
 from chatterm.decode.sampling import Sampler
 from chatterm.engine import inspecting, loading
 from chatterm.engine.inspection import AnyAnswer, AnyEdit, AnyQuestion
-from chatterm.engine.machine import places
+from chatterm.engine.machine import free_bytes, places
 from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
 from chatterm.engine.records import Chat, ModelInfo, Prompt, Text, Tokens
@@ -45,6 +44,7 @@ class Session:
         Raises:
             UserError: the checkpoint cannot be loaded or the options cannot be met.
         """
+        _give_back_memory()  # an earlier session's decoder lies in cycles
         torch.set_num_threads(options.threads or tuning().threads)
         checkpoint = open_checkpoint(path)
         self.tokenizer = load_tokenizer(checkpoint)
@@ -60,7 +60,12 @@ class Session:
         )
         checkpoint.release_pages()
         architecture = checkpoint.architecture
-        size = _context_size(architecture.context, architecture.cache_bytes(1), options.context)
+        size = _context_size(
+            architecture.context,
+            architecture.cache_bytes(1, decoder.cache_dtype.itemsize),
+            options.context,
+            free_bytes(decoder.device),
+        )
         self.decoder = decoder
         self.clean = Context(decoder, size)
         """What the model as it is has read; kept while edits are in force (`chatterm.engine.editing`)."""
@@ -120,7 +125,7 @@ class Session:
             case Text():
                 encoded = EncodedPrompt(self.encode_text(prompt.text), prompt.text)
             case Tokens():
-                encoded = EncodedPrompt(list(prompt.ids), "")
+                encoded = EncodedPrompt([*prompt.ids, *prompt.begun], "")
         self._check(encoded.ids)
         return encoded
 
@@ -130,7 +135,9 @@ class Session:
 
     def can_predict_now(self, request: Predict) -> bool:
         """Whether the cache holds the prompt, so that the answer disturbs no reply in progress."""
-        return isinstance(request.prompt, Tokens) and self.context.holds(request.prompt.ids)
+        return isinstance(request.prompt, Tokens) and self.context.holds(
+            request.prompt.ids + request.prompt.begun
+        )
 
     def predict(self, request: Predict, stopped: Callable[[], bool]) -> Predicted:
         """The distribution after a prompt. Nothing is read twice: what the cache holds is replayed.
@@ -201,20 +208,26 @@ def _needs(checkpoint: Checkpoint) -> loading.Needs:
     )
 
 
-def _context_size(trained: int, token_bytes: int, asked: int | None) -> int:
+def _context_size(trained: int, token_bytes: int, asked: int | None, free: int) -> int:
     """Tokens to hold: what was asked for, else what the checkpoint was made for, as far as memory goes.
+
+    Args:
+        trained: what the checkpoint was made for.
+        token_bytes: keys and values of one token.
+        asked: by the user.
+        free: bytes that the device has left.
 
     Raises:
         UserError: more was asked for than the checkpoint or the memory allows.
     """
-    affordable = int(psutil.virtual_memory().available * CACHE_SHARE) // token_bytes
+    affordable = int(free * CACHE_SHARE) // token_bytes
     if asked is None:
         return max(min(trained, MINIMUM_CONTEXT), min(trained, affordable))
     if not 1 <= asked <= trained:
         raise UserError(
             f"A context of {asked} tokens is not possible: this checkpoint was made for 1 to {trained}."
         )
-    if asked * token_bytes > psutil.virtual_memory().available:
+    if asked * token_bytes > free:
         raise UserError(
             f"A context of {asked} tokens takes {asked * token_bytes >> 20} MiB, more than is free; "
             f"{affordable} tokens would fit well."

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chatterm.checkpoint.architecture import Architecture
-from chatterm.model.cache import Cache, Span
+from chatterm.model.cache import KeyValues, Span
 from chatterm.model.linear import Linear
 from chatterm.model.norm import Norm
 from chatterm.model.rotary import Turn
@@ -42,7 +42,7 @@ class Attention(nn.Module):
         self.qkv, self.output = qkv, output
         self.query_norm, self.key_norm = query_norm, key_norm
 
-    def forward(self, x: Tensor, cache: Cache, turn: Turn | None, taps: Taps | None) -> Tensor:
+    def forward(self, x: Tensor, cache: KeyValues, turn: Turn | None, taps: Taps | None) -> Tensor:
         """`(T, width)` → `(T, width)`; the new keys and values go into the cache."""
         queries, keys, values = self.project(x, turn)
         if taps is not None:
@@ -51,10 +51,10 @@ class Attention(nn.Module):
             values = taps("values", self.layer, values)
         whole = taps is not None and taps.wants("attention_weights", self.layer)
         seen_keys, seen_values, span = cache.append(self.layer, keys, values, self.window, whole=whole)
-        if whole or self.soft_cap is not None:
+        if not whole and queries.shape[0] == 1:
+            mixed = self.single(queries, seen_keys, seen_values, span.mask)
+        elif whole or self.soft_cap is not None:
             mixed = self.explicit(queries, seen_keys, seen_values, span, taps if whole else None)
-        elif queries.shape[0] == 1:
-            mixed = self.single(queries, seen_keys, seen_values)
         else:
             mixed = self.fused(queries, seen_keys, seen_values, span)
         if taps is not None:
@@ -89,10 +89,17 @@ class Attention(nn.Module):
         queries, keys = projected[:, :first_key], projected[:, first_key:first_value]
         return torch.cat([self.query_norm(queries), self.key_norm(keys), projected[:, first_value:]], dim=-1)
 
-    def single(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """One query `(1, heads, head_size)`, which sees the whole span. Returns the same shape."""
+    def single(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """One query `(1, heads, head_size)`; `mask` `(1, S)` says what it sees. Returns the same shape."""
         grouped = (queries * self.scale).view(self.kv_heads, -1, self.head_size)
-        weights = (grouped @ keys.transpose(1, 2)).softmax(-1, dtype=torch.float32).to(values.dtype)
+        if self.soft_cap is None:
+            scores = grouped @ keys.transpose(1, 2)
+        else:
+            scores = grouped.float() @ keys.float().transpose(1, 2)
+            scores = self.soft_cap * torch.tanh(scores / self.soft_cap)
+        if mask is not None:
+            scores = torch.where(mask, scores, float("-inf"))
+        weights = scores.softmax(-1, dtype=torch.float32).to(values.dtype)
         return (weights @ values).view(1, self.heads, self.head_size)
 
     def fused(self, queries: Tensor, keys: Tensor, values: Tensor, span: Span) -> Tensor:

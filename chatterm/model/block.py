@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.model.attention import Attention
-from chatterm.model.cache import Cache
+from chatterm.model.cache import KeyValues
 from chatterm.model.feed_forward import FeedForward
 from chatterm.model.norm import Norm
 from chatterm.model.rotary import Turn
@@ -36,7 +36,7 @@ class Block(nn.Module):
         self.attention_norm, self.ffn_norm = attention_norm, ffn_norm
         self.attention_output_norm, self.ffn_output_norm = attention_output_norm, ffn_output_norm
 
-    def forward(self, x: Tensor, cache: Cache, turn: Turn | None, taps: Taps | None) -> Tensor:
+    def forward(self, x: Tensor, cache: KeyValues, turn: Turn | None, taps: Taps | None) -> Tensor:
         """`(T, width)` → `(T, width)`, the residual stream before and after."""
         if taps is not None:
             x = taps("input", self.layer, x)

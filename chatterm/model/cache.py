@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -30,6 +31,15 @@ class Span:
     stop: int
     mask: Tensor | None  # (T, stop - start) bool, True = seen; None = all, or `causal`
     causal: bool  # the plain triangle, start = 0 and as many queries as keys
+
+
+class KeyValues(Protocol):
+    """What attention needs of a cache."""
+
+    def append(
+        self, layer: int, keys: Tensor, values: Tensor, window: int | None, *, whole: bool = False
+    ) -> tuple[Tensor, Tensor, Span]:
+        """Store the new ones of a layer and hand out those that they see; see `Cache.append`."""
 
 
 class Cache:

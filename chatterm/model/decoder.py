@@ -9,6 +9,7 @@ from chatterm.checkpoint.architecture import Architecture
 from chatterm.errors import UserError
 from chatterm.model.block import Block
 from chatterm.model.cache import Cache
+from chatterm.model.graphs import GraphSteps
 from chatterm.model.linear import Linear
 from chatterm.model.native.step import NativeStep, native_step
 from chatterm.model.norm import Norm
@@ -69,12 +70,15 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.final_norm, self.unembedding = final_norm, unembedding
         self._rotaries = list(dict.fromkeys(layer.rotary for layer in architecture.layer_options))
-        self._tables = [
+        self.rotary_tables = [
             None if rotary is None else RotaryTable(rotary, self.device) for rotary in self._rotaries
         ]
+        """One for each kind of layer, see `rotary_kind`; None where nothing is rotated."""
         self._kinds = [self._rotaries.index(layer.rotary) for layer in architecture.layer_options]
         self._native = native_step(self)
         self._reader = None if exact else reader(self)
+        self.graphs = GraphSteps(self) if self.device.type == "cuda" else None
+        """Steps of one token on a GPU."""
         self._multiplied = sum(
             module.in_features * module.out_features
             for module in self.blocks.modules()
@@ -96,6 +100,29 @@ class Decoder(nn.Module):
     def rotary_kind(self, layer: int) -> int:
         """Index of a layer's rotation among those that differ."""
         return self._kinds[layer]
+
+    def rotation_is_fixed(self, length: int) -> bool:
+        """Whether positions in a text of that length turn as in a text that is a little longer."""
+        return all(table is None or table.is_fixed(length) for table in self.rotary_tables)
+
+    @property
+    def way(self) -> str:
+        """How steps of one token are computed: "native", "CUDA graph", or "torch" and why no graph is."""
+        if self._native is not None:
+            return "native"
+        if self.graphs is None:
+            return "torch"
+        if self.graphs.refusal:
+            return f"torch, because a CUDA graph failed: {self.graphs.refusal}"
+        return "CUDA graph" if self.graphs.in_use else "torch"
+
+    def take_notices(self) -> tuple[str, ...]:
+        """Sentences for the user about how steps are computed; each is told once."""
+        if self.graphs is None:
+            return ()
+        told = tuple(self.graphs.notices)
+        self.graphs.notices.clear()
+        return told
 
     @property
     def most_ahead(self) -> int:
@@ -143,19 +170,25 @@ class Decoder(nn.Module):
         if self._native is not None and taps is None and tokens.shape[0] <= NATIVE_TOKENS:
             logits = self._step(self._native, tokens, cache, length, last_only=last_only)
             return logits[0] if last_only else logits
+        one = tokens.shape[0] == 1 and taps is None and cache.replayed_at is None
+        graphs = self.graphs if one else None
+        if graphs is not None and (captured := graphs(tokens, cache, length)) is not None:
+            return captured if last_only else captured[None]
         x = self._blocks(tokens, cache, length, taps)
         logits = self.unembed(x[-1:] if last_only else x)
+        if graphs is not None:
+            graphs.learn(tokens, cache, logits[0])
         if taps is not None:
             logits = taps("logits", None, logits)
         return logits[0] if last_only else logits
 
-    def embed(self, tokens: Tensor, start: int = 0) -> Tensor:
-        """What enters the first block, `(T, width)`, for tokens at positions `start` …"""
+    def embed(self, tokens: Tensor, at: slice | Tensor) -> Tensor:
+        """What enters the first block, `(T, width)`, for tokens at these T positions."""
         x = self.embedding.look_up(tokens).to(self.dtype)
         if self.architecture.embedding_scale != 1.0:
             x = x * self.architecture.embedding_scale
         if self.positions is not None:
-            x = x + self.positions[start : start + tokens.shape[0]]
+            x = x + self.positions[at]
         return x
 
     def unembed(self, x: Tensor) -> Tensor:
@@ -178,7 +211,7 @@ class Decoder(nn.Module):
         start = cache.length
         cache.begin(tokens, length)
         turns = self._turns(start, tokens.shape[0], length)
-        x = self.embed(tokens, start)
+        x = self.embed(tokens, slice(start, cache.length + tokens.shape[0]))
         if taps is not None:
             x = taps("embedding", None, x)
         fast = self._reader if taps is None and tokens.shape[0] >= FEWEST else None
@@ -213,7 +246,7 @@ class Decoder(nn.Module):
 
     def _turns(self, start: int, count: int, length: int) -> list[Turn | None]:
         """The rotations of the new positions, one for each kind of layer."""
-        return [None if table is None else table.turn(start, count, length) for table in self._tables]
+        return [None if table is None else table.turn(start, count, length) for table in self.rotary_tables]
 
     def _keep_rotation(self, cache: Cache, length: int, taps: Taps | None) -> None:
         """Read the cached tokens anew where the longer (or cut) text has other rotary frequencies."""

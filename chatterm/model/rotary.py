@@ -131,12 +131,23 @@ class RotaryTable:
 
     def turn(self, start: int, count: int, length: int) -> Turn:
         """The rotation of positions `start` … `start + count - 1` in a text of `length` positions."""
-        scaling = self.rotary.scaling
-        if isinstance(scaling, DynamicScaling) and length > scaling.trained:
-            cos, sin = self._compute(start, count, length)
-        else:
-            cos, sin = (part[start : start + count] for part in self._table(start + count, length))
+        table = self.whole(start + count, length)
+        if table is None:
+            return Turn(self.rotary.dimensions, *self._compute(start, count, length))
+        cos, sin = (part[start : start + count] for part in table)
         return Turn(self.rotary.dimensions, cos, sin)
+
+    def whole(self, positions: int, length: int) -> tuple[Tensor, Tensor] | None:
+        """Cosines and sines `(≥ positions, 1, dimensions)` from the first position on, as `turn` takes them.
+
+        None where every length has a rotation of its own.
+        """
+        return self._table(positions, length) if self.is_fixed(length) else None
+
+    def is_fixed(self, length: int) -> bool:
+        """Whether a text of that length does not have a rotation of its own."""
+        scaling = self.rotary.scaling
+        return not isinstance(scaling, DynamicScaling) or length <= scaling.trained
 
     def _table(self, positions: int, length: int) -> tuple[Tensor, Tensor]:
         key = regime(self.rotary, length)

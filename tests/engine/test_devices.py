@@ -10,12 +10,13 @@ import torch
 
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.inspection import Lens
-from chatterm.engine.messages import Finished, LoadOptions, TokenEvent
-from chatterm.engine.records import Text
+from chatterm.engine.messages import Bench, Finished, LoadOptions, Started, TokenEvent
+from chatterm.engine.records import Text, Tokens
 from chatterm.sampling import SamplingParameters
 
 DEVICES = ["cpu", "cuda", "mps"]
 THERE = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+QUICK = Bench(request=0, prefill=(8,), contexts=(0,), decoded=16, repeats=1)
 GREEDY = SamplingParameters(temperature=0.0)
 PROMPT = Text("The best thing about AI is its ability to")
 
@@ -51,3 +52,36 @@ async def test_a_device_gives_what_the_processor_gives(
         events = [event async for event in engine.generate(PROMPT, GREEDY, max_tokens=8)]
         assert sum(isinstance(event, TokenEvent) for event in events) == 8
         assert isinstance(events[-1], Finished)
+
+
+@pytest.mark.parametrize("precise", [True, False], ids=["exact", "fast"])
+async def test_a_gpu_runs_captured_steps(default_model_path: Path, precise: bool) -> None:
+    """Across two sizes of graph: each probability is that of reading the same text in one go."""
+    if not THERE["cuda"]:
+        pytest.skip("there is no cuda here")
+    async with await EngineProcess.start() as engine:
+        options = LoadOptions(device="cuda", context=1024, exact=precise)
+        await engine.load(str(default_model_path), options)
+        for _ in range(2):
+            events = [event async for event in engine.generate(PROMPT, GREEDY, max_tokens=600)]
+            (started,) = (event for event in events if isinstance(event, Started))
+            assert started.notices == ()
+        written = [event for event in events if isinstance(event, TokenEvent)]
+        ids = (*started.prompt, *(event.id for event in written))
+        other = await EngineProcess.start()
+        async with other:
+            await other.load(str(default_model_path), options)
+            for at in (5, 240, 260, 500, 530, len(written) - 1):
+                event = written[min(at, len(written) - 1)]
+                position = event.distribution.position
+                read = await other.predict(Tokens(ids[:position]), GREEDY, also=(event.id,))
+                found = {row.id: row.logprob for row in read.distribution.candidates}
+                assert found[event.id] == pytest.approx(event.logprob, abs=5e-3 if precise else 0.2)
+        way = (await engine.bench(QUICK)).way
+        assert way == "CUDA graph"
+
+
+async def test_the_machine_says_whether_steps_can_be_captured() -> None:
+    async with await EngineProcess.start() as engine:
+        measured = (await engine.examine()).measured
+        assert measured.get("CUDA graphs") == ("yes" if THERE["cuda"] else None)

@@ -21,6 +21,14 @@ def test_auto_takes_the_fastest_that_fits() -> None:
     assert plan(LoadOptions(), SMALL, [CPU]).device == "cpu"
 
 
+def test_auto_leaves_packed_weights_to_the_processor_where_both_read_the_same_memory() -> None:
+    beside = Place("mps", 16 * GB, shares_memory=True)
+    dense = Needs("dense", "bfloat16", 10**9, 2 * GB, GB // 2, stays_packed=True)
+    assert plan(LoadOptions(), SMALL, [beside, CPU]).device == "cpu"
+    assert plan(LoadOptions(), dense, [beside, CPU]).device == "mps"
+    assert plan(LoadOptions(device="mps"), SMALL, [beside, CPU]).device == "mps"
+
+
 @pytest.mark.parametrize(
     ("options", "places", "dtype", "exact"),
     [
