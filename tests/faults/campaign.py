@@ -24,6 +24,7 @@ class Campaign:
             raises AssertionError where the promise is broken.
         short: cases in the test suite; they take under a minute together.
         long: cases of a whole run.
+        end: called after the last case, where cases leave something running between them.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Campaign:
     case: Callable[[random.Random, Path], str]
     short: int
     long: int
+    end: Callable[[], object] = lambda: None
 
 
 @dataclass
@@ -64,15 +66,18 @@ def run(
     """Run cases, each in a folder of its own; a broken one is written down and the next begun."""
     outcome = Outcome(seed)
     began = time.monotonic()
-    for number in cases:
-        place = folder / f"case-{number}"
-        place.mkdir(parents=True)
-        try:
-            outcome.tried[campaign.case(numbers(campaign, seed, number), place)] += 1
-        except AssertionError as error:
-            outcome.broken.append(f"case {number}: {error}")
-            said(outcome.broken[-1])
-        outcome.cases += 1
-        said(f"{campaign.name}: {outcome.cases} of {len(cases)}")
+    try:
+        for number in cases:
+            place = folder / f"case-{number}"
+            place.mkdir(parents=True)
+            try:
+                outcome.tried[campaign.case(numbers(campaign, seed, number), place)] += 1
+            except AssertionError as error:
+                outcome.broken.append(f"case {number}: {error}")
+                said(outcome.broken[-1])
+            outcome.cases += 1
+            said(f"{campaign.name}: {outcome.cases} of {len(cases)}")
+    finally:
+        campaign.end()
     outcome.seconds = time.monotonic() - began
     return outcome
