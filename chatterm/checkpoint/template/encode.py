@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from chatterm.checkpoint.dialogue import PlainDialogue
+from chatterm.checkpoint.template.budget import rendering
 from chatterm.checkpoint.template.folding import render_folding
 from chatterm.checkpoint.template.messages import ChatMessage, Turn
 from chatterm.checkpoint.template.template import ChatTemplate
@@ -65,7 +66,8 @@ def encode_chat(
     markers = template.thinking
     disguise = _Disguise(tokenizer, markers, [*(message.content for message in messages), template.text])
     turns = [disguise.turn(Turn(message.role, message.content)) for message in messages]
-    rendered = render_folding(template, turns, continue_reply=continue_reply)
+    with rendering():
+        rendered = render_folding(template, turns, continue_reply=continue_reply)
     text = disguise.remove(rendered.text)
     if disguise.used:
         spans = tokenizer.encode_marked(text, tokenizer.find_control(rendered.text))

@@ -11,31 +11,39 @@ import re
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from types import BuiltinMethodType, MethodType
 from typing import Any
 
 import jinja2
 import jinja2.ext
 from jinja2 import nodes
-from jinja2.runtime import Context
+from jinja2.runtime import Context, LoopContext, Macro, TemplateReference, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace
+from jinja2.utils import Cycler, Joiner, Namespace
 
 from chatterm.checkpoint.template.bounds import (
     MAX_WIDTH,
-    bounded_filter,
-    built,
-    check_method,
+    check_call,
     check_operator,
     counted,
     joined,
+    weighed,
     weighed_output,
 )
-from chatterm.checkpoint.template.budget import MAX_STRING, BudgetError, current
+from chatterm.checkpoint.template.budget import MAX_INTEGER_BITS, BudgetError, current
+from chatterm.checkpoint.template.filters import bounded_filter, bounded_test
+
+MAX_SYMBOLS = 30_000
+"""Words and signs of a template outside its plain text; the longest real ones have a fifth of it."""
+
+MAX_DATE_PATTERN = 200
 
 # Names with a space: no template can write them.
-_COUNTED, _JOINED, _BUILT = "counted iteration", "bounded join", "weighed literal"
+_COUNTED, _JOINED, _WEIGHED = "counted iteration", "bounded join", "weighed value"
 _CALL_STEPS = 10  # a call costs about as much as ten turns of a loop
+_NUMBERS_MAY = frozenset({"real", "imag", "numerator", "denominator", "is_integer", "bit_length"})
+_TEXTS_MAY_NOT = frozenset({"encode"})  # bytes have methods of their own, and no bounds
 
 
 class ChatEnvironment(ImmutableSandboxedEnvironment):
@@ -52,7 +60,8 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         )
         self.filters = {name: bounded_filter(name, filter_) for name, filter_ in self.filters.items()}
         self.filters["tojson"] = _tojson
-        self.filters.update({_COUNTED: counted, _JOINED: joined, _BUILT: built})
+        self.filters.update({_COUNTED: counted, _JOINED: joined, _WEIGHED: weighed})
+        self.tests = {name: bounded_test(test) for name, test in self.tests.items()}
         self.globals.pop("lipsum", None)
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = _strftime_now
@@ -60,7 +69,20 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         self.globals["namespace"] = _Namespace
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        symbols = self.lexer.tokeniter(source, name, filename)
+        if next(islice(symbols, MAX_SYMBOLS, None), None) is not None:
+            raise BudgetError("it is longer than any real one")
         return _instrument(super()._parse(source, name, filename))
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Only of the kinds of objects that templates are made for, and of those what is harmless."""
+        if isinstance(obj, str):
+            allowed = attr not in _TEXTS_MAY_NOT
+        elif isinstance(obj, (int, float)):
+            allowed = attr in _NUMBERS_MAY
+        else:
+            allowed = isinstance(obj, _OPEN)
+        return allowed and super().is_safe_attribute(obj, attr, value)
 
     @staticmethod
     def concat(parts: Iterable[str]) -> str:
@@ -78,8 +100,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         """Calls a function, macro or method."""
         budget = current()
         budget.step(_CALL_STEPS)
-        if isinstance(__obj, BuiltinMethodType) and isinstance(__obj.__self__, str):
-            check_method(budget, __obj.__self__, __obj.__name__, args)
+        check_call(budget, __obj, args, kwargs)
         result = super().call(__context, __obj, *args, **kwargs)
         budget.made(result)
         return result
@@ -119,13 +140,18 @@ class _Formatter(string.Formatter):
             value = getter(value, key)
         return value, first
 
-    def format_field(self, value: Any, format_spec: str) -> str:
-        if any(
-            int(number) > MAX_WIDTH for number in re.findall(r"\d+", format_spec)[:8] if len(number) < 20
-        ) or (re.search(r"\d{20}", format_spec)):
-            raise BudgetError("it grows without bound")
+    def convert_field(self, value: Any, conversion: Any) -> Any:
         current().weight(value)
+        return super().convert_field(value, conversion)
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        numbers = re.findall(r"\d+", format_spec)
+        if any(len(number) > 5 or int(number) > MAX_WIDTH for number in numbers):
+            raise BudgetError("it grows without bound")
+        budget = current()
+        budget.weight(value)
         result: str = super().format_field(value, format_spec)
+        budget.made(result)
         return result
 
 
@@ -147,11 +173,13 @@ class _Generation(jinja2.ext.Extension):
 # --- what templates may call ------------------------------------------------------------------------------
 
 
-def _raise_exception(message: str) -> None:
-    raise jinja2.TemplateError(message)
+def _raise_exception(message: object) -> None:
+    raise jinja2.TemplateError(str(message))
 
 
 def _strftime_now(pattern: str) -> str:
+    if len(pattern) > MAX_DATE_PATTERN:  # the C library takes up to 256 times as much memory
+        raise BudgetError("it grows without bound")
     return datetime.now().strftime(pattern)
 
 
@@ -164,11 +192,14 @@ def _tojson(
 ) -> str:
     """Plain JSON; Jinja's own filter would escape characters of HTML."""
     width = len(indent) if isinstance(indent, str) else indent or 0
+    wide = 0 if separators is None else sum(map(len, separators))
     budget = current()
-    budget.characters(budget.weight(value) * (min(width, MAX_STRING) + 1))
-    return json.dumps(
+    budget.characters(budget.weight(value) * (max(width, 0) + wide + 1))
+    text = json.dumps(
         value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
     )
+    budget.made(text)
+    return text
 
 
 class _Dict:
@@ -183,7 +214,10 @@ class _Dict:
 
 
 class _Namespace(Namespace):
-    """`namespace(…)` without attributes that begin with an underscore, which reach into Python."""
+    """`namespace(…)` without attributes that begin with an underscore, which reach into Python.
+
+    The one container that templates can change: it may hold itself, so it does not write out what it holds.
+    """
 
     def __init__(*args: Any, **kwargs: Any) -> None:
         self, args = args[0], args[1:]
@@ -196,10 +230,20 @@ class _Namespace(Namespace):
         _check_attribute(name)
         super().__setitem__(name, value)
 
+    def __repr__(self) -> str:
+        return "<namespace>"
+
 
 def _check_attribute(name: object) -> None:
     if isinstance(name, str) and name.startswith("_"):
         raise jinja2.exceptions.SecurityError(f"a namespace cannot hold {name!r}")
+
+
+_OPEN = (
+    *(list, tuple, dict, set, frozenset, Undefined, TemplateReference),
+    *(LoopContext, Macro, Cycler, Joiner, _Namespace, _Dict),
+)
+"""What templates are made for, besides texts and numbers."""
 
 
 # --- bounds -----------------------------------------------------------------------------------------------
@@ -207,6 +251,9 @@ def _check_attribute(name: object) -> None:
 
 def _instrument(tree: nodes.Template) -> nodes.Template:
     """Lets loops, string concatenation and literal containers report to the budget."""
+    for number in tree.find_all(nodes.Const):
+        if isinstance(number.value, int) and number.value.bit_length() > MAX_INTEGER_BITS:
+            raise BudgetError("it holds a number without end")
     for loop in list(tree.find_all(nodes.For)):
         loop.iter = _through(_COUNTED, loop.iter)
     _Instrument().visit(tree)
@@ -224,14 +271,21 @@ class _Instrument(jinja2.visitor.NodeTransformer):
         self.generic_visit(node)
         return _through(_JOINED, nodes.List(node.nodes, lineno=node.lineno))
 
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Expr:  # noqa: N802
+        self.generic_visit(node)
+        node.expr = _through(_WEIGHED, node.expr)
+        for operand in node.ops:
+            operand.expr = _through(_WEIGHED, operand.expr)
+        return node
+
     def visit_List(self, node: nodes.List) -> nodes.Expr:  # noqa: N802
         self.generic_visit(node)
-        return _through(_BUILT, node)
+        return _through(_WEIGHED, node)
 
     def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:  # noqa: N802
         self.generic_visit(node)
-        return _through(_BUILT, node) if node.ctx == "load" else node
+        return _through(_WEIGHED, node) if node.ctx == "load" else node
 
     def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:  # noqa: N802
         self.generic_visit(node)
-        return _through(_BUILT, node)
+        return _through(_WEIGHED, node)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from chatterm.checkpoint.tokenizer.folder import read_json
 from chatterm.errors import UserError
 
-_LARGEST_TEMPLATE = 1 << 20
+_LARGEST_TEMPLATE = 1 << 18
 _GGUF_KEY = "tokenizer.chat_template"
 
 

@@ -54,7 +54,8 @@ class ChatTemplate:
             with rendering():
                 self._template = _ENVIRONMENT.from_string(text)
         except Exception as error:  # the compiler of a language with untrusted input
-            raise UserError(f"The chat template in {source} cannot be read: {error}.") from error
+            reason = str(error).rstrip(".") or "it is too complicated"
+            raise UserError(f"The chat template in {source} cannot be read: {reason}.") from error
 
     def render(self, messages: Sequence[ChatMessage], *, continue_reply: bool = False) -> Rendered:
         """The conversation as the model is to see it, ready for its reply.
@@ -68,7 +69,8 @@ class ChatTemplate:
         turns = [Turn(message.role, message.content) for message in messages]
         if not turns:
             raise UserError("There is no message to reply to.")
-        return render_folding(self, turns, continue_reply=continue_reply)
+        with rendering():
+            return render_folding(self, turns, continue_reply=continue_reply)
 
     def apply(self, turns: Sequence[Turn], *, continue_reply: bool = False, reply: bool = True) -> str:
         """The conversation exactly as transformers' `apply_chat_template` renders it.
