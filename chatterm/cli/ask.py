@@ -194,7 +194,8 @@ class _Printer:
         if self._stream is not None:
             self._stream.write(text)
         elif self._format != "json":
-            click.echo(inert.block(text, self._before) if self._is_terminal else text, nl=False)
+            shown = inert.block(text, self._before) if self._is_terminal else text.encode("utf-8", "replace")
+            click.echo(shown, nl=False)  # bytes go into a file as they are
             self._before = (self._before + text)[-inert.CONTEXT :]
 
     def finish(self, tokens: list[TokenEvent], end: Finished, conversation: int | None) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.fuzzy import Matcher
 
 from chatterm import inert
 from chatterm.errors import UserError
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 LISTED = 20
 LONGEST = 200
 """Characters of a title; it may come from a file of somebody else's."""
-
-FOUND = 0.5
-"""The score of a conversation: its title has the words, but what one can do comes first."""
 
 
 class MessageProvider(Provider):
@@ -58,7 +56,7 @@ class MessageProvider(Provider):
             if (score := matcher.match(says)) > 0:
                 yield Hit(
                     score,
-                    matcher.highlight(says),
+                    highlighted(matcher, says),
                     partial(self._run, key.action),
                     text=says,
                     help=keys.name(key.keys[0]),
@@ -72,7 +70,7 @@ class MessageProvider(Provider):
             title = _marked(inert.line(conversation.title), query)
             model = inert.line(conversation.model or "")
             yield Hit(
-                FOUND,
+                matcher.match(title.plain) or 1.0,
                 Content("\n").join([title, Content.styled(model, "$text-muted")]) if model else title,
                 partial(self._open, conversation.id),
                 text=title.plain,
@@ -80,6 +78,14 @@ class MessageProvider(Provider):
 
     def _open(self, conversation: int) -> None:
         self._chat.post_message(messages.ConversationWanted(conversation))
+
+
+def highlighted(matcher: Matcher, text: str) -> Content:
+    """A text with what matches in it marked; `Matcher.highlight` would take it for markup."""
+    shown = Content(text)
+    for offset in matcher.fuzzy_search.match(matcher.query, text)[1]:
+        shown = shown.stylize(matcher.match_style, offset, offset + 1)
+    return shown
 
 
 def _marked(title: str, query: str) -> Content:

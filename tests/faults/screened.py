@@ -64,7 +64,7 @@ async def _session(villain: Villain, folder: Path) -> str:
         patch.object(HeadlessDriver, "write", lambda self, data: written.append(data)),
         patch.object(HeadlessDriver, "is_headless", PropertyMock(return_value=False)),
     ):
-        async with asyncio.timeout(PATIENCE), app.run_test(size=size) as pilot:
+        async with asyncio.timeout(PATIENCE), app.run_test(size=size, notifications=True, tooltips=True) as pilot:
             session = Session(app, pilot, villain, folder, written)
             await session.settle()
             session.look("the start")

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
 from textual.types import IgnoreReturnCallbackType
 
 from chatterm.language import _
 from chatterm.tui.commands.table import COMMANDS, Command
+from chatterm.tui.palette import highlighted
 from chatterm.tui.screens.writing import WritingScreen
 
 
@@ -25,7 +27,7 @@ class CommandProvider(Provider):
     async def discover(self) -> Hits:
         """All of them."""
         for command, run in self._each():
-            yield DiscoveryHit(command.usage, run, help=_(command.says))
+            yield DiscoveryHit(Content(command.usage), run, text=command.usage, help=_(command.says))
 
     async def search(self, query: str) -> Hits:
         """Those that match."""
@@ -33,4 +35,4 @@ class CommandProvider(Provider):
         for command, run in self._each():
             text = f"{command.usage}  {_(command.says)}"
             if (score := matcher.match(text)) > 0:
-                yield Hit(score, matcher.highlight(text), run, text=command.usage, help=_(command.says))
+                yield Hit(score, highlighted(matcher, text), run, text=command.usage, help=_(command.says))

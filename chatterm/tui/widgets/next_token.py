@@ -297,7 +297,7 @@ class NextTokenPanel(Widget, can_focus=True):
             Segment(" " * GAP, base),
         ]
         if row.removed_by is not None:
-            step = STEP_NAMES.get(row.removed_by, row.removed_by)
+            step = _step_name(row.removed_by)
             room = sampled + PERCENT
             full = _("removed: {step}").format(step=step)
             words = next((w for w in (full, f"✕ {step}") if cell_len(w) <= room), "✕")
@@ -319,7 +319,7 @@ class NextTokenPanel(Widget, can_focus=True):
         distribution = look.distribution
         assert distribution is not None
         removed = [
-            f"{STEP_NAMES.get(removal.step, removal.step)} {bars.percent(removal.mass).strip()}"
+            f"{_step_name(removal.step)} {bars.percent(removal.mass).strip()}"
             for removal in distribution.removed
             if removal.tokens
         ]
@@ -352,3 +352,8 @@ def _how_it_came(look: Look) -> str:
     if look.turn.put_there(look.index):
         return _("put there by you at T {value}").format(value=f"{look.token.temperature:.2f}")
     return _("drawn at T {value}").format(value=f"{look.token.temperature:.2f}")
+
+
+def _step_name(step: str) -> str:
+    """A step of the sampler; that of a saved reply may come from a file of somebody else's."""
+    return STEP_NAMES.get(step) or inert.line(step)
