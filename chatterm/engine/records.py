@@ -43,9 +43,10 @@ class Text(msgspec.Struct, frozen=True, tag="text"):
 
 
 class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
-    """Exactly these tokens, nothing added."""
+    """Exactly these tokens, nothing added; and those with which the reply begins (see `Chat`)."""
 
     ids: tuple[int, ...]
+    begun: tuple[int, ...] = ()
 
 
 Prompt = Chat | Text | Tokens

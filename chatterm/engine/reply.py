@@ -9,7 +9,7 @@ from chatterm.decode.loop import Step, generate
 from chatterm.decode.text import ReplyText
 from chatterm.engine.messages import AnyEvent, Finished, Generate, Progress, Started, TokenEvent
 from chatterm.engine.numbers import to_distribution
-from chatterm.engine.records import Chat, Finish, Timing
+from chatterm.engine.records import Finish, Text, Timing
 from chatterm.engine.session import Session
 from chatterm.sampling import SamplingParameters
 
@@ -63,7 +63,7 @@ class ReplyWriter:
             keep=encoded.keep,
         )
         prompt = self._request.prompt
-        begun = prompt.begun if isinstance(prompt, Chat) else ()
+        begun = () if isinstance(prompt, Text) else prompt.begun
         ends = self._session.tokenizer.end_ids
         ended = bool(begun) and begun[-1] in ends
         self._send(
@@ -71,7 +71,7 @@ class ReplyWriter:
                 request=self._request.request,
                 prompt=tuple(encoded.ids),
                 reused=reused,
-                notices=encoded.notices,
+                notices=(*encoded.notices, *self._session.decoder.take_notices()),
                 thinking=encoded.thinking,
                 begun=tuple("" if token in ends else text.push(token) for token in begun),
             )
@@ -143,7 +143,14 @@ class ReplyWriter:
         return self._sampling
 
     def _event(self, step: Step, text: str) -> TokenEvent:
-        chosen = step.distribution.row(step.token)
+        distribution = to_distribution(
+            step.distribution,
+            self._session.tokenizer,
+            position=step.position,
+            candidates=self._request.candidates,
+            also=(step.token,),
+        )
+        chosen = next(row for row in distribution.candidates if row.id == step.token)
         return TokenEvent(
             request=self._request.request,
             id=step.token,
@@ -151,12 +158,6 @@ class ReplyWriter:
             logprob=chosen.logprob,
             rank=chosen.rank,
             sampled=chosen.sampled,
-            distribution=to_distribution(
-                step.distribution,
-                self._session.tokenizer,
-                position=step.position,
-                candidates=self._request.candidates,
-                also=(step.token,),
-            ),
+            distribution=distribution,
             temperature=step.parameters.temperature,
         )

@@ -9,7 +9,7 @@ of its children was looked at last, so the active path is a walk from the first 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -128,18 +128,22 @@ class Tree(Conversations):
             index.add(connection, new, content)
             return self._message(new)
 
-    def leave_out(self, message: int, *, whole: bool, attachments: bool) -> None:
-        """Mark a message, or what is attached to it, as not to be sent to the model, or send it again.
+    def leave_out(self, messages: Mapping[int, tuple[bool, bool]]) -> None:
+        """Mark messages as not to be sent to the model, or as to be sent again; all of them or none.
+
+        Args:
+            messages: by number, whether the message is left out, and whether what is attached to it is.
 
         Raises:
             UserError: there is no such message, or it cannot be saved.
         """
         with self._writing() as connection:
-            self._message(message)
-            connection.execute(
-                "UPDATE message SET left_out = ?, attachments_left_out = ? WHERE id = ?",
-                (whole, attachments, message),
-            )
+            for message, (whole, attachments) in messages.items():
+                self._message(message)
+                connection.execute(
+                    "UPDATE message SET left_out = ?, attachments_left_out = ? WHERE id = ?",
+                    (whole, attachments, message),
+                )
 
     def siblings(self, message: int) -> Siblings:
         """The messages with the same parent as this one.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from msgspec import structs
-
 from chatterm.engine.messages import TokenEvent
 from chatterm.engine.protocol import Engine, Reply
 from chatterm.engine.records import Tokens
 from chatterm.errors import UserError
+from chatterm.language import _
+from chatterm.library.marks import first
 from chatterm.sampling import SamplingParameters
 from chatterm.tui.engines import Engines, LocalEngine
 from chatterm.tui.reading import Reader
-from chatterm.tui.turns import USUAL_MARKERS, Turn, chat_of
+from chatterm.tui.turns import USUAL_MARKERS, Turn, asked_for
 from chatterm.tui.values import SamplingValues
 
 MOST_TOKENS = 256
@@ -76,17 +76,19 @@ class Forks:
         """
         reply, engine = branch.reply, self._engines.engine
         if reply.role != "assistant" or not reply.tokens:
-            raise UserError("Only a reply can go on otherwise; choose one of its tokens.")
+            raise UserError(_("Only a reply can go on otherwise; choose one of its tokens."))
         if engine is None or engine.info is None:
-            raise UserError("No model is loaded that could go on from here; ctrl+o chooses one.")
+            raise UserError(_("No model is loaded that could go on from here; ctrl+o chooses one."))
         if engine.info.name != reply.model:
             raise UserError(
-                f"{reply.model} wrote this reply and cuts text into other tokens than {engine.info.name}; "
-                "load it with ctrl+o to go on from one of them."
+                _(
+                    "{writer} wrote this reply and cuts text into other tokens than {model}; "
+                    "load it with ctrl+o to go on from one of them."
+                ).format(writer=reply.model, model=engine.info.name)
             )
         if not await self._reader.prompt_of(reply):
             raise UserError(
-                "What stood before this reply cannot be made again, so it cannot go on from here."
+                _("What stood before this reply cannot be made again, so it cannot go on from here.")
             )
         return engine
 
@@ -98,9 +100,10 @@ class Forks:
         """
         ids = tuple(token.id for token in (await engine.tokenize(text)).tokens)
         if not ids:
-            raise UserError("There is no text to go on from.")
+            raise UserError(_("There is no text to go on from."))
         if len(ids) > MOST_TOKENS:
-            raise UserError(f"That is {len(ids)} tokens; at most {MOST_TOKENS} can be put into a reply.")
+            sentence = _("That is {count} tokens; at most {most} can be put into a reply.")
+            raise UserError(sentence.format(count=len(ids), most=MOST_TOKENS))
         return ids
 
     async def records(self, engine: Engine, branch: Branch, ids: tuple[int, ...]) -> tuple[TokenEvent, ...]:
@@ -144,8 +147,9 @@ class Forks:
         )
         for token in reply.tokens[:at]:
             turn.add(token)
-        turn.origin, turn.kept, turn.chosen = reply, at, chosen
-        turn.prompt, turn.thinking = reply.prompt, reply.thinking
+        turn.origin, turn.kept = reply, at
+        turn.placed = (*first(reply.placed, at), *([(at, at + chosen)] if chosen else ()))
+        turn.prompt, turn.raw, turn.thinking = reply.prompt, reply.raw, reply.thinking
         if seed is None and reply.sampling is not None:
             seed = reply.sampling.seed
         turn.sampling = self._values.for_reply(seed)
@@ -160,6 +164,7 @@ class Forks:
         length: int,
     ) -> Reply:
         """Begin a short continuation from there."""
-        chat = chat_of(turns[: turns.index(branch.reply)], self._system_prompt())
-        chat = structs.replace(chat, begun=branch.reply.ids(branch.at))
-        return engine.generate(chat, sampling, max_tokens=length, candidates=self._candidates)
+        reply = branch.reply
+        before = turns[: turns.index(reply)]
+        asked = asked_for(reply, before, self._system_prompt(), reply.ids(branch.at))
+        return engine.generate(asked, sampling, max_tokens=length, candidates=self._candidates)

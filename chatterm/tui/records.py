@@ -56,6 +56,11 @@ def from_stored(message: Message) -> Turn:
         sibling=message.sibling,
         siblings=message.siblings,
         unread=message.tokens,
+        left_out=message.left_out,
+        quotes_left_out=message.attachments_left_out,
+        raw=message.raw_prompt is not None,
+        prompt=message.raw_prompt or (),
+        placed=message.placed,
     )
 
 

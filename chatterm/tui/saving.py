@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Literal
 
 from msgspec import UNSET
@@ -188,11 +188,17 @@ class Keeper:
             message = await library.continue_reply(origin.number, model=turn.model, sampling=sampling)
             self._stored = turn.kept
         elif origin is not None and origin.number is not None:
-            message = await library.fork_reply(origin.number, turn.kept, model=turn.model, sampling=sampling)
+            message = await library.fork_reply(
+                origin.number, turn.kept, model=turn.model, sampling=sampling, placed=turn.chosen
+            )
             self._stored = turn.kept
         else:
             message = await library.begin_reply(
-                question.conversation, question.number, model=turn.model, sampling=sampling
+                question.conversation,
+                question.number,
+                model=turn.model,
+                sampling=sampling,
+                raw_prompt=turn.prompt if turn.raw else None,
             )
             self._stored = 0
         turn.conversation = message.conversation
@@ -226,6 +232,21 @@ class Keeper:
                     text=turn.text[spoken:],
                     timing=_stored_timing(timing),
                 )
+                self._saved(library)
+            except UserError as error:
+                self._failed(error)
+
+    async def leave_out(self, turns: Sequence[Turn]) -> None:
+        """Save what of these is sent to the model."""
+        async with self._lock:
+            marks = {
+                turn.number: (turn.left_out, turn.quotes_left_out)
+                for turn in turns
+                if turn.number is not None
+            }
+            try:
+                library = await self.library()
+                await library.leave_out(marks)
                 self._saved(library)
             except UserError as error:
                 self._failed(error)

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from msgspec import structs
+
 from chatterm import quoting
 from chatterm.engine.inspection import ScoredToken
 from chatterm.engine.messages import TokenEvent
-from chatterm.engine.records import Chat, Finish, Message
+from chatterm.engine.records import Chat, Finish, Message, Tokens
 from chatterm.sampling import SamplingParameters
 
 Ending = Finish | Literal["broken"]
@@ -63,7 +65,7 @@ class Turn:
     unread: int = 0  # records of its tokens that are in the library and not here yet
     origin: Turn | None = None  # the reply that this one was forked from …
     kept: int = 0  # … the tokens that it has from there …
-    chosen: int = 0  # … and how many after those the user put there
+    placed: tuple[tuple[int, int], ...] = ()  # tokens that the user put there: first, and behind the last
     left_out: bool = False  # the user chose not to send it to the model …
     quotes_left_out: bool = False  # … or not the texts that were attached to it
     raw: bool = False  # the reply answers a prompt that the user edited as raw text
@@ -111,9 +113,14 @@ class Turn:
             return ""
         return quoting.split(self.text)[1] if self.quotes_left_out else self.text
 
+    @property
+    def chosen(self) -> int:
+        """How many tokens behind those of `origin` the user put there."""
+        return next((end - start for start, end in self.placed if start == self.kept), 0)
+
     def put_there(self, index: int) -> bool:
         """Whether token `index` was put there by the user."""
-        return self.kept <= index < self.kept + self.chosen
+        return any(start <= index < end for start, end in self.placed)
 
     @property
     def thought(self) -> tuple[int, int] | None:
@@ -144,6 +151,15 @@ def chat_of(turns: list[Turn], system_prompt: str) -> Chat:
         else:
             messages.append(Message("user" if turn.role == "user" else "assistant", turn.sent))
     return Chat(tuple(messages))
+
+
+def asked_for(
+    turn: Turn, turns: list[Turn], system_prompt: str, begun: tuple[int, ...] = ()
+) -> Chat | Tokens:
+    """What the model is given to write `turn`, which begins with `begun`, behind `turns`."""
+    if turn.raw:
+        return Tokens(turn.prompt, begun)
+    return structs.replace(chat_of(turns, system_prompt), begun=begun)
 
 
 def read_by_model(turns: Sequence[Turn]) -> list[Turn]:

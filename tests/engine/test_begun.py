@@ -7,7 +7,7 @@ import pytest
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import Finished, Started, TokenEvent
 from chatterm.engine.protocol import Reply
-from chatterm.engine.records import Chat, Message
+from chatterm.engine.records import Chat, Message, Tokens
 from chatterm.sampling import SamplingParameters
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
@@ -37,6 +37,17 @@ async def test_a_reply_goes_on_from_its_own_tokens_as_it_went(engine: EngineProc
     assert [token.id for token in rest] == ids[5:], "the same seed makes the same choices"
     assert [token.text for token in rest] == [token.text for token in tokens[5:]]
     assert rest[0].distribution.position == len(started.prompt)
+
+
+async def test_a_reply_to_given_tokens_goes_on_as_one_to_the_conversation(engine: EngineProcess) -> None:
+    first, tokens, _ = await collect(engine.generate(CHAT, SAMPLING, max_tokens=12))
+    ids = tuple(token.id for token in tokens)
+    started, rest, _ = await collect(
+        engine.generate(Tokens(first.prompt, ids[:4]), SAMPLING, max_tokens=len(ids) - 4)
+    )
+    assert started.prompt == (*first.prompt, *ids[:4])
+    assert list(started.begun) == [token.text for token in tokens[:4]]
+    assert tuple(token.id for token in rest) == ids[4:]
 
 
 async def test_half_a_character_is_completed_by_the_token_after(engine: EngineProcess) -> None:

@@ -22,13 +22,14 @@ def test_what_is_left_out_is_known_to_another_library(library: Library, library_
     talk = library.create().id
     message = library.add_message(talk, None, "user", "hello").id
     assert not library.message(message).left_out
-    library.leave_out(message, whole=True, attachments=False)
+    library.leave_out({message: (True, False)})
     with Library(library_path) as other:
         assert other.message(message).left_out and not other.message(message).attachments_left_out
-        other.leave_out(message, whole=False, attachments=True)
+        other.leave_out({message: (False, True)})
     assert not library.message(message).left_out and library.message(message).attachments_left_out
     with pytest.raises(UserError, match="no message 99"):
-        library.leave_out(99, whole=True, attachments=True)
+        library.leave_out({message: (True, True), 99: (True, True)})
+    assert not library.message(message).left_out, "all of them or none"
 
 
 def test_a_branch_knows_what_the_user_put_there(library: Library, make_tokens: MakeTokens) -> None:
@@ -57,7 +58,7 @@ def test_a_branch_knows_what_the_user_put_there(library: Library, make_tokens: M
 def test_marks_go_out_and_come_back(library: Library, make_tokens: MakeTokens) -> None:
     talk = library.create().id
     question = library.add_message(talk, None, "user", "q").id
-    library.leave_out(question, whole=True, attachments=True)
+    library.leave_out({question: (True, True)})
     first = library.begin_reply(talk, question, model="m", raw_prompt=(5, 6))
     library.finish_reply(first.id, "end", tokens=make_tokens(["a", "b"]))
     fork = library.fork_reply(first.id, 1, model="m", placed=1)
@@ -128,6 +129,6 @@ def test_a_library_without_marks_gets_them(library_path: Path) -> None:
         assert message.content == "said long ago" and library.search("long ago")[0].message == 1
         assert (message.left_out, message.attachments_left_out) == (False, False)
         assert message.raw_prompt is None and message.placed == ()
-        library.leave_out(1, whole=True, attachments=False)
+        library.leave_out({1: (True, False)})
         reply = library.begin_reply(1, 1, model="m", raw_prompt=(4,))
         assert library.message(1).left_out and reply.raw_prompt == (4,)

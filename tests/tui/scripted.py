@@ -373,7 +373,7 @@ class ScriptedReply:
         if knobs.generate_error is not None:
             raise EngineError(knobs.generate_error)
         knobs.replies = knobs.replies[1:] + knobs.replies[:1]
-        begun = self.prompt.begun if isinstance(self.prompt, Chat) else ()
+        begun = self.prompt.begun
         script = knobs.replies[-1][len(begun) :][: self.longest]
         if isinstance(self.prompt, Tokens):
             ids = self.prompt.ids

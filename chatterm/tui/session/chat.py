@@ -60,9 +60,8 @@ class ChatSession(SavedSession):
         """
         for turn, (whole, quotes) in choices.items():
             turn.left_out, turn.quotes_left_out = whole, quotes
-            if turn.number is not None:
-                self._left_out[turn.number] = turn
             self._post(TurnChanged(turn))
+        await self.keeper.leave_out(tuple(choices))
         with contextlib.suppress(UserError):  # without a model it is counted with the next reply
             self._used = (await self.fill()).used
         self._warned = False
@@ -171,8 +170,12 @@ class ChatSession(SavedSession):
         """End the engines and finish saving; an engine that does not answer is not waited for."""
         self.host.is_closed = True
         self.stop()
+        await self._quiet_or_late()
+        await self.host.close()
+        await self._quiet_or_late()  # a reply that only the end of its engine has ended is saved now
+        await self.keeper.close()
+
+    async def _quiet_or_late(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._until_quiet()
-        await self.host.close()
-        await self.keeper.close()

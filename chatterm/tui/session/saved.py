@@ -74,6 +74,7 @@ class SavedSession(BranchingSession):
             known = self._known.get(turn.number or 0)
             if known is not None:
                 known.sibling, known.siblings = turn.sibling, turn.siblings
+                known.left_out, known.quotes_left_out = turn.left_out, turn.quotes_left_out
                 turns[place] = known
         if self.keeper.conversation != was:
             self._restore()
@@ -93,9 +94,6 @@ class SavedSession(BranchingSession):
     def _show(self, turns: list[Turn]) -> None:
         self.turns = turns
         self._used = None
-        for turn in turns:
-            if (left_out := self._left_out.get(turn.number or 0)) is not None:
-                turn.left_out, turn.quotes_left_out = left_out.left_out, left_out.quotes_left_out
         self.timing = None
         self._unanswered = False
         self._warned = False

@@ -8,13 +8,12 @@ from msgspec import structs
 
 from chatterm.engine.messages import Finished, Progress, Started, TokenEvent
 from chatterm.engine.protocol import EngineDiedError, EngineError, Reply
-from chatterm.engine.records import Tokens
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui.engines import LocalEngine
 from chatterm.tui.messages import SamplingChanged, StateChanged, TurnChanged, TurnsReplaced
 from chatterm.tui.session.state import SessionState
-from chatterm.tui.turns import USUAL_MARKERS, Turn, chat_of, question_of
+from chatterm.tui.turns import USUAL_MARKERS, Turn, asked_for, question_of
 
 WARN_AT = 0.85
 """The part of the context window at which the user is told, once per conversation."""
@@ -60,10 +59,10 @@ class WritingSession(SessionState):
         if last.role == "assistant":
             self._cut_off(self.turns.index(last))
         self._unanswered = False
-        turn = Turn("assistant", model=engine.info.name, live=True, raw=True)
+        turn = Turn("assistant", model=engine.info.name, live=True, raw=True, prompt=ids)
         turn.markers = engine.info.thinking or USUAL_MARKERS
         turn.sampling = self.values.for_reply()
-        self._write_on(engine, turn, (), Tokens(ids))
+        self._write_on(engine, turn, ())
 
     def stop(self) -> bool:
         """Stop the running reply and keep what was written; whether there was one."""
@@ -92,7 +91,9 @@ class WritingSession(SessionState):
     def _answer(self) -> None:
         """Begin the reply to the last message, if there is one to answer and a model to do it."""
         engine = self.engines.engine
-        if self._unanswered and self.live is None and engine is not None and not self.host.is_closed:
+        if engine is None or not engine.alive or self.host.is_closed:
+            return  # it is answered as soon as there is one
+        if self._unanswered and self.live is None:
             self._unanswered = False
             self._begin(engine)
 
@@ -104,28 +105,21 @@ class WritingSession(SessionState):
         turn.sampling = self.values.for_reply()
         self._write_on(engine, turn, ())
 
-    def _write_on(
-        self,
-        engine: LocalEngine,
-        turn: Turn,
-        begun: tuple[TokenEvent, ...],
-        raw: Tokens | None = None,
-    ) -> None:
+    def _write_on(self, engine: LocalEngine, turn: Turn, begun: tuple[TokenEvent, ...]) -> None:
         """Let the model write `turn`, behind the tokens that it has and those of `begun`."""
         sampling = turn.sampling
         assert sampling is not None
         self._post(SamplingChanged())
         question = question_of(self.turns, turn)
-        chat = chat_of(self.turns, self.keeper.system_prompt)
-        if turn.tokens or begun:
-            chat = structs.replace(chat, begun=turn.ids() + tuple(token.id for token in begun))
+        beginning = turn.ids() + tuple(token.id for token in begun)
+        asked = asked_for(turn, self.turns, self.keeper.system_prompt, beginning)
         self.live = turn
         self.timing = None
         self._tokens_before = len(turn.tokens)
         self._writing += 1
         self._quiet.clear()
         self._add_unsaved(turn)
-        self._reply = engine.generate(raw or chat, sampling, candidates=self.settings.candidates)
+        self._reply = engine.generate(asked, sampling, candidates=self.settings.candidates)
         self._run(self._write(turn, question, self._reply, begun))
 
     async def _write(
@@ -150,6 +144,8 @@ class WritingSession(SessionState):
                         self.host.finished()
         except EngineDiedError as error:
             turn.finish = "broken"
+            if turn in self.turns and not turn.tokens and not begun and not turn.raw:
+                self._unanswered = True  # nothing has come of it: the next engine is asked again
             self.host.died(error)
         except EngineError as error:
             turn.finish = "broken"
