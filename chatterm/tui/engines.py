@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from chatterm import inert
 from chatterm.engine.messages import Discovered, LoadOptions, Progress
 from chatterm.engine.protocol import Engine, OnProgress
 from chatterm.engine.records import ModelInfo
+from chatterm.engine.supply import Deleted, Format, HubOffered, HubSearched, Verified
 from chatterm.language import mark
 from chatterm.paths import expand
 
@@ -28,6 +30,26 @@ class LocalEngine(Engine, Protocol):
 
     async def fetch(self, name: str, on_progress: OnProgress | None = None) -> str:
         """Find or download a checkpoint; its path."""
+        ...
+
+    async def search_hub(self, words: str, more: dict[Format, str] | None = None) -> HubSearched:
+        """Repositories of the hub whose names hold these words."""
+        ...
+
+    async def look_at_hub(self, repository: str) -> HubOffered:
+        """What a repository of the hub offers."""
+        ...
+
+    async def verify(self, path: str, on_progress: OnProgress | None = None) -> Verified:
+        """Hold the files of a checkpoint against their checksums."""
+        ...
+
+    async def delete(self, path: str, *, really: bool) -> Deleted:
+        """Delete a checkpoint that chatterm downloaded, or only say what that would free."""
+        ...
+
+    async def discard(self, key: str) -> Deleted:
+        """Delete what has come of an unfinished download."""
         ...
 
 
@@ -56,6 +78,7 @@ class Engines:
         self._scout: LocalEngine | None = None
         self._scout_lock = asyncio.Lock()
         self._loading: LocalEngine | None = None
+        self._spare: list[LocalEngine] = []
         self.engine: LocalEngine | None = None
         self.path = ""
         self.step: Step | None = None
@@ -74,11 +97,12 @@ class Engines:
         self._say(f"Finding {model}")
         if (path := await asyncio.to_thread(_on_disk, model)) is not None:
             return path
-        scout = await self.scout()
+        engine = await self.spare()  # a download must not keep the scout from looking around
         try:
-            return await scout.fetch(model, lambda progress: self._say("Fetching the model", progress))
+            return await engine.fetch(model, lambda progress: self._say("Fetching the model", progress))
         finally:
             self._say(None)
+            await self.close_spare(engine)
 
     async def load(self, path: str) -> LocalEngine:
         """A new engine with the checkpoint at `path`.
@@ -123,18 +147,33 @@ class Engines:
                 self._scout = await self._start()
             return self._scout
 
+    async def spare(self) -> LocalEngine:
+        """An engine of its own for something long, without a model; `close_spare` ends it."""
+        engine = await self._start()
+        self._spare.append(engine)
+        return engine
+
+    async def close_spare(self, engine: LocalEngine) -> None:
+        """End an engine that did something long."""
+        if engine in self._spare:
+            self._spare.remove(engine)
+        await engine.close()
+
     async def close(self) -> None:
         """End all of them."""
-        for engine in (self.engine, self._scout, self._loading):
+        for engine in (self.engine, self._scout, self._loading, *self._spare):
             if engine is not None:
                 await engine.close()
         self.engine = self._scout = None
 
     def _say(self, what: str | None, progress: Progress | None = None) -> None:
-        self.step = Step(what, progress) if what else None
+        self.step = Step(inert.line(what), progress) if what else None
         self._changed()
 
 
 def _on_disk(model: str) -> str | None:
     path = expand(model)
-    return str(path) if path.exists() else None
+    try:
+        return str(path) if path.exists() else None
+    except (OSError, ValueError):  # no name that a file could have
+        return None

@@ -8,6 +8,7 @@ from typing import Any
 from chatterm.engine.protocol import EngineDiedError
 from chatterm.engine.records import ModelInfo
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.tui.engines import Engines, LocalEngine
 
 DEATHS_IN_A_ROW = 2
@@ -107,6 +108,19 @@ class ModelHost:
         assert engine.info is not None
         self._ready(engine.info, told)
 
+    async def unload(self) -> None:
+        """Give the model's memory back; what is said meanwhile is answered once another one is loaded."""
+        if self.is_busy or self._engines.engine is None:
+            return
+        self.is_busy = True
+        try:
+            await self._quiet()
+            await self._engines.drop()
+            self.trouble = _("The model was unloaded; F3 loads one again.")
+        finally:
+            self.is_busy = False
+            self._changed()
+
     def finished(self) -> None:
         """A reply ended as it should: the engine is sound."""
         self._deaths = 0
@@ -126,8 +140,12 @@ class ModelHost:
             return
 
     def died(self, error: EngineDiedError) -> None:
-        """The engine is gone: tell it, and start it again with the same model, but not for ever."""
-        if not self.is_closed and not self.is_busy and self._engines.engine is not None:
+        """The engine is gone: tell it, and start it again with the same model, but not for ever.
+
+        Of several who noticed it the first is heard.
+        """
+        engine = self._engines.engine
+        if not self.is_closed and not self.is_busy and engine is not None and not engine.alive:
             self.is_busy = True
             self._run(self._revive(error))
 

@@ -113,6 +113,14 @@ class ExampleChosen(Message):
     text: str
 
 
+@dataclass
+class Told(Message):
+    """Something that happened beside the conversation, one sentence."""
+
+    sentence: str
+    is_trouble: bool = False
+
+
 class PickerWanted(Message):
     """Open the checkpoint picker."""
 

@@ -12,6 +12,8 @@ import re
 import zlib
 from collections.abc import AsyncIterator
 
+from scripted_supply import ScriptedSupply, SupplyKnobs
+
 from chatterm.engine.inspection import RankCurve, RankCurveRead, Score, Scored, ScoredToken
 from chatterm.engine.messages import (
     Discovered,
@@ -75,10 +77,11 @@ def info(name: str = "Scripted-135M", context: int = 256) -> ModelInfo:
     )
 
 
-class Knobs:
+class Knobs(SupplyKnobs):
     """What a test does to the engine."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.replies: list[list[str]] = [HAIKU]
         self.delay = 0.0
         self.hold_at: int | None = None  # token before which the reply waits for `go`
@@ -123,6 +126,8 @@ def _found(name: str, **more: object) -> FoundCheckpoint:
         "trained_context": 8192,
         "is_chat": True,
         "memory_bytes": 220_000_000,
+        "step_bytes": 98_000_000,
+        "is_ours": True,
     }
     return FoundCheckpoint(**{**values, **more})
 
@@ -137,6 +142,8 @@ FOUND = (
         parameters=1_200_000_000,
         quantisation="bfloat16",
         memory_bytes=2_900_000_000,
+        step_bytes=2_400_000_000,
+        is_ours=False,
         family="qwen3",
     ),
     _found(
@@ -146,6 +153,8 @@ FOUND = (
         parameters=70_000_000_000,
         quantisation="Q4_K_M",
         memory_bytes=43_000_000_000,
+        step_bytes=40_000_000_000,
+        is_ours=False,
     ),
     _found(
         "mixture-8x7B",
@@ -239,7 +248,7 @@ def prompt_pieces(chat: Chat) -> list[str]:
     return ["<|begin|>"] * (length - len(pieces)) + pieces
 
 
-class ScriptedEngine:
+class ScriptedEngine(ScriptedSupply):
     def __init__(self, knobs: Knobs) -> None:
         self.knobs = knobs
         self.info: ModelInfo | None = None
@@ -322,7 +331,14 @@ class ScriptedEngine:
         return Rendered(request=1, text=text, tokens=tuple(tokens))
 
     async def discover(self, folders=()) -> Discovered:
-        return Discovered(request=1, checkpoints=self.knobs.found, available_bytes=self.knobs.available_bytes)
+        return Discovered(
+            request=1,
+            checkpoints=self.knobs.found,
+            available_bytes=self.knobs.available_bytes,
+            unfinished=self.knobs.unfinished,
+            bytes_per_second=self.knobs.bytes_per_second,
+            no_speed=self.knobs.no_speed,
+        )
 
     async def fetch(self, name: str, on_progress=None) -> str:
         for progress in self.knobs.fetch_progress:

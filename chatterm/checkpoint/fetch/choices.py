@@ -122,7 +122,7 @@ def _choices(hub: Hub, listing: Listing, source: HubSource, facts: Facts, packed
             found.append(
                 Choice(
                     name=f"{source.repository}:{names[path]}",
-                    label=shortened(Path(path).name),
+                    label=shortened(f"{_stem(path)}.gguf"),
                     format="gguf",
                     size=size,
                     files=len(parts),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import monotonic
+from typing import Literal
 
 from textual import on
 
+from chatterm import inert
 from chatterm.language import _
 from chatterm.tui import messages
 from chatterm.tui.models import about
@@ -33,6 +35,9 @@ from chatterm.tui.widgets.welcome import Welcome
 
 FRAME = 1 / 30
 """Seconds between two drawings of a growing reply."""
+
+NEWS = 10.0
+"""Seconds for which something that happened beside the conversation is shown."""
 
 REST = 3
 """How long drawing rests afterwards, in times of what it took: keys come first, however long the reply."""
@@ -121,6 +126,7 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
                 saved=session.keeper.state,
                 trouble=session.host.trouble,
                 edits=self.inspector.edits.described,
+                downloads=session.downloads.line,
             )
         )
         if not session.turns:
@@ -128,6 +134,11 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
                 session.info, session.engines.step, session.host.trouble, *about(session.info)
             )
         self.show_keys()
+
+    @on(messages.Told)
+    def _told(self, event: messages.Told) -> None:
+        severity: Literal["warning", "information"] = "warning" if event.is_trouble else "information"
+        self.notify(inert.line(event.sentence), severity=severity, timeout=NEWS, markup=False)
 
     def show_keys(self) -> None:
         """Draw the line of keys."""

@@ -1,206 +1,367 @@
-"""Choosing a model: what lies on this machine, and what the catalog can fetch."""
+"""Choosing a model: what lies on this machine, what is on its way, what the catalog and the hub have."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from chatterm import inert
-from chatterm.checkpoint.catalog import CatalogEntry, catalog
-from chatterm.engine.messages import Discovered, FoundCheckpoint
+from chatterm.checkpoint.catalog import catalog
+from chatterm.engine.messages import FoundCheckpoint
+from chatterm.engine.supply import Format, HubRepository
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import bars, keys
+from chatterm.tui.downloads import Download
 from chatterm.tui.messages import CancelWanted, ModelChosen
-from chatterm.tui.models import download_size
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.screens import picker_rows as rows
+from chatterm.tui.screens.model_acts import ModelActs
+from chatterm.tui.screens.picker_rows import Row
+from chatterm.tui.screens.repository import RepositoryScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.widgets.welcome import loading
 
-HERE = "here:"
-CATALOG = "catalog:"
-BUSY_INTERVAL = 0.1
+BUSY_INTERVAL = 0.25
 
 
-class PickerScreen(Dialog[None]):
+class About(Static):
+    """What is known of the highlighted row; a click on it is the key for more."""
+
+    def on_click(self, event: events.Click) -> None:
+        """As the key."""
+        event.stop()
+        self.screen.call_later(self.screen.run_action, "acts")
+
+
+class PickerScreen(ModelActs):
     """Lists models. Choosing one posts `ModelChosen`; the chat stays usable while it is loaded."""
 
     DEFAULT_CSS = """
     PickerScreen {
         & > .box { height: 90%; max-width: 110; }
-        & OptionList { height: 1fr; }
+        & Input {
+            height: 1;
+            border: none;
+            background: $panel;
+            padding: 0 1;
+            margin-bottom: 1;
+            &:focus { border: none; }
+        }
+        & OptionList {
+            height: 1fr;
+            & > .option-list--option-highlighted {
+                background: $block-cursor-background;
+                color: $block-cursor-foreground;
+            }
+        }
         & #about { height: auto; max-height: 4; color: $muted; margin-top: 1; }
         & #busy { height: auto; display: none; margin-top: 1; }
         & #busy.-on { display: block; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("picker")
+    AUTO_FOCUS = "Input"
 
     def __init__(self, session: ChatSession) -> None:
-        super().__init__()
-        self._session = session
-        self._found: Discovered | None = None
+        super().__init__(session)
+        self._instead = ""  # stands in the place of the models on this machine
         self._is_listed = False
-        self._abouts: dict[str, str] = {}
+        self._rows: dict[str, Row] = {}
+        self._states: tuple[tuple[str, str], ...] = ()  # of the downloads, as they are listed
+        self._searched = ""  # words that the hub was asked for
+        self._found: list[HubRepository] = []
+        self._more: dict[Format, str] | None = None
+        self._hub_says = ""
 
     def compose(self) -> ComposeResult:
-        """The list, a description of what is highlighted, and the progress of what was chosen."""
+        """A line to type in, the list, a description of what is highlighted, and the progress of loading."""
         with Vertical(classes="box") as box:
             box.border_title = _("Models")
-            box.border_subtitle = _("enter loads · r looks again · esc back")
-            yield OptionList()
-            yield Static("", id="about")
+            box.border_subtitle = _("enter load · F2 more · tab search the hub · del delete · esc back")
+            yield Input(placeholder=_("Type to filter; tab searches the hub"), select_on_focus=False)
+            options = OptionList()
+            options.can_focus = False  # the keys stay with the line that is typed in
+            yield options
+            yield About("", id="about")
             yield Static("", id="busy")
 
     def on_mount(self) -> None:
-        """Look around, and watch what is being loaded."""
-        self._list(_("Looking for models on this machine …"))
+        """Look around, and watch what is on its way."""
+        self._instead = _("Looking for models on this machine …")
+        self._list()
         self.action_rescan()
         self.set_interval(BUSY_INTERVAL, self._show_busy)
 
     def on_resize(self) -> None:
         """Other width: the rows are cut to it."""
-        if self._is_listed:
-            self._list("")
+        self._list()
+
+    # --- what there is ----------------------------------------------------------------------------------
 
     def action_rescan(self) -> None:
         """Look again."""
-        self.run_worker(self._discover(), exclusive=True)
+        self.run_worker(self._discover(), exclusive=True, group="looking")
+
+    def look_again(self) -> None:
+        """Something was downloaded or deleted."""
+        self.action_rescan()
 
     async def _discover(self) -> None:
         try:
-            scout = await self._session.engines.scout()
-            self._found = await scout.discover(self._session.settings.model_folders)
+            scout = await self.session.engines.scout()
+            self.machine = await scout.discover(self.session.settings.model_folders)
         except UserError as error:
-            self._list(error.sentence)
-            return
-        self._list("")
+            self._instead = error.sentence
+        else:
+            self._instead = ""
+            self.session.downloads.learn(self.machine.unfinished)
+        self._list()
 
-    def _list(self, instead: str) -> None:
-        """Fill the list; `instead` stands in the place of the models on this machine."""
-        options = self.query_one(OptionList)
-        before = options.highlighted_option
-        options.clear_options()
-        self._abouts.clear()
-        found = self._found.checkpoints if self._found is not None else ()
-        heading = _("On this machine")
-        if self._found:
-            free = bars.size(self._found.available_bytes)
-            heading += " · " + _("{size} of memory free").format(size=free)
-        options.add_option(_heading(heading))
-        by_name = sorted(found, key=lambda c: (c.source, c.name.lower()))
-        sound = [checkpoint for checkpoint in by_name if checkpoint.problem is None]
-        if instead or not sound:
-            options.add_option(Option(f"  {instead or 'Nothing was found that loads.'}", disabled=True))
-        for checkpoint in sound:
-            self._add_found(options, checkpoint)
-        options.add_option(_heading(""))
-        options.add_option(_heading(_("To download")))
-        names = [checkpoint.name.lower() for checkpoint in sound]
-        for entry in catalog():
-            if not any(name.startswith(entry.name.lower()) for name in names):
-                self._add_entry(options, entry)
-        if len(by_name) > len(sound):
-            options.add_option(_heading(""))
-            options.add_option(_heading(_("Found here, but cannot be loaded")))
-        for checkpoint in by_name:
-            if checkpoint.problem is not None:
-                self._add_found(options, checkpoint)
-        usable = [option.id for option in options.options if not option.disabled]
-        mine = before.id if before is not None and self._is_listed else None
-        chosen = mine if mine in usable else next(iter(usable), None)
-        options.highlighted = options.get_option_index(chosen) if chosen is not None else None
-        self._is_listed = not instead
-        options.focus()
-
-    def _add_found(self, options: OptionList, checkpoint: FoundCheckpoint) -> None:
-        info = self._session.info
-        loaded = info is not None and info.path == checkpoint.path
-        name = f"{'●' if loaded else ' '} {inert.line(checkpoint.name)}"
-        facts = [
-            checkpoint.family or "",
-            bars.parameters(checkpoint.parameters) if checkpoint.parameters else "",
-            checkpoint.quantisation or checkpoint.format,
-            "" if checkpoint.is_chat is not False else _("base model"),
-            self._fit(checkpoint),
-            checkpoint.source,
-        ]
-        if checkpoint.problem is not None:
-            facts = [checkpoint.problem.replace(checkpoint.path, "it").removeprefix("it: ")]
-        options.add_option(
-            Option(
-                _row(name, bars.size(checkpoint.file_bytes), facts, self._width),
-                f"{HERE}{checkpoint.path}",
-                disabled=checkpoint.problem is not None,
-            )
-        )
-        self._abouts[f"{HERE}{checkpoint.path}"] = inert.line(checkpoint.path)
-
-    def _fit(self, checkpoint: FoundCheckpoint) -> str:
-        if checkpoint.memory_bytes is None or self._found is None:
-            return ""
-        needed = bars.size(checkpoint.memory_bytes)
-        if checkpoint.memory_bytes <= self._found.available_bytes:
-            return _("fits ({size})").format(size=needed)
-        return _("too large now (needs {size})").format(size=needed)
-
-    def _add_entry(self, options: OptionList, entry: CatalogEntry) -> None:
-        kind = _("chat") if entry.kind == "chat" else _("base model, for looking inside")
-        facts = [bars.parameters(entry.parameters), kind, entry.licence]
-        if entry.hub.gated:
-            facts.append(_("its licence must be accepted on the hub first"))
-        row = _row(f"↓ {entry.title}", download_size(entry), facts, self._width)
-        options.add_option(Option(row, f"{CATALOG}{entry.name}"))
-        self._abouts[f"{CATALOG}{entry.name}"] = f"{_(entry.description)} {entry.licence_url}"
+    @property
+    def _typed(self) -> str:
+        return self.query_one(Input).value.strip()
 
     @property
     def _width(self) -> int:
         return max(40, min(110, self.app.size.width * 9 // 10) - 8)
 
+    def _list(self) -> None:
+        """Fill the list with all that speaks of what was typed."""
+        options = self.query_one(OptionList)
+        before = self.highlighted if self._is_listed else None
+        listed = self._all_rows()
+        self._rows = {row.id: row for row in listed if row.id is not None}
+        options.clear_options()
+        options.add_options(Option(row.content, row.id, disabled=not row.can_choose) for row in listed)
+        usable = [row.id for row in listed if row.can_choose]
+        chosen = before.id if before is not None and before.id in usable else next(iter(usable), None)
+        options.highlighted = options.get_option_index(chosen) if chosen is not None else None
+        self._is_listed = not self._instead
+        self._states = self._state_of_downloads()
+        self._describe()
+
+    def _all_rows(self) -> list[Row]:
+        typed, width = self._typed, self._width
+        found = self.machine.checkpoints if self.machine is not None else ()
+        by_name = sorted(found, key=lambda c: (c.source, c.name.lower()))
+        sound = [one for one in by_name if one.problem is None]
+        downloads = [rows.download(one, width) for one in self.session.downloads.all]
+        listed = self._section(self._here_heading(), [self._here(one) for one in sound], self._nothing_here())
+        listed += self._section(rows.heading(_("Downloads")), downloads)
+        listed += self._hub_section(typed)
+        names = [one.name.lower() for one in sound]
+        offered = [
+            rows.entry(known, width)
+            for known in catalog()
+            if not any(name.startswith(known.name.lower()) for name in names)
+            and self.session.downloads.find(known.name) is None
+        ]
+        listed += self._section(rows.heading(_("To download")), offered)
+        broken = [self._here(one) for one in by_name if one.problem is not None]
+        listed += self._section(rows.heading(_("Found here, but cannot be loaded")), broken)
+        return listed[1:] if listed and listed[0].key == "" else listed
+
+    def _section(self, title: Row, found: list[Row], instead: str = "") -> list[Row]:
+        """A heading and those rows that speak of what was typed; nothing without any."""
+        shown = [row for row in found if rows.matches(row, self._typed)]
+        if not shown and not instead:
+            return []
+        return [rows.heading(""), title, *(shown or [rows.words(instead)])]
+
+    def _here(self, checkpoint: FoundCheckpoint) -> Row:
+        assert self.machine is not None, "what was found is that of a machine"
+        loaded = self.is_loaded(checkpoint.path)
+        return rows.here(checkpoint, self.machine, loaded=loaded, width=self._width)
+
+    def _here_heading(self) -> Row:
+        free = ""
+        if self.machine is not None:
+            free = _("{size} of memory free").format(size=bars.size(self.machine.available_bytes))
+        return rows.heading(_("On this machine"), free)
+
+    def _nothing_here(self) -> str:
+        if self._instead:
+            return self._instead
+        return "" if self._typed else _("Nothing was found that loads.")
+
+    def _hub_section(self, typed: str) -> list[Row]:
+        if not typed:
+            return []
+        listed = []
+        if typed == self._searched:
+            found = [rows.repository(one, self._width) for one in self._found]
+            listed = [*found, *([rows.more()] if self._more else [])]
+        if typed == self._searched and self._hub_says:
+            listed.append(rows.words(self._hub_says))
+        if typed != self._searched or (self._hub_says and not self._found):
+            listed.append(rows.search(typed))
+        if self.names_repository(typed):
+            listed.append(rows.open_(typed))
+        return [rows.heading(""), rows.heading(_("On the hub")), *listed]
+
+    # --- what is highlighted ----------------------------------------------------------------------------
+
+    @property
+    def highlighted(self) -> Row | None:
+        """The row under the cursor."""
+        option = self.query_one(OptionList).highlighted_option
+        return self._rows.get(option.id or "") if option is not None else None
+
+    @on(OptionList.OptionHighlighted)
+    def _describe(self) -> None:
+        row = self.highlighted
+        self.query_one("#about", Static).update(Content(row.about if row is not None else ""))
+
+    def action_move(self, step: int) -> None:
+        """Another row, without leaving the line that is typed in."""
+        options = self.query_one(OptionList)
+        if step < 0:
+            options.action_cursor_up()
+        else:
+            options.action_cursor_down()
+
+    def action_page(self, step: int) -> None:
+        """Several rows."""
+        options = self.query_one(OptionList)
+        if step < 0:
+            options.action_page_up()  # type: ignore[no-untyped-call]
+        else:
+            options.action_page_down()  # type: ignore[no-untyped-call]
+
     def _show_busy(self) -> None:
-        step = self._session.engines.step
+        step = self.session.engines.step
         busy = self.query_one("#busy", Static)
         busy.set_class(step is not None, "-on")
         if step is not None:
-            busy.update(Content(loading(step) + "   " + _("c cancels")))
+            busy.update(Content(loading(step) + "   " + _("ctrl+x cancels")))
+        states = self._state_of_downloads()
+        if states != self._states:
+            if {name for name, state in states if state == "done"} - {
+                name for name, state in self._states if state == "done"
+            }:
+                self.action_rescan()
+            self._list()
+            return
+        options = self.query_one(OptionList)
+        for one in self.session.downloads.running:
+            row = rows.download(one, self._width)
+            if row.id is not None and row.id in self._rows:
+                self._rows[row.id] = row
+                options.replace_option_prompt(row.id, row.content)
 
+    def _state_of_downloads(self) -> tuple[tuple[str, str], ...]:
+        return tuple((one.name or one.key, one.state) for one in self.session.downloads.all)
+
+    # --- what is done -----------------------------------------------------------------------------------
+
+    @on(Input.Changed)
+    def _filter(self) -> None:
+        self._list()
+
+    @on(Input.Submitted)
     def action_choose(self) -> None:
-        """Load what is highlighted."""
+        """What Enter does with the highlighted row."""
         self.query_one(OptionList).action_select()
-
-    def action_cancel_fetch(self) -> None:
-        """Cancel what is being fetched or loaded."""
-        self.post_message(CancelWanted())
-
-    @on(OptionList.OptionHighlighted)
-    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        self.query_one("#about", Static).update(Content(self._abouts.get(event.option_id or "", "")))
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        option = event.option_id or ""
-        here = option.startswith(HERE)
-        self.post_message(ModelChosen(option.removeprefix(HERE if here else CATALOG)))
-        if here:
+        row = self._rows.get(event.option_id or "")
+        if row is None:
+            return
+        match row.thing:
+            case FoundCheckpoint() as checkpoint:
+                self.post_message(ModelChosen(checkpoint.path))
+                self.dismiss(None)
+            case Download() as download:
+                self.about_download(download)
+            case HubRepository() as found:
+                self._open(found.repository)
+            case _:
+                self._choose_offer(row)
+
+    def _choose_offer(self, row: Row) -> None:
+        match row.kind:
+            case "catalog":
+                self.about_entry(row.key)
+            case "search":
+                self.action_hub()
+            case "more":
+                self._search(self._searched, self._more)
+            case "open":
+                self._open(row.key.partition(":")[0])
+            case _:
+                pass
+
+    def _open(self, repository: str) -> None:
+        self.app.push_screen(
+            RepositoryScreen(self.session, repository, self.machine), lambda _begun: self._list()
+        )
+
+    def action_acts(self) -> None:
+        """What is known of the highlighted row, and what else can be done with it."""
+        row = self.highlighted
+        if row is not None and isinstance(row.thing, FoundCheckpoint):
+            self.about_checkpoint(row.thing)
+        elif row is not None:
+            self.action_choose()
+
+    def action_delete(self) -> None:
+        """Delete the highlighted model or download; within what was typed, the character under the cursor."""
+        line = self.query_one(Input)
+        if line.cursor_position < len(line.value):
+            line.action_delete_right()
+            return
+        row = self.highlighted
+        if row is not None and isinstance(row.thing, FoundCheckpoint):
+            self.ask_to_delete(row.thing)
+        elif row is not None and isinstance(row.thing, Download):
+            self.about_download(row.thing)
+
+    def action_cancel_fetch(self) -> None:
+        """Cancel what is being loaded."""
+        self.post_message(CancelWanted())
+
+    def action_back(self) -> None:
+        """Take back what was typed; then, back to the chat."""
+        line = self.query_one(Input)
+        if line.value:
+            line.value = ""
+        else:
             self.dismiss(None)
 
+    # --- the hub ----------------------------------------------------------------------------------------
 
-def _heading(text: str) -> Option:
-    return Option(Content.styled(text, "bold"), disabled=True)
+    def action_hub(self) -> None:
+        """Search the hub for what was typed."""
+        if self._typed:
+            self._search(self._typed, None)
 
+    def _search(self, words: str, more: dict[Format, str] | None) -> None:
+        if more is None:
+            self._searched, self._found = words, []
+        self._hub_says, self._more = _("Asking the hub …"), None
+        self._list()
+        self.run_worker(self._ask_hub(words, more), exclusive=True, group="hub")
 
-def _row(name: str, size: str, facts: list[str], width: int) -> Content:
-    """Two lines: the name and the size, and under it the facts that are known."""
-    line = inert.line(" · ".join(fact for fact in facts if fact))
-    return (
-        Content(bars.fit(name, width - len(size) - 1))
-        + Content(f" {size}\n")
-        + Content.styled(f"  {bars.fit(line, width - 2).rstrip()}", "$muted")
-    )
+    async def _ask_hub(self, words: str, more: dict[Format, str] | None) -> None:
+        try:
+            answer = await (await self.session.engines.scout()).search_hub(words, more)
+        except UserError as error:
+            self._hub_says = error.sentence
+            self._list()
+            return
+        known = {one.repository for one in self._found}
+        new = [one for one in answer.repositories if one.repository not in known]
+        self._found += new
+        self._more = answer.more
+        self._hub_says = "" if self._found else _("The hub has nothing of that name with weights that load.")
+        self._list()
+        if new and words == self._typed:
+            options = self.query_one(OptionList)
+            options.highlighted = options.get_option_index(f"repository:{new[0].repository}")

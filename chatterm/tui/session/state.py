@@ -12,12 +12,14 @@ from textual.message import Message
 from chatterm.engine.messages import LoadOptions, Progress
 from chatterm.engine.protocol import Reply
 from chatterm.engine.records import ModelInfo, Timing
+from chatterm.language import _
 from chatterm.settings import Settings
+from chatterm.tui.downloads import Download, Downloads
 from chatterm.tui.engines import Engines, StartEngine
 from chatterm.tui.forking import Forks
 from chatterm.tui.host import ModelHost
 from chatterm.tui.lookout import Lookout
-from chatterm.tui.messages import LookChanged, StateChanged, TurnAdded, TurnsReplaced
+from chatterm.tui.messages import LookChanged, StateChanged, Told, TurnAdded, TurnsReplaced
 from chatterm.tui.reading import Reader
 from chatterm.tui.saving import Keeper, OpenLibrary
 from chatterm.tui.turns import Turn
@@ -83,6 +85,9 @@ class SessionState:
             quiet=self._until_quiet,
             changed=lambda: post(StateChanged()),
             run=run,
+        )
+        self.downloads = Downloads(
+            self.engines, run, changed=lambda: post(StateChanged()), ended=self._download_ended
         )
         self.turns: list[Turn] = []
         self.live: Turn | None = None
@@ -168,6 +173,18 @@ class SessionState:
 
     async def _until_quiet(self) -> None:
         await self._quiet.wait()
+
+    def _download_ended(self, download: Download) -> None:
+        """A download is done or has failed: say so, and load what nobody needs to be asked about."""
+        if download.state == "failed":
+            self._post(Told(f"{download.title}: {download.sentence}", is_trouble=True))
+            return
+        alone = not self.engines.path and not self.host.is_busy  # there has been no model yet
+        if alone or download.then_load:
+            self._run(self.host.open(download.path))
+            self._post(Told(_("{name} is here and is being loaded.").format(name=download.title)))
+        else:
+            self._post(Told(_("{name} is here; F3 loads it.").format(name=download.title)))
 
     def _model_is_ready(self, info: ModelInfo, told: bool) -> None:
         """A checkpoint answers from now on; whether the user should hear of it."""

@@ -38,6 +38,7 @@ class Status:
     saved: str = ""
     trouble: str = ""
     edits: tuple[str, ...] = ()  # of the model, in words
+    downloads: str = ""  # that are on their way
 
 
 class StatusLine(Widget):
@@ -78,7 +79,7 @@ class StatusLine(Widget):
             segments.append(Segment(text, base))
         return Strip(segments).crop_extend(0, room, base)
 
-    _order = (9, 7, 3, 1, 2, 6, 4, 8, 5, 0)
+    _order = (9, 7, 3, 1, 2, 6, 4, 8, 10, 5, 0)
     """The parts from left to right, by how much they are needed."""
 
     def _parts(self) -> list[tuple[int, str]]:
@@ -94,10 +95,10 @@ class StatusLine(Widget):
                 (1, f"{info.device}"),
                 (
                     2,
-                    info.quantisation
+                    inert.line(info.quantisation)
                     if info.exact
                     else _("{weights} as {computation}").format(
-                        weights=info.quantisation, computation=info.computation
+                        weights=inert.line(info.quantisation), computation=inert.line(info.computation)
                     ),
                 ),
                 (8, self._context_part(info)),
@@ -113,6 +114,8 @@ class StatusLine(Widget):
         if status.first_token is not None:
             parts.append((4, _("first token {seconds} s").format(seconds=f"{status.first_token:.1f}")))
         parts.append((5, f"T {status.temperature:.2f}"))
+        if status.downloads:
+            parts.append((10, inert.line(status.downloads)))
         if status.saved:
             parts.append((0 if status.saved == SAVED else 6, _(status.saved)))
         return parts
