@@ -31,7 +31,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     width: Annotated[int, Meta(ge=LEAST_WIDTH, le=1000)] | None = None
     height: Annotated[int, Meta(ge=LEAST_HEIGHT, le=1000)] | None = None
     shown: bool | None = None
-    view: str = "next"
+    view: Annotated[str, Meta(max_length=40)] = "next"
+    maximised: bool = False
 
     @property
     def other_side(self) -> Side:

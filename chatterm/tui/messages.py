@@ -193,6 +193,13 @@ class WordsWanted(Message):
     """The reply is to go on from words of the user's own."""
 
 
+@dataclass
+class ViewOpened(Message):
+    """Another view of the panel is open."""
+
+    key: str
+
+
 class PanelLeft(Message):
     """The user goes back to the words."""
 

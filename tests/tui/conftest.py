@@ -130,8 +130,15 @@ def chat(knobs):
     return run
 
 
-def make_app(knobs: Knobs, *, library=AsyncLibrary.in_memory, resume=False, **settings) -> ChattermApp:
+def make_app(
+    knobs: Knobs, *, library=AsyncLibrary.in_memory, resume=False, layout_file=None, **settings
+) -> ChattermApp:
     settings = {"model": "Scripted-135M", "language": "en", **settings}
     return ChattermApp(
-        Settings(**settings), start_engine=knobs.start, library=library, resume=resume, draw=lambda: 4711
+        Settings(**settings),
+        start_engine=knobs.start,
+        library=library,
+        resume=resume,
+        draw=lambda: 4711,
+        layout_file=layout_file,
     )

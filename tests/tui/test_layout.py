@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
-from conftest import make_app
+from conftest import Chat, make_app
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatterm.library import AsyncLibrary
 from chatterm.tui.layout import (
     LEAST_HEIGHT,
     LEAST_WIDTH,
@@ -19,11 +22,8 @@ from chatterm.tui.layout import (
 from chatterm.tui.widgets.inspector import Inspector
 
 
-def run(knobs, file):
-    app = make_app(knobs)
-    app.chat._file = file
-    app.chat.arrangement = load_layout(file)
-    return app
+def run(knobs, file, **more):
+    return make_app(knobs, layout_file=file, **more)
 
 
 async def until(pilot, condition):
@@ -87,6 +87,41 @@ async def test_keys_move_and_resize_the_panel_and_the_next_chat_has_it_so(knobs,
         await pilot.press("f6")
         await app.session.close()
     assert load_layout(file).shown is False
+
+
+async def test_the_open_view_and_its_size_are_there_again(knobs, tmp_path):
+    file = tmp_path / "layout.json"
+    library = partial(AsyncLibrary.open_library, tmp_path / "library.sqlite3")
+    app = run(knobs, file, library=library)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await Chat(app, pilot, knobs).ask()
+        await pilot.press("alt+3", "f10")
+        await until(pilot, lambda: app.chat.query_one(Inspector).region.width == 140)
+        await app.session.close()
+    assert (load_layout(file).view, load_layout(file).maximised) == ("attention", True)
+    app = run(knobs, file, library=library)
+    async with app.run_test(size=(140, 40)) as pilot:
+        panel = app.chat.query_one(Inspector)
+        await until(pilot, lambda: panel.opened == "attention")
+        assert panel.region.width < 140, "there is nothing to look into yet"
+        await app.session.close()
+    app = run(knobs, file, library=library, resume=True)
+    async with app.run_test(size=(140, 40)) as pilot:
+        panel = app.chat.query_one(Inspector)
+        await until(pilot, lambda: panel.opened == "attention" and panel.region.width == 140)
+        await pilot.press("escape")
+        await until(pilot, lambda: panel.region.width < 140)
+        await app.session.close()
+    assert not load_layout(file).maximised
+
+
+async def test_a_view_that_is_no_more_is_not_opened(knobs, tmp_path):
+    save_layout(tmp_path / "layout.json", Layout(view="of another version"))
+    app = run(knobs, tmp_path / "layout.json")
+    async with app.run_test(size=(140, 40)) as pilot:
+        await until(pilot, lambda: app.chat.query_one(Inspector).region.width)
+        assert app.chat.query_one(Inspector).opened == "next"
+        await app.session.close()
 
 
 async def test_the_edge_can_be_dragged(knobs, tmp_path):

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from textual import events
+from textual import events, on
 
+from chatterm.tui import messages
 from chatterm.tui.layout import Layout, load_layout, save_layout
 from chatterm.tui.screens.glass import GlassScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.widgets.inspector import Inspector
+from chatterm.tui.widgets.tab_strip import TABS
 
 
 class ArrangedScreen(GlassScreen):
@@ -26,6 +28,19 @@ class ArrangedScreen(GlassScreen):
         self._file = file
         self._dragging = False
         self.arrangement: Layout = load_layout(file)
+        self._was_large = self.arrangement.maximised
+
+    def arrange_as_before(self) -> None:
+        """Open the view that was open last."""
+        view = self.arrangement.view
+        if view != self.inspector.opened and any(tab.key == view for tab in TABS):
+            self.inspector.open(view)
+
+    def enlarge_as_before(self) -> None:
+        """Maximise the panel if it was left so: once, when there is a conversation to look into."""
+        was_large, self._was_large = self._was_large, False
+        if was_large and not self.has_class("-maximised"):
+            self.action_maximise()
 
     def put_panel(self) -> None:
         """Put the panel where it belongs."""
@@ -59,6 +74,7 @@ class ArrangedScreen(GlassScreen):
     def action_maximise(self) -> None:
         """The panel over the whole screen, and back."""
         super().action_maximise()
+        self.remember(maximised=self.has_class("-maximised"))
         self.put_panel()
 
     def action_move_panel(self) -> None:
@@ -80,6 +96,10 @@ class ArrangedScreen(GlassScreen):
         sized = self.arrangement.sized(cells, self._room)
         self.remember(width=sized.width, height=sized.height)
         self.put_panel()
+
+    @on(messages.ViewOpened)
+    def _view_opened(self, event: messages.ViewOpened) -> None:
+        self.remember(view=event.key)
 
     # --- mouse ------------------------------------------------------------------------------------------
 

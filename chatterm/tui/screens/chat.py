@@ -155,7 +155,7 @@ class ChatScreen(DrawingScreen):
         """Show or hide the next-token panel."""
         self.leave_tokens()
         self._wants_panel = not self.has_class("-panel")
-        self.remember(shown=self._wants_panel)
+        self.remember(shown=self._wants_panel, maximised=False)
         self.remove_class("-maximised")
         self._fit_to(self.size.width)
 

@@ -55,6 +55,7 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
     def draw_from_now_on(self) -> None:
         """Show what there is, and begin to draw growing replies."""
         self.set_interval(FRAME, self._frame)
+        self.arrange_as_before()
         self.show_all()
 
     def show_all(self) -> None:
@@ -164,6 +165,8 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
         self.sidebar.look_again()
         composer = self.query_one(Composer)
         composer.remember([turn.text for turn in self.session.turns if turn.role == "user"])
+        if self.session.turns:
+            self.enlarge_as_before()
 
     @on(messages.TurnsShown)
     def _turns_shown(self, event: messages.TurnsShown) -> None:

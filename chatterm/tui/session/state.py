@@ -103,7 +103,6 @@ class SessionState:
         self._unanswered = False
         self._warned = False
         self._cut: list[Turn] = []  # what a fork that has not begun yet took the place of
-        self._left_out: dict[int, Turn] = {}  # by their numbers, what the user chose not to send
         self._used: int | None = None  # tokens that the next reply begins behind, where that was counted
         self._known: dict[int, Turn] = {}  # by their numbers, with the prompts that only this session knows
 

@@ -90,6 +90,7 @@ class Inspector(Vertical):
             self.view.focus(scroll_visible=False)
         self.show_tabs()
         self.inspecting.look()
+        self.post_message(messages.ViewOpened(key))
 
     def turn(self, step: int) -> None:
         """Open the tab so many further on."""
