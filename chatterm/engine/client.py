@@ -116,7 +116,13 @@ class EngineProcess:
             limit=1 << 22,
         )
         engine = cls(process, stderr)
-        hello = await engine._read_event()
+        try:
+            hello = await engine._read_event()
+        except asyncio.CancelledError:
+            await engine.close()
+            raise
+        if hello is None:
+            await engine._raise_if_killed()
         if not isinstance(hello, Hello) or hello.version != PROTOCOL_VERSION:
             sentence = "The engine did not start" if hello is None else "The engine is of another version"
             reason = _last_words(stderr)
@@ -124,6 +130,14 @@ class EngineProcess:
             raise EngineDiedError(f"{sentence}{f': {reason}' if reason else ''}. Reinstall chatterm.")
         engine._reader = asyncio.create_task(engine._read())
         return engine
+
+    async def _raise_if_killed(self) -> None:
+        """Say of an engine that fell silent before its first word what ended it, if it was a signal."""
+        with contextlib.suppress(TimeoutError):
+            status = await asyncio.wait_for(self._process.wait(), SHUTDOWN_SECONDS)
+            if status < 0:
+                await self.close()
+                raise EngineDiedError(_obituary(status, ""))
 
     @property
     def pid(self) -> int:
@@ -380,7 +394,8 @@ def _last_words(stderr: IO[bytes]) -> str:
 
 
 def _obituary(status: int, last_line: str) -> str:
-    if status == -signal.SIGKILL:
+    killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)  # the latter is what a container reports
+    if killed or last_line.startswith("MemoryError"):
         return "The engine was killed, most likely because memory ran out; a smaller model may fit."
     if status < 0:
         try:

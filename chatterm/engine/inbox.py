@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import BinaryIO
@@ -65,6 +66,14 @@ class Inbox:
         self._steering.pop(request, None)
 
     def _read(self) -> None:
+        try:
+            self._take_in()
+        except Exception:
+            traceback.print_exc()
+        finally:  # a worker that hears nothing any more, for want of memory say, must not live on
+            self._on_end()
+
+    def _take_in(self) -> None:
         while (request := self._read_request()) is not None:
             with self._arrived:
                 match request:
@@ -77,7 +86,6 @@ class Inbox:
                         self._arrived.notify()
             if isinstance(request, Shutdown):
                 break
-        self._on_end()
 
     def _read_request(self) -> AnyRequest | None:
         header = self._stream.read(wire.HEADER_BYTES)

@@ -63,8 +63,14 @@ class Worker:
 
     def send(self, event: AnyEvent) -> None:
         """Write one event."""
-        self._output.write(wire.frame(event))
-        self._output.flush()
+        frame = wire.frame(event)
+        try:
+            self._output.write(frame)
+            self._output.flush()
+        except BaseException:
+            # Part of a frame may be on its way: nothing that follows would be understood.
+            traceback.print_exc()
+            os._exit(1)
 
     def run(self) -> None:
         """Answer requests until the client leaves."""
@@ -84,7 +90,7 @@ class Worker:
             out_of_memory = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(
                 error
             )
-            unexpected = f"Unexpected {type(error).__name__} in the engine: {error}"
+            unexpected = UserError(f"Unexpected {type(error).__name__} in the engine: {error}").sentence
             self.send(Failed(request=request.request, sentence=_NO_MEMORY if out_of_memory else unexpected))
         finally:
             self._inbox.forget(request.request)
@@ -209,7 +215,12 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints must not end up between the frames
     os.umask(0o077)  # also what a compiler or pip writes for us is the user's alone
     threading.current_thread().name = "model"
-    Worker(Inbox(sys.stdin.buffer), output).run()
+    try:
+        Worker(Inbox(sys.stdin.buffer), output).run()
+    finally:
+        # Only an error leads here. The inbox waits in a read that Python, ending by itself, would wait for.
+        traceback.print_exc()
+        os._exit(1)
 
 
 if __name__ == "__main__":

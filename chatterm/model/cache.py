@@ -186,11 +186,13 @@ class Cache:
             return
         size = min(self.capacity, max(positions, 2 * allocated))
         with torch.inference_mode(False), torch.no_grad():
-            for name in ("keys", "values"):
-                old = getattr(self, name)
-                new = old.new_empty((*old.shape[:2], size, old.shape[3]))
-                new[:, :, : self.length] = old[:, :, : self.length]
-                setattr(self, name, new)
+            # Both or none: there may be memory for one of them only.
+            keys, values = (
+                old.new_empty((*old.shape[:2], size, old.shape[3])) for old in (self.keys, self.values)
+            )
+            keys[:, :, : self.length] = self.keys[:, :, : self.length]
+            values[:, :, : self.length] = self.values[:, :, : self.length]
+            self.keys, self.values = keys, values
 
     def _span(self, window: int | None, *, whole: bool) -> Span:
         key = window if not whole else -1 if window is None else -1 - window

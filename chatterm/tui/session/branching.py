@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from chatterm.engine.messages import TokenEvent
+from chatterm.engine.protocol import EngineDiedError
 from chatterm.errors import UserError
 from chatterm.tui.engines import LocalEngine
 from chatterm.tui.forking import Branch, unchanged
@@ -78,5 +79,7 @@ class BranchingSession(WritingSession):
     async def _told(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
+        except EngineDiedError as error:
+            self.host.died(error)
         except UserError as error:
             self.tell(error.sentence)
