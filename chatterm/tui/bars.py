@@ -43,6 +43,11 @@ def fit(text: str, width: int, *, end: str = "…") -> str:
     return set_cell_size(set_cell_size(text, width - cell_len(end)).rstrip() + end, width)
 
 
+def fit_right(text: str, width: int) -> str:
+    """`text` at the right end of exactly `width` cells, cut with a sign where it is longer."""
+    return fit(text, width) if cell_len(text) > width else " " * (width - cell_len(text)) + text
+
+
 def fit_end(text: str, width: int) -> str:
     """The end of `text` in at most `width` cells, with a sign where it was cut."""
     if cell_len(text) <= width:

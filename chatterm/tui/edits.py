@@ -19,8 +19,9 @@ from chatterm.engine.inspection import (
 from chatterm.engine.protocol import Engine, EngineDiedError, EngineError
 from chatterm.engine.records import ModelInfo
 from chatterm.errors import UserError
+from chatterm.language import _, mark
 
-FORMS = "head 7.3, mlp 4, block 5 or neuron 12.104; with “x 0.5” behind it, scaled instead of off"
+FORMS = mark("head 7.3, mlp 4, block 5 or neuron 12.104; with “x 0.5” behind it, scaled instead of off")
 _WRITTEN = re.compile(
     r"(?P<part>head|mlp|ffn|feed-forward|block|neuron)[ :]*(?P<layer>\d+)(?:[.](?P<number>\d+))?"
     r"(?:\s*[x×*=]\s*(?P<scale>-?\d+(?:[.]\d+)?))?",
@@ -44,16 +45,20 @@ def parse(text: str) -> AnyEdit:
     """
     found = _WRITTEN.fullmatch(text.strip())
     if found is None:
-        raise UserError(f"“{text.strip()}” is not an edit; write {FORMS}.")
+        raise UserError(
+            _("“{text}” is not an edit; write {forms}.").format(text=text.strip(), forms=_(FORMS))
+        )
     part, layer = found["part"].lower(), int(found["layer"])
     number = int(found["number"]) if found["number"] is not None else None
     scale = float(found["scale"]) if found["scale"] is not None else 0.0
     if part in ("head", "neuron"):
         if number is None:
-            raise UserError(f"Which {part} of layer {layer}? Write it like “{part} {layer}.3”.")
+            sentence = _("Which {part} of layer {layer}? Write it like “{part} {layer}.3”.")
+            raise UserError(sentence.format(part=part, layer=layer))
         return ScaleHead(layer, number, scale) if part == "head" else ScaleNeuron(layer, number, scale)
     if number is not None:
-        raise UserError(f"“{text.strip()}” has a number too many; write it like “{part} {layer}”.")
+        sentence = _("“{text}” has a number too many; write it like “{part} {layer}”.")
+        raise UserError(sentence.format(text=text.strip(), part=part, layer=layer))
     return ScaleBlock(layer, scale) if part == "block" else ScaleFeedForward(layer, scale)
 
 
@@ -61,16 +66,18 @@ def words(edit: AnyEdit) -> str:
     """An edit in a few words: `head 7.3 off`, `block 5 × 0.5`."""
     match edit:
         case ScaleHead():
-            part = f"head {edit.layer}.{edit.head}"
+            part = _("head {name}").format(name=f"{edit.layer}.{edit.head}")
         case ScaleFeedForward():
-            part = f"feed-forward {edit.layer}"
+            part = _("feed-forward {layer}").format(layer=edit.layer)
         case ScaleBlock():
-            part = f"block {edit.layer}"
+            part = _("block {layer}").format(layer=edit.layer)
         case ScaleNeuron():
-            part = f"neuron {edit.layer}.{edit.neuron}"
+            part = _("neuron {name}").format(name=f"{edit.layer}.{edit.neuron}")
         case Steer():
-            return f"after block {edit.layer} from “{edit.away}” to “{edit.toward}” × {edit.strength:g}"
-    return f"{part} off" if edit.scale == 0 else f"{part} × {edit.scale:g}"
+            return _("after block {layer} from “{away}” to “{toward}” × {strength}").format(
+                layer=edit.layer, away=edit.away, toward=edit.toward, strength=f"{edit.strength:g}"
+            )
+    return _("{part} off").format(part=part) if edit.scale == 0 else f"{part} × {edit.scale:g}"
 
 
 def same_part(one: AnyEdit, other: AnyEdit) -> bool:

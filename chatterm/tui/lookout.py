@@ -8,12 +8,13 @@ from typing import Any
 
 from chatterm.engine.protocol import Engine, EngineDiedError, EngineError
 from chatterm.engine.records import Distribution, Tokens
+from chatterm.language import _, mark
 from chatterm.sampling import SamplingParameters
 from chatterm.tui.turns import ReadToken, Turn
 
 CONTEXT_CHARACTERS = 400
-NOTHING_BEFORE = "Nothing stands before the first token, so nothing predicts it."
-NOT_KNOWN = "What stood before it cannot be made again, so the candidates cannot be computed."
+NOTHING_BEFORE = mark("Nothing stands before the first token, so nothing predicts it.")
+NOT_KNOWN = mark("What stood before it cannot be made again, so the candidates cannot be computed.")
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Lookout:
                 prompt = await self._prompt_of(look.turn)
                 before = prompt + look.turn.ids(look.index)
                 if not before or not (prompt or look.turn.role == "context"):
-                    self._fail(look, NOTHING_BEFORE if look.turn.role == "context" else NOT_KNOWN)
+                    self._fail(look, _(NOTHING_BEFORE if look.turn.role == "context" else NOT_KNOWN))
                     continue
                 count = max(candidates, self.rows)
                 also = tuple(dict.fromkeys((look.token.id, *self.found)))

@@ -10,6 +10,7 @@ from chatterm.engine.inspection import Score, ScoredToken
 from chatterm.engine.protocol import Engine, EngineError
 from chatterm.engine.records import PromptToken, Tokens
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.tui.moment import Moment
 from chatterm.tui.turns import Turn, chat_of, read_by_model
 
@@ -61,17 +62,17 @@ class Reader:
         engine = self._engine()
         info = engine.info if engine is not None else None
         if info is None:
-            raise UserError(f"No model is loaded; with {turn.model or 'one'} loaded one can look inside.")
+            sentence = _("No model is loaded; with {model} loaded one can look inside.")
+            raise UserError(sentence.format(model=turn.model or _("one")))
         if turn.model != info.name:
-            raise UserError(
-                f"{turn.model or 'Another model'} wrote this and {info.name} is loaded; ctrl+o chooses."
-            )
+            sentence = _("{writer} wrote this and {model} is loaded; ctrl+o chooses.")
+            raise UserError(sentence.format(writer=turn.model or _("Another model"), model=info.name))
         prompt = await self.prompt_of(turn)
         if not prompt and turn.role != "context":
-            raise UserError("What stood before this cannot be made again, so one cannot look inside.")
+            raise UserError(_("What stood before this cannot be made again, so one cannot look inside."))
         before = prompt + turn.ids(index)
         if not before:
-            raise UserError("Nothing stands before the first token, so nothing predicts it.")
+            raise UserError(_("Nothing stands before the first token, so nothing predicts it."))
         return Moment(before, turn.seen[index].id, turn.piece(index), len(before), info.name)
 
     async def cut(self, *, score: bool = False) -> None:
@@ -108,7 +109,9 @@ class Reader:
         """
         engine = self._engine()
         if engine is None or engine.info is None:
-            raise UserError("No model is loaded, so nothing can say how the conversation is cut into tokens.")
+            raise UserError(
+                _("No model is loaded, so nothing can say how the conversation is cut into tokens.")
+            )
         model = engine.info.name
         turns = self._answered(model)
         if not any(turn.role == "user" for turn in turns):

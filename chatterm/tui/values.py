@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.sampling import SamplingParameters
 
 SEEDS = 10_000
@@ -47,7 +48,8 @@ class SamplingValues:
         try:
             self.sampling = self.start.replace(**changes)
         except msgspec.ValidationError as error:
-            raise UserError(f"A sampling value in the settings cannot be used: {error}.") from error
+            sentence = _("A sampling value in the settings cannot be used: {error}.")
+            raise UserError(sentence.format(error=error)) from error
 
     def begin_from(self, start: SamplingParameters, source: str) -> None:
         """Another checkpoint, with its own values."""

@@ -21,6 +21,7 @@ from chatterm import inert
 from chatterm.engine.messages import Finished, Started, TokenEvent
 from chatterm.engine.protocol import Reply
 from chatterm.errors import UserError
+from chatterm.language import _, mark
 from chatterm.tui import bars, keys
 from chatterm.tui.forking import Branch
 from chatterm.tui.screens.dialog import Dialog
@@ -38,7 +39,7 @@ NARROWEST = 20
 """Cells of a column; with less room the continuations stand one below the other."""
 
 GAP = 2
-ONLY_ONE = "At temperature 0 every seed makes the same choices, so one continuation stands for all."
+ONLY_ONE = mark("At temperature 0 every seed makes the same choices, so one continuation stands for all.")
 
 
 @dataclass
@@ -52,11 +53,12 @@ class Continuation:
 
     def heading(self, width: int) -> str:
         """Its seed, and how surprising its tokens were on average if there is room for that."""
-        seed = f"seed {self.seed}"
+        seed = _("seed {seed}").format(seed=self.seed)
         if not self.tokens:
             return seed
         mean = max(0.0, -math.fsum(token.logprob for token in self.tokens) / len(self.tokens))
-        longer = (f"{seed} · {mean:.2f} nats a token", f"{seed} · {mean:.2f} nats")
+        nats = _("{nats} nats a token"), _("{nats} nats")
+        longer = (f"{seed} · {words.format(nats=f'{mean:.2f}')}" for words in nats)
         return next((words for words in longer if cell_len(words) <= width), seed)
 
 
@@ -178,8 +180,8 @@ class ContinuationsScreen(Dialog[bool]):
     def compose(self) -> ComposeResult:
         """What they follow, and they."""
         with Vertical(classes="box") as box:
-            box.border_title = "Several continuations"
-            box.border_subtitle = "←→ choose · enter go on · + - number · r others · esc back"
+            box.border_title = _("Several continuations")
+            box.border_subtitle = _("←→ choose · enter go on · + - number · r others · esc back")
             yield Static(markup=False)
             yield Columns()
 
@@ -188,11 +190,13 @@ class ContinuationsScreen(Dialog[bool]):
         sampling = self._session.values.sampling
         reply, at = self._branch.reply, self._branch.at
         before = inert.line(reply.text[: reply.starts[at]]) if at < len(reply.starts) else ""
-        note = f"after “{bars.fit_end(before, 60)}”" if before else "from the beginning of the reply"
+        note = _("from the beginning of the reply")
+        if before:
+            note = _("after “{text}”").format(text=bars.fit_end(before, 60))
         note += f" · T {sampling.temperature:.2f}"
         if sampling.temperature == 0:
             self._count = 1
-            note += f"\n{ONLY_ONE}"
+            note += "\n" + _(ONLY_ONE)
         self.query_one(Static).update(note)
         self._draw()
 
@@ -218,7 +222,8 @@ class ContinuationsScreen(Dialog[bool]):
                 reply = self._session.forks.draw(engine, self._branch, self._session.turns, sampling, LENGTH)
                 await self._write(one, reply)
         except (UserError, ValueError) as error:
-            said = error.sentence if isinstance(error, UserError) else "This reply is no longer in the chat."
+            gone = _("This reply is no longer in the chat.")
+            said = error.sentence if isinstance(error, UserError) else gone
             if not self._left:
                 self.query_one(Static).update(said)
         finally:
@@ -228,7 +233,7 @@ class ContinuationsScreen(Dialog[bool]):
         return next((one for one in self._drawn if one.state == "waiting"), None)
 
     async def _write(self, one: Continuation, reply: Reply) -> None:
-        self._reply, one.state = reply, "writing …"
+        self._reply, one.state = reply, _("writing …")
         begun = True
         async for event in reply:
             if one not in self._drawn and begun:
@@ -242,7 +247,7 @@ class ContinuationsScreen(Dialog[bool]):
                     one.text += event.text
                 case Finished():
                     one.text += event.text
-                    one.state = {"end": "■ ends here", "stop": "■ ends here"}.get(event.reason, "")
+                    one.state = "■ " + _("ends here") if event.reason in ("end", "stop") else ""
             self._show()
 
     # --- keys -------------------------------------------------------------------------------------------

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from textual import on
 
+from chatterm.language import _, mark
 from chatterm.tui import messages
 from chatterm.tui.screens.tokens import TokensScreen
 from chatterm.tui.widgets.inspector import Inspector
 
-NO_MODEL = "No model is loaded; ctrl+o chooses one."
+NO_MODEL = mark("No model is loaded; ctrl+o chooses one.")
 
 
 class GlassScreen(TokensScreen):
@@ -88,11 +89,11 @@ class GlassScreen(TokensScreen):
 
         engine = self.session.engines.engine
         if engine is None:
-            self.notify(NO_MODEL)
+            self.notify(_(NO_MODEL))
             return
         question = await self.inspector.comparison(MAX_TOKENS)
         if question is None:
-            nothing = "Nothing is edited; switch something off first, for example a head (alt+3, then o)."
+            nothing = _("Nothing is edited; switch something off first, for example a head (alt+3, then o).")
             self.notify(self.session.no_moment or nothing, markup=False)
             return
         self.app.push_screen(CompareScreen(engine, question))
@@ -103,6 +104,6 @@ class GlassScreen(TokensScreen):
 
         engine = self.session.engines.engine
         if engine is None:
-            self.notify(NO_MODEL)
+            self.notify(_(NO_MODEL))
         else:
             self.app.push_screen(SelfCheckScreen(engine))

@@ -17,6 +17,7 @@ from textual.widget import Widget
 from chatterm import inert
 from chatterm.engine.inspection import RankCurve, RankCurveRead
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.tui import bars, messages
 from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.moment import Moment
@@ -44,7 +45,7 @@ class RankPlot(Widget):
         super().__init__()
         self._paint = Paint(self)
         self._curve: RankCurveRead | None = None
-        self._why = "Asking the model …"
+        self._why = _("Asking the model …")
         self._lines: list[Strip] = []
 
     def show(self, curve: RankCurveRead | None, why: str = "") -> None:
@@ -152,8 +153,8 @@ class RankPlotScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """The plot and what it says."""
         with Vertical(classes="box") as box:
-            box.border_title = "Probability against rank"
-            box.border_subtitle = "alt+↑↓ temperature · esc back"
+            box.border_title = _("Probability against rank")
+            box.border_subtitle = _("alt+↑↓ temperature · esc back")
             yield RankPlot()
             yield Words(id="said")
 
@@ -219,21 +220,28 @@ class Words(Widget):
 def sentences(curve: RankCurveRead, moment: Moment, temperature: float) -> list[str]:
     """What the curve says."""
     kept = sum(value > 0 for value in curve.sampled)
-    said = [f"“{inert.token(moment.text)}” came here, at position {moment.position}"]
+    came = _("“{token}” came here, at position {position}")
+    said = [came.format(token=inert.token(moment.text), position=moment.position)]
     if curve.slope is None:
-        said.append("too few tokens have a probability for a slope")
+        said.append(_("too few tokens have a probability for a slope"))
     else:
-        said.append(f"slope {curve.slope:.2f} to rank 1000 · {_like(curve.slope)}")
-    points = f"{kept} of {len(curve.ranks)} points left"
-    said.append(f"grey: the model · bright: as sampled at T {temperature:.2f}, {points}")
+        slope = _("slope {slope} to rank 1000").format(slope=f"{curve.slope:.2f}")
+        said.append(f"{slope} · {_like(curve.slope)}")
+    sampled = _("grey: the model · bright: as sampled at T {value}, {kept} of {all} points left")
+    said.append(sampled.format(value=f"{temperature:.2f}", kept=kept, all=len(curve.ranks)))
     return said
 
 
 def _like(slope: float) -> str:
     """A slope in words: the probability of rank n as a power of n."""
     if abs(slope + 1) < 0.15:
-        return "close to 1/n, Zipf's law"
-    return f"like 1/n^{-slope:.1f}, {'steeper' if slope < -1 else 'flatter'} than Zipf's 1/n"
+        return _("close to 1/n, Zipf's law")
+    words = (
+        _("like {power}, steeper than Zipf's 1/n")
+        if slope < -1
+        else _("like {power}, flatter than Zipf's 1/n")
+    )
+    return words.format(power=f"1/n^{-slope:.1f}")
 
 
 def _power(exponent: int) -> str:

@@ -13,17 +13,18 @@ from textual.widgets import Static
 from chatterm import inert
 from chatterm.engine.inspection import Identity, SelfCheck
 from chatterm.engine.protocol import Engine, EngineDiedError, EngineError
+from chatterm.language import _, mark
 from chatterm.tui.screens.dialog import Dialog
 
-WAITING = "Running every identity on a short text …"
+WAITING = mark("Running every identity on a short text …")
 
 
 def row(identity: Identity) -> tuple[str, str]:
     """A line of the list: what holds, and its figures."""
-    mark = "✓" if identity.holds else "✗"
+    tick = "✓" if identity.holds else "✗"
     sign = "≤" if identity.holds else ">"
     figures = f"{identity.error:.1e} {sign} {identity.tolerance:.0e} {identity.unit}"
-    return f"{mark} {inert.line(identity.name)}", figures
+    return f"{tick} {inert.line(identity.name)}", figures
 
 
 class SelfCheckScreen(Dialog[None]):
@@ -46,9 +47,9 @@ class SelfCheckScreen(Dialog[None]):
     def compose(self) -> ComposeResult:
         """At first only that it runs."""
         with Vertical(classes="box") as box:
-            box.border_title = "Self-check"
-            box.border_subtitle = "esc back"
-            yield Static(WAITING, id="sum", markup=False)
+            box.border_title = _("Self-check")
+            box.border_subtitle = _("esc back")
+            yield Static(_(WAITING), id="sum", markup=False)
             yield VerticalScroll()
 
     def on_mount(self) -> None:
@@ -64,10 +65,11 @@ class SelfCheckScreen(Dialog[None]):
             return
         broken = [identity for identity in identities if not identity.holds]
         info = self._engine.info
-        name = info.name if info is not None else "the model"
-        says = f"{len(broken)} of {len(identities)} do not hold" if broken else f"all {len(identities)} hold"
+        name = info.name if info is not None else _("the model")
+        says = _("{broken} of {all} do not hold") if broken else _("all {all} hold")
+        says = says.format(broken=len(broken), all=len(identities))
         self.query_one("#sum", Static).update(
-            Content(f"{inert.line(name)}: {says}; largest error and tolerance")
+            Content(f"{inert.line(name)}: {says}" + _("; largest error and tolerance"))
         )
         lines = []
         for identity in (*broken, *(one for one in identities if one.holds)):

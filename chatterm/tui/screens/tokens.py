@@ -7,6 +7,7 @@ from textual.screen import Screen
 
 from chatterm import inert
 from chatterm.errors import UserError
+from chatterm.language import _, mark
 from chatterm.tui import messages
 from chatterm.tui.forking import Branch
 from chatterm.tui.measures import MEASURES, Measure
@@ -19,7 +20,7 @@ from chatterm.tui.widgets.legend import Legend
 from chatterm.tui.widgets.next_token import NextTokenPanel
 from chatterm.tui.widgets.transcript import Transcript
 
-NOTHING_TO_WALK = "There is no reply with tokens to walk over yet."
+NOTHING_TO_WALK = mark("There is no reply with tokens to walk over yet.")
 
 
 class TokensScreen(Screen[None]):
@@ -120,7 +121,7 @@ class TokensScreen(Screen[None]):
         if walked:
             self.pick(walked[-1], len(walked[-1].seen) - 1)
         else:
-            self.notify(NOTHING_TO_WALK)
+            self.notify(_(NOTHING_TO_WALK))
 
     async def _cut(self) -> None:
         """Give the user's messages their tokens, and their numbers where colours show them."""
@@ -163,7 +164,7 @@ class TokensScreen(Screen[None]):
             self.notify(error.sentence)
             return
         if turn is None:
-            self.notify("Nothing has been said yet, so there is nothing that the model would read.")
+            self.notify(_("Nothing has been said yet, so there is nothing that the model would read."))
             return
         self._all_read = [turn]
         self._show_other_turns()
@@ -211,7 +212,7 @@ class TokensScreen(Screen[None]):
         place = self.session.lookout.place
         shown = self._place_of(*place) if place is not None else None
         if shown is None:
-            self.notify(NOTHING_TO_WALK)
+            self.notify(_(NOTHING_TO_WALK))
             return
         self.pick(*shown)
         self.query_one(Inspector).open("next")
@@ -246,8 +247,8 @@ class TokensScreen(Screen[None]):
     def _find_wanted(self) -> None:
         from chatterm.tui.screens.asking import AskScreen
 
-        note = "Its rank and probability here, with a space in front of it and without."
-        self.app.push_screen(AskScreen("Find a word", note), self._find)
+        note = _("Its rank and probability here, with a space in front of it and without.")
+        self.app.push_screen(AskScreen(_("Find a word"), note), self._find)
 
     def _find(self, word: str | None) -> None:
         if word:
@@ -307,14 +308,16 @@ class TokensScreen(Screen[None]):
         if branch is None:
             return
         came = branch.reply.piece(branch.at)
-        note = f"In place of “{inert.token(came)}”; a space in front counts. The reply goes on after them."
+        note = _("In place of “{token}”; a space in front counts. The reply goes on after them.")
+        note = note.format(token=inert.token(came))
 
         def go_on(text: str | None) -> None:
             if text:
                 self.leave_tokens()
                 self.session.fork(branch, text=text)
 
-        self.app.push_screen(AskScreen("Go on from your own words", note, " " * came.startswith(" ")), go_on)
+        title = _("Go on from your own words")
+        self.app.push_screen(AskScreen(title, note, " " * came.startswith(" ")), go_on)
 
     def action_continuations(self) -> None:
         """Several continuations from the selected token, side by side."""
@@ -322,7 +325,7 @@ class TokensScreen(Screen[None]):
 
         branch = self._branch()
         if branch is None:
-            self.notify("Nothing has been written yet that could go on in several ways.")
+            self.notify(_("Nothing has been written yet that could go on in several ways."))
             return
         self.app.push_screen(ContinuationsScreen(self.session, branch), self._adopted)
 
@@ -335,6 +338,6 @@ class TokensScreen(Screen[None]):
         from chatterm.tui.screens.rank_plot import RankPlotScreen
 
         if self.session.lookout.place is None:
-            self.notify("Nothing has been written yet; there are no probabilities to plot.")
+            self.notify(_("Nothing has been written yet; there are no probabilities to plot."))
             return
         self.app.push_screen(RankPlotScreen(self.session))

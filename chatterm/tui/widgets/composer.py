@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from chatterm.language import _, mark
+from chatterm.language import _, mark, several
 from chatterm.tui import attachments, keys
 from chatterm.tui.messages import CompletionWanted, LongPaste, Submitted
 from chatterm.tui.widgets.completions import Completions
@@ -65,9 +65,13 @@ class Composer(TextArea):
 
     def count(self, tokens: int | None, room: int | None = None) -> None:
         """Show how many tokens the text is, and whether `room` tokens are too few; None while not known."""
-        words = "" if tokens is None else f"{tokens} token{'' if tokens == 1 else 's'}"
-        if tokens is not None and room is not None and tokens > room:
-            words += f", more than the {max(0, room)} that are left of the context window"
+        words = ""
+        if tokens is not None:
+            words = several("{count} token", "{count} tokens", tokens).format(count=tokens)
+            if room is not None and tokens > room:
+                words += _(", more than the {room} that are left of the context window").format(
+                    room=max(0, room)
+                )
         self.border_subtitle = words
 
     def remember(self, texts: list[str]) -> None:

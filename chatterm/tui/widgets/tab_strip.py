@@ -11,6 +11,7 @@ from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
+from chatterm.language import _, mark
 from chatterm.tui.text.lines import FAINT, MUTED
 from chatterm.tui.widgets.paint import Paint
 
@@ -28,14 +29,19 @@ class Tab(NamedTuple):
 
 
 TABS = (
-    Tab("next", "next", "next"),
-    Tab("lens", "lens", "lens"),
-    Tab("attention", "attention", "attn"),
-    Tab("contributions", "contributions", "contr"),
-    Tab("neurons", "neurons", "neur"),
-    Tab("embeddings", "embeddings", "embed"),
-    Tab("edits", "edits", "edits"),
+    Tab("next", mark("next"), mark("next")),
+    Tab("lens", mark("lens"), mark("lens")),
+    Tab("attention", mark("attention"), mark("attn")),
+    Tab("contributions", mark("contributions"), mark("contr")),
+    Tab("neurons", mark("neurons"), mark("neur")),
+    Tab("embeddings", mark("embeddings"), mark("embed")),
+    Tab("edits", mark("edits"), mark("edits")),
 )
+
+
+def spoken() -> tuple[Tab, ...]:
+    """The tabs in the language spoken now."""
+    return tuple(Tab(tab.key, _(tab.name), _(tab.short)) for tab in TABS)
 
 
 class Place(NamedTuple):
@@ -50,22 +56,22 @@ class Place(NamedTuple):
 def arrange(tabs: tuple[Tab, ...], here: int, width: int) -> list[Place]:
     """The tabs, with full names where they fit; at worst those around the open one, and arrows."""
     for gap in (3, 2, 1):
-        if sum(len(tab.name) for tab in tabs) + gap * (len(tabs) - 1) <= width:
+        if sum(cell_len(tab.name) for tab in tabs) + gap * (len(tabs) - 1) <= width:
             return _row(tabs, here, gap, [tab.name for tab in tabs])
     short = [tab.short for tab in tabs]
     for names in ([*short[:here], tabs[here].name, *short[here + 1 :]], short):
         for gap in (2, 1):
-            if sum(map(len, names)) + gap * (len(tabs) - 1) <= width:
+            if sum(map(cell_len, names)) + gap * (len(tabs) - 1) <= width:
                 return _row(tabs, here, gap, names)
     first = last = here
-    used = len(tabs[here].name) + 4
+    used = cell_len(tabs[here].name) + 4
     while True:
-        if last + 1 < len(tabs) and used + 1 + len(tabs[last + 1].short) <= width:
+        if last + 1 < len(tabs) and used + 1 + cell_len(tabs[last + 1].short) <= width:
             last += 1
-            used += 1 + len(tabs[last].short)
-        elif first > 0 and used + 1 + len(tabs[first - 1].short) <= width:
+            used += 1 + cell_len(tabs[last].short)
+        elif first > 0 and used + 1 + cell_len(tabs[first - 1].short) <= width:
             first -= 1
-            used += 1 + len(tabs[first].short)
+            used += 1 + cell_len(tabs[first].short)
         else:
             break
     shown = tabs[first : last + 1]
@@ -116,7 +122,7 @@ class TabStrip(Widget):
         """The only line."""
         base = self.rich_style
         room = self.size.width - BUTTON
-        self._places = arrange(TABS, self._here, room)
+        self._places = arrange(spoken(), self._here, room)
         segments = []
         for place in self._places:
             style = base + (Style(bold=True, underline=True) if place.here else self._paint.style(MUTED))

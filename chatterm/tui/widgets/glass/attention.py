@@ -18,6 +18,7 @@ from chatterm.engine.inspection import (
     Question,
     ScaleHead,
 )
+from chatterm.language import _, mark
 from chatterm.tui import bars
 from chatterm.tui.inspecting import Answers, Scene
 from chatterm.tui.widgets.glass import heat_map, shaded_text, shades
@@ -37,8 +38,8 @@ STRONGEST = 4
 class AttentionPanel(GlassPanel):
     """Above, a cell for every head: layers to the right, heads downwards. Below, one head's text or map."""
 
-    NAME: ClassVar[str] = "attention"
-    HINTS: ClassVar[str] = "↑↓←→ head · m measure · ,. token · h map · p patterns · o off"
+    NAME: ClassVar[str] = mark("attention")
+    HINTS: ClassVar[str] = mark("↑↓←→ head · m measure · ,. token · h map · p patterns · o off")
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -109,17 +110,18 @@ class AttentionPanel(GlassPanel):
         overview = self._overview
         if overview is None:
             return [""]
-        return [f"above: {self._legend(overview)} ░▒▓█"]
+        return [_("above: {what}").format(what=self._legend(overview)) + " ░▒▓█"]
 
     def _legend(self, overview: AttentionOverviewRead) -> str:
         match self.measure:
             case "entropy":
-                return f"entropy, 0 to {self._most(overview):.2f} nats"
+                return _("entropy, 0 to {nats} nats").format(nats=f"{self._most(overview):.2f}")
             case "strongest":
-                return "strongest single weight, 0 to 100%"
+                return _("strongest single weight, 0 to 100%")
         chosen = self._chosen(self.scene)
         word = inert.token(overview.tokens[chosen]) if chosen is not None else "…"
-        return f"weight on {bars.fit(word, min(16, len(word) + 1)).strip()} ({chosen}), 0 to 100%"
+        word = bars.fit(word, min(16, len(word) + 1)).strip()
+        return _("weight on {token} ({position}), 0 to 100%").format(token=word, position=chosen)
 
     def _values(self, overview: AttentionOverviewRead) -> tuple[tuple[float, ...], ...]:
         match self.measure:
@@ -169,7 +171,7 @@ class AttentionPanel(GlassPanel):
             at = (layer - self._first_layer) * self._cell
             if layer % 5 == 0 and at >= len(text) + bool(text):
                 text = text.ljust(at) + str(layer)
-        return [Segment("layer".ljust(HEAD), self.muted), Segment(text, self.muted)]
+        return [Segment(bars.fit(_("layer"), HEAD), self.muted), Segment(text, self.muted)]
 
     def _about(self, overview: AttentionOverviewRead) -> Row:
         if self.of_layer >= len(overview.entropy) or self.head >= len(overview.entropy[self.of_layer]):
@@ -179,7 +181,8 @@ class AttentionPanel(GlassPanel):
         word = inert.token(overview.tokens[position])
         entropy = overview.entropy[self.of_layer][self.head]
         says = f" {entropy:.2f} nats → {word} {bars.percent(weight).strip()}"
-        return [Segment(f"head {self.of_layer}.{self.head}", self.bold), Segment(says, self.base)]
+        head = _("head {name}").format(name=f"{self.of_layer}.{self.head}")
+        return [Segment(head, self.bold), Segment(says, self.base)]
 
     # --- one head over the text -------------------------------------------------------------------------
 
@@ -191,8 +194,10 @@ class AttentionPanel(GlassPanel):
         most = max(weights[1:], default=0.0) or 1.0
         rows = [self._sink(weights, hidden, first, most)]
         if hidden:
-            said = f"┊ {bars.count(hidden)} earlier are outside the window of {read.window} ┊"
-            rows.append([Segment(bars.fit(said, self.width), self.muted)])
+            said = _("{count} earlier are outside the window of {window}").format(
+                count=bars.count(hidden), window=read.window
+            )
+            rows.append([Segment(bars.fit(f"┊ {said} ┊", self.width), self.muted)])
         for line in shown:
             for under in (False, True):
                 row: Row = []
@@ -212,10 +217,12 @@ class AttentionPanel(GlassPanel):
         return rows + self._strongest(read, weights)
 
     def _sink(self, weights: tuple[float, ...], hidden: int, first: int, most: float) -> Row:
-        parts = [f"first token {bars.percent(weights[0]).strip() if not hidden else 'not visible'}"]
+        share = bars.percent(weights[0]).strip() if not hidden else _("not visible")
+        parts = [_("first token {share}").format(share=share)]
         if first > max(1, hidden):
             before = sum(weights[max(1, hidden) : first])
-            parts.append(f"{bars.count(first - max(1, hidden))} more {bars.percent(before).strip()}")
+            count, share = bars.count(first - max(1, hidden)), bars.percent(before).strip()
+            parts.append(_("{count} more {share}").format(count=count, share=share))
         parts.append(f"█ {bars.percent(most).strip()}")
         return [Segment(" · ".join(part for part in parts if part), self.muted)]
 
@@ -241,9 +248,12 @@ class AttentionPanel(GlassPanel):
             if plain
             else heat_map.half_blocks(scaled, self.shades, self.base)
         )
-        stretch = f"the last {len(square)} tokens" if first else f"all {len(square)} tokens"
-        note = f"{stretch}, read ↓, looked at → · brightest {bars.percent(most).strip()}"
-        note += f" · {side} × {side} to a cell, the strongest" if side > 1 else ""
+        stretch = _("the last {count} tokens") if first else _("all {count} tokens")
+        note = _("{tokens}, read ↓, looked at → · brightest {share}").format(
+            tokens=stretch.format(count=len(square)), share=bars.percent(most).strip()
+        )
+        if side > 1:
+            note += " · " + _("{size} to a cell, the strongest").format(size=f"{side} × {side}")
         return [*self.sentences(note), *rows]
 
     # --- small maps of a layer's heads ------------------------------------------------------------------
@@ -257,8 +267,10 @@ class AttentionPanel(GlassPanel):
             return []
         plain = shades.is_plain(self.app)
         side = len(read.maps[0]) * (2 if plain else 1)
-        note = f"all heads of layer {self.of_layer}, read ↓, looked at →"
-        rows: list[Row] = self.sentences(note + (f" · {read.pooled} to a cell" if read.pooled > 1 else ""))
+        note = _("all heads of layer {layer}, read ↓, looked at →").format(layer=self.of_layer)
+        if read.pooled > 1:
+            note += " · " + _("{count} to a cell").format(count=read.pooled)
+        rows: list[Row] = self.sentences(note)
         beside = max(1, (self.width + 1) // (side + 1))
         for begin in range(0, len(read.maps), beside):
             some = read.maps[begin : begin + beside]

@@ -18,6 +18,7 @@ from chatterm.engine.inspection import (
     ScaleFeedForward,
     ScaleHead,
 )
+from chatterm.language import _, mark
 from chatterm.tui import bars, messages
 from chatterm.tui.inspecting import Answers, Scene
 from chatterm.tui.screens.fields import Field, FieldsScreen
@@ -38,11 +39,14 @@ class Part(NamedTuple):
 
 def parts(read: ContributionsRead) -> list[Part]:
     """All summands, in the order in which data flows."""
-    found = [Part("embedding", read.embedding)]
+    found = [Part(_("embedding"), read.embedding)]
     for layer, heads in enumerate(read.heads):
-        found += [Part(f"head {layer}.{n}", v, ScaleHead(layer, n)) for n, v in enumerate(heads)]
+        found += [
+            Part(_("head {name}").format(name=f"{layer}.{n}"), v, ScaleHead(layer, n))
+            for n, v in enumerate(heads)
+        ]
         found.append(Part(f"ffn {layer}", read.mlps[layer], ScaleFeedForward(layer)))
-    return [*found, Part("biases", read.bias)]
+    return [*found, Part(_("biases"), read.bias)]
 
 
 def signed_bar(value: float, most: float, width: int) -> tuple[str, str]:
@@ -60,8 +64,8 @@ def signed_bar(value: float, most: float, width: int) -> tuple[str, str]:
 class ContributionsPanel(GlassPanel):
     """Signed bars, which with the embedding and the biases add up to the logit."""
 
-    NAME: ClassVar[str] = "contributions"
-    HINTS: ClassVar[str] = "s order · r runner-up · t type a token · o off"
+    NAME: ClassVar[str] = mark("contributions")
+    HINTS: ClassVar[str] = mark("s order · r runner-up · t type a token · o off")
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -151,14 +155,21 @@ class ContributionsPanel(GlassPanel):
         mlps = math.fsum(read.mlps)
         total = math.fsum((read.embedding, heads, mlps, read.bias))
         word = inert.token(read.text)
-        what = f"logit of {word}"
+        what = _("logit of {token}").format(token=word)
         if read.against is not None:
-            what = f"logit {word} − {inert.token(read.against_text or '')}"
-        cap = f", after the cap {read.capped:.3f}" if read.capped is not None else ""
+            what = _("logit {token}").format(token=word) + f" − {inert.token(read.against_text or '')}"
+        cap = ""
+        if read.capped is not None:
+            cap = _(", after the cap {value}").format(value=f"{read.capped:.3f}")
         return [
             f"{what}: {read.logit:.3f}{cap}",
-            f"sum {total:.3f} = heads {signed(heads)} {signed(mlps)} ffn",
-            f"  {signed(read.embedding)} embedding {signed(read.bias)} biases",
+            _("sum {sum} = heads {heads} {ffn} ffn").format(
+                sum=f"{total:.3f}", heads=signed(heads), ffn=signed(mlps)
+            ),
+            "  "
+            + _("{embedding} embedding {biases} biases").format(
+                embedding=signed(read.embedding), biases=signed(read.bias)
+            ),
         ]
 
     def cursor_row(self) -> int | None:
@@ -192,8 +203,8 @@ class ContributionsPanel(GlassPanel):
 
     def action_name_token(self) -> None:
         """Against a token that is typed."""
-        field = Field("token", hint="a space in front counts: “ Paris” and “Paris” are two tokens")
-        self.app.push_screen(FieldsScreen("Against which token?", (field,)), self._typed)
+        field = Field(_("token"), hint=_("a space in front counts: “ Paris” and “Paris” are two tokens"))
+        self.app.push_screen(FieldsScreen(_("Against which token?"), (field,)), self._typed)
 
     def _typed(self, values: tuple[str, ...] | None) -> None:
         if values and values[0]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
 from chatterm import inert
 from chatterm.engine.inspection import Question, Steer
 from chatterm.errors import UserError
+from chatterm.language import _, mark, several
 from chatterm.tui import bars, messages
 from chatterm.tui.edits import FORMS, EditList, parse, words
 from chatterm.tui.inspecting import Answers, Scene
@@ -17,7 +19,7 @@ from chatterm.tui.screens.fields import Field, FieldsScreen
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
 
 STEP = 0.25
-EMPTY = (
+EMPTY = mark(
     "The model computes as it was trained. n lists a part to switch off or scale, d a steering direction "
     "from two texts; in the other views o switches off what the cursor is on."
 )
@@ -26,8 +28,8 @@ EMPTY = (
 class EditsPanel(GlassPanel):
     """The list; a line is made in the model as soon as it is on."""
 
-    NAME: ClassVar[str] = "edits"
-    HINTS: ClassVar[str] = "n new · d steer · space on/off · ←→ scale · del · c compare"
+    NAME: ClassVar[str] = mark("edits")
+    HINTS: ClassVar[str] = mark("n new · d steer · space on/off · ←→ scale · del · c compare")
     NEEDS_MOMENT: ClassVar[bool] = False
 
     def __init__(self, edits: EditList, *, id: str | None = None) -> None:  # noqa: A002
@@ -49,19 +51,21 @@ class EditsPanel(GlassPanel):
             here = number == self.place
             mark = "●" if entry.on else "○"
             style = self.base if entry.on else self.muted
-            waiting = "  (not yet)" if entry.on and entry.edit not in self.edits.in_force else ""
+            waiting = ""
+            if entry.on and entry.edit not in self.edits.in_force:
+                waiting = "  " + _("(not yet)")
             rows.append(
                 [
                     Segment("▸" if here else " ", self.bold),
                     Segment(f"{mark} ", self.bold),
                     Segment(
-                        bars.fit(inert.line(words(entry.edit)), max(8, self.width - 3 - len(waiting))),
+                        bars.fit(inert.line(words(entry.edit)), max(8, self.width - 3 - cell_len(waiting))),
                         style + Style(reverse=here and self.has_focus),
                     ),
                     Segment(waiting, self.muted),
                 ]
             )
-        rows = rows or self.sentences(EMPTY)
+        rows = rows or self.sentences(_(EMPTY))
         trouble = self.refused or self.edits.trouble
         return [*rows, [], *self.sentences(trouble)] if trouble else rows
 
@@ -69,12 +73,13 @@ class EditsPanel(GlassPanel):
         """What is in force, and what it holds for."""
         number = len(self.edits.in_force)
         if not number:
-            return ["nothing is edited · ● on ○ off", ""]
-        are = "edit is" if number == 1 else "edits are"
-        return [
-            f"{number} {are} in force: replies, predictions",
-            "and all views compute with them · x all off",
-        ]
+            return [_("nothing is edited · ● on ○ off"), ""]
+        said = several(
+            "{count} edit is in force: replies, predictions",
+            "{count} edits are in force: replies, predictions",
+            number,
+        )
+        return [said.format(count=number), _("and all views compute with them · x all off")]
 
     def cursor_row(self) -> int | None:
         """The chosen line."""
@@ -135,7 +140,7 @@ class EditsPanel(GlassPanel):
 
     def action_add(self) -> None:
         """A part to switch off or scale."""
-        self.app.push_screen(FieldsScreen("A new edit", (Field("part", hint=FORMS),)), self._added)
+        self.app.push_screen(FieldsScreen(_("A new edit"), (Field(_("part"), hint=_(FORMS)),)), self._added)
 
     def _added(self, values: tuple[str, ...] | None) -> None:
         if not values or not values[0].strip():
@@ -152,12 +157,12 @@ class EditsPanel(GlassPanel):
         """A direction from one text to another."""
         layers = self.scene.info.layers if self.scene.info is not None else 2
         fields = (
-            Field("towards", hint="a text, for example  I love this"),
-            Field("away from", hint="I hate this"),
-            Field("after block", str(layers // 2), f"0 to {layers - 1}"),
-            Field("strength", "1"),
+            Field(_("towards"), hint=_("a text, for example  I love this")),
+            Field(_("away from"), hint="I hate this"),
+            Field(_("after block"), str(layers // 2), _("0 to {last}").format(last=layers - 1)),
+            Field(_("strength"), "1"),
         )
-        self.app.push_screen(FieldsScreen("A steering direction", fields), self._steered)
+        self.app.push_screen(FieldsScreen(_("A steering direction"), fields), self._steered)
 
     def _steered(self, values: tuple[str, ...] | None) -> None:
         if values is None:
@@ -166,7 +171,7 @@ class EditsPanel(GlassPanel):
         try:
             edit = Steer(int(layer), toward, away, float(strength))
         except ValueError:
-            self.refused = "The block is a whole number and the strength a number, like 15 and 1.5."
+            self.refused = _("The block is a whole number and the strength a number, like 15 and 1.5.")
             self.redraw()
             return
         self.place = self.edits.add(edit)

@@ -16,9 +16,12 @@ from chatterm.engine.inspection import (
     Neighbours,
     Question,
 )
+from chatterm.language import _, mark
 from chatterm.tui import bars
 from chatterm.tui.inspecting import Answers, Scene
 from chatterm.tui.screens.fields import Field, FieldsScreen
+from chatterm.tui.text.lines import Span
+from chatterm.tui.text.wrap import wrap
 from chatterm.tui.widgets.glass import word_map
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
 
@@ -35,8 +38,8 @@ FRAGMENT = re.compile(r"<0x[0-9A-Fa-f]{2}>")
 class EmbeddingsPanel(GlassPanel):
     """Neighbours of the token's word and of the hidden state, side by side; below, an analogy and a map."""
 
-    NAME: ClassVar[str] = "embeddings"
-    HINTS: ClassVar[str] = "←→ block · w word · a analogy · l list words"
+    NAME: ClassVar[str] = mark("embeddings")
+    HINTS: ClassVar[str] = mark("←→ block · w word · a analogy · l list words")
     NEEDS_MOMENT: ClassVar[bool] = False
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
@@ -89,16 +92,16 @@ class EmbeddingsPanel(GlassPanel):
         half = (self.width - 2) // 2
         word = self._word(self.scene)
         left = self._list(
-            f"near {inert.token(word)}" if word else "near a word",
+            _("near {word}").format(word=inert.token(word)) if word else _("near a word"),
             Neighbours(word, COUNT) if word else None,
-            "not a whole word; w types one" if self.scene.moment is not None else "w types a word",
+            _("not a whole word; w types one") if self.scene.moment is not None else _("w types a word"),
             half,
             count,
         )
         right = self._list(
-            f"state after block {self._layer(self.scene)}",
+            _("state after block {layer}").format(layer=self._layer(self.scene)),
             self._hidden(self.scene) if self.scene.moment is not None else None,
-            "select a token",
+            _("select a token"),
             half,
             count,
         )
@@ -122,12 +125,7 @@ class EmbeddingsPanel(GlassPanel):
         return rows + [[Segment(" " * width, self.base)] for _ in range(count + 1 - len(rows))]
 
     def _narrow(self, sentence: str, width: int) -> list[Row]:
-        words, lines = sentence.split(), [""]
-        for word in words:
-            if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-                lines.append("")
-            lines[-1] = f"{lines[-1]} {word}".strip()
-        return [[Segment(line, self.muted)] for line in lines]
+        return [[Segment(line.text, self.muted)] for line in wrap([Span(sentence)], width)]
 
     def _neighbour(self, one: Neighbour, width: int) -> Row:
         bar = max(0, min(8, width - COSINE - 12))
@@ -139,7 +137,7 @@ class EmbeddingsPanel(GlassPanel):
 
     def _sum(self) -> list[Row]:
         if self.analogy is None:
-            return [[Segment("a − b + c", self.bold), Segment("  a types three words", self.muted)]]
+            return [[Segment("a − b + c", self.bold), Segment("  " + _("a types three words"), self.muted)]]
         a, b, c = map(inert.line, self.analogy)
         rows: list[Row] = [[Segment(bars.fit(f"{a} − {b} + {c}", self.width), self.bold)]]
         question = Analogy(*self.analogy, count=FEW)
@@ -150,20 +148,21 @@ class EmbeddingsPanel(GlassPanel):
 
     def _map(self, height: int) -> list[Row]:
         if not self.words:
-            return [[Segment("map of words", self.bold), Segment("  l lists some", self.muted)]]
+            return [[Segment(_("map of words"), self.bold), Segment("  " + _("l lists some"), self.muted)]]
         question = EmbeddingMap(self.words)
         read = self.answers.get(question)
         if read is None:
             return [
-                [Segment("map of words", self.bold)],
+                [Segment(_("map of words"), self.bold)],
                 *self.sentences(self.answers.trouble(question) or "…"),
             ]
         lines, lost = word_map.draw(read.points, self.width, max(4, height - 2))
         x, y = read.explained
-        note = f"→ {x:.0%} and ↑ {y:.0%} of the variance"
-        note += f" · no room for {', '.join(map(inert.line, lost))}" if lost else ""
+        note = _("→ {across} and ↑ {up} of the variance").format(across=f"{x:.0%}", up=f"{y:.0%}")
+        if lost:
+            note += " · " + _("no room for {words}").format(words=", ".join(map(inert.line, lost)))
         return [
-            [Segment("map of words", self.bold)],
+            [Segment(_("map of words"), self.bold)],
             *([Segment(line, self.base)] for line in lines),
             [Segment(bars.fit(note, self.width), self.muted)],
         ]
@@ -180,8 +179,8 @@ class EmbeddingsPanel(GlassPanel):
 
     def action_word(self) -> None:
         """Neighbours of a word that is typed."""
-        field = Field("word", self.typed, "a space in front counts; nothing: the token's own")
-        self.app.push_screen(FieldsScreen("Neighbours of which word?", (field,)), self._word_typed)
+        field = Field(_("word"), self.typed, _("a space in front counts; nothing: the token's own"))
+        self.app.push_screen(FieldsScreen(_("Neighbours of which word?"), (field,)), self._word_typed)
 
     def _word_typed(self, values: tuple[str, ...] | None) -> None:
         if values is not None:
@@ -191,7 +190,7 @@ class EmbeddingsPanel(GlassPanel):
     def action_analogy(self) -> None:
         """Three words."""
         a, b, c = self.analogy or ("", "", "")
-        fields = (Field("a", a, "for example  king"), Field("− b", b, "man"), Field("+ c", c, "woman"))
+        fields = (Field("a", a, _("for example  king")), Field("− b", b, "man"), Field("+ c", c, "woman"))
         self.app.push_screen(FieldsScreen("a − b + c", fields), self._analogy_typed)
 
     def _analogy_typed(self, values: tuple[str, ...] | None) -> None:
@@ -201,8 +200,8 @@ class EmbeddingsPanel(GlassPanel):
 
     def action_list_words(self) -> None:
         """The words of the map."""
-        field = Field("words", " ".join(self.words), "with spaces or commas between them")
-        self.app.push_screen(FieldsScreen("Which words should the map show?", (field,)), self._words_typed)
+        field = Field(_("words"), " ".join(self.words), _("with spaces or commas between them"))
+        self.app.push_screen(FieldsScreen(_("Which words should the map show?"), (field,)), self._words_typed)
 
     def _words_typed(self, values: tuple[str, ...] | None) -> None:
         if values is not None:

@@ -17,6 +17,7 @@ from chatterm.engine.inspection import (
     ScaleBlock,
     ScaleFeedForward,
 )
+from chatterm.language import _, mark
 from chatterm.tui import bars
 from chatterm.tui.inspecting import Answers, Scene
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
@@ -43,8 +44,8 @@ class LensPanel(GlassPanel):
     entropy; for a stretch of text, a cell for each position shows the best guess.
     """
 
-    NAME: ClassVar[str] = "lens"
-    HINTS: ClassVar[str] = "↑↓ block · g grid · o block off · f ffn off"
+    NAME: ClassVar[str] = mark("lens")
+    HINTS: ClassVar[str] = mark("↑↓ block · g grid · o block off · f ffn off")
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -97,8 +98,10 @@ class LensPanel(GlassPanel):
 
     def _column(self, position: LensPosition) -> list[Row]:
         token, bar = self._geometry()
-        heading = f"{'block':<{LAYER + 1}}{bars.fit('best guess', token)} {'':{bar}}{'p':>{PERCENT}} "
-        rows: list[Row] = [[Segment(heading + f"{'rank':>{RANK}} {'nats':>{ENTROPY}}", self.muted)]]
+        heading = bars.fit(_("block"), LAYER + 1) + bars.fit(_("best guess"), token + 1 + bar)
+        figures = ((_("p"), PERCENT), (_("rank"), RANK + 1), (_("nats"), ENTROPY + 1))
+        heading += "".join(bars.fit_right(name, width) for name, width in figures)
+        rows: list[Row] = [[Segment(heading, self.muted)]]
         for place, layer in enumerate(reversed(position.layers)):
             best = layer.candidates[0]
             came = layer.target_rank == 1
@@ -126,7 +129,7 @@ class LensPanel(GlassPanel):
         ]
 
     def _grid(self, read: LensRead) -> list[Row]:
-        heading: Row = [Segment(f"{'read':<{LAYER + 1}}", self.muted)]
+        heading: Row = [Segment(bars.fit(_("read"), LAYER + 1), self.muted)]
         heading += [Segment(bars.fit(inert.token(p.text), CELL - 1) + " ", self.bold) for p in read.positions]
         rows = [heading]
         for place in range(len(read.positions[-1].layers)):
@@ -160,17 +163,19 @@ class LensPanel(GlassPanel):
         )
         came = ""
         if position.target is not None and layer.target_p is not None and layer.target_rank:
-            came = (
-                f"{inert.token(position.target_text or '')} came: {bars.percent(layer.target_p).strip()}, "
-                f"rank {bars.count(layer.target_rank)}"
+            came = _("{token} came: {p}, rank {rank}").format(
+                token=inert.token(position.target_text or ""),
+                p=bars.percent(layer.target_p).strip(),
+                rank=bars.count(layer.target_rank),
             )
-        where = f"after {inert.token(position.text)}, " if self.grid else ""
+        where = _("after {token}, ").format(token=inert.token(position.text)) if self.grid else ""
         legend = (
-            "underlined: what came · ░▒▓█ probability"
+            _("underlined: what came · ░▒▓█ probability")
             if self.grid
-            else "rank: of the token that came · bold: 1"
+            else _("rank: of the token that came · bold: 1")
         )
-        return [f"{where}block {layer.layer}: {guesses}", came, legend]
+        block = _("block {layer}: {guesses}").format(layer=layer.layer, guesses=guesses)
+        return [where + block, came, legend]
 
     # --- keys and mouse ---------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from rich.segment import Segment
 
 from chatterm import inert
 from chatterm.engine.inspection import Neurons, NeuronsRead, Question, ScaleNeuron
+from chatterm.language import _, mark
 from chatterm.tui import bars
 from chatterm.tui.inspecting import Answers, Scene
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
@@ -27,8 +28,8 @@ WIDE = 44
 class NeuronsPanel(GlassPanel):
     """Three lines a neuron, strongest first; of all layers or of one."""
 
-    NAME: ClassVar[str] = "neurons"
-    HINTS: ClassVar[str] = "↑↓ neuron · ←→ layer · o off"
+    NAME: ClassVar[str] = mark("neurons")
+    HINTS: ClassVar[str] = mark("↑↓ neuron · ←→ layer · o off")
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -90,14 +91,18 @@ class NeuronsPanel(GlassPanel):
     def notes(self) -> list[str]:
         """How many neurons carry half of each layer."""
         read = self._read
-        where = "all layers" if self.of_layer is None else f"layer {self.of_layer}"
+        where = _("all layers")
+        if self.of_layer is not None:
+            where = _("layer {layer}").format(layer=self.of_layer)
         if read is None or not read.active:
             return [where, "", ""]
         most = max(read.active) or 1
         line = "".join(height(number / most) for number in read.active)
         return [
-            f"{where} · + logits it adds, − takes away",
-            f"neurons that make half of a layer: {min(read.active)} to {most}",
+            f"{where} · " + _("+ logits it adds, − takes away"),
+            _("neurons that make half of a layer: {least} to {most}").format(
+                least=min(read.active), most=most
+            ),
             line,
         ]
 

@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from chatterm import inert
 from chatterm.engine.inspection import AnyEdit, Question
+from chatterm.language import _
 from chatterm.tui import bars, keys, messages
 from chatterm.tui.inspecting import Answers, Scene
 from chatterm.tui.text.lines import FAINT, MUTED, Span
@@ -174,7 +175,7 @@ class GlassPanel(Widget, can_focus=True):
     def _hints(self) -> list[Row]:
         """The keys of this view, in as many lines as they need."""
         lines: list[str] = []
-        for hint in self.HINTS.split(" · "):
+        for hint in _(self.HINTS).split(" · "):
             if lines and cell_len(lines[-1]) + 3 + cell_len(hint) <= self.width:
                 lines[-1] += f" · {hint}"
             else:
@@ -217,16 +218,18 @@ class GlassPanel(Widget, can_focus=True):
         moment = self.scene.moment
         state = "…" if self.waiting else ""
         if self.scene.edits:
-            state = f"model edited {state}".strip()
-        gap = max(1, self.width - cell_len(self.NAME) - cell_len(state))
-        title: Row = [Segment(self.NAME, self.bold), Segment(" " * gap + state, self.muted)]
+            state = " ".join(filter(None, (_("model edited"), state)))
+        name = _(self.NAME)
+        gap = max(1, self.width - cell_len(name) - cell_len(state))
+        title: Row = [Segment(name, self.bold), Segment(" " * gap + state, self.muted)]
         if not self.NEEDS_MOMENT or moment is None:
             return [title]
         came = f" → {inert.token(moment.text)}" if moment.token is not None else " → ?"
         came = bars.fit(came, min(cell_len(came), max(8, self.width // 2)))
         words = inert.line(self.scene.before)
-        room = self.width - cell_len("after “”") - cell_len(came)
-        before = f"after “{bars.fit_end(words, room)}”" if words else "at the beginning"
+        after = _("after “{text}”")
+        room = self.width - cell_len(after.format(text="")) - cell_len(came)
+        before = after.format(text=bars.fit_end(words, room)) if words else _("at the beginning")
         return [title, [Segment(before, self.muted), Segment(came, self.bold)]]
 
     def _sentence(self) -> str:
@@ -234,7 +237,7 @@ class GlassPanel(Widget, can_focus=True):
         if self.scene.why:
             return self.scene.why
         if self.NEEDS_MOMENT and self.scene.moment is None:
-            return "Looking …"
+            return _("Looking …")
         questions = self.questions(self.scene, self.answers)
         return self.answers.trouble(questions[0]) if questions and self.NEEDS_MOMENT else ""
 
