@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from chatterm.engine.client import EngineProcess
+from chatterm.engine.protocol import EngineDiedError, EngineError
 
 
 def test_no_engine_outlives_its_client() -> None:
@@ -28,6 +36,50 @@ def test_no_engine_outlives_its_client() -> None:
             return
         time.sleep(0.1)
     pytest.fail(f"engine {pid} still runs")
+
+
+class Dying(EngineProcess):
+    """The real worker with a fuse."""
+
+    COMMAND = (sys.executable, "-P", str(Path(__file__).parents[1] / "faults" / "dying_worker.py"))
+
+
+async def test_an_engine_killed_before_its_first_word_is_said_to_be_killed() -> None:
+    class Stillborn(Dying):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            os.kill(self.pid, signal.SIGKILL)
+
+    with pytest.raises(EngineDiedError, match="was killed") as caught:
+        await Stillborn.start()
+    assert "Reinstall" not in caught.value.sentence
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2], ids=["status 137", "MemoryError"])
+async def test_an_idle_engine_without_memory_ends_and_says_so(number: signal.Signals) -> None:
+    async with await Dying.start() as engine:
+        os.kill(engine.pid, number)
+        with pytest.raises(EngineDiedError, match="memory ran out"):
+            while True:
+                with contextlib.suppress(EngineError):  # no model is loaded
+                    await engine.tokenize("Are you there?")
+
+
+async def test_a_start_that_is_cancelled_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Silent(EngineProcess):
+        COMMAND = (sys.executable, "-c", "import sys; sys.stdin.read()")
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            started.append(self)
+
+    monkeypatch.setattr("chatterm.engine.client.SHUTDOWN_SECONDS", 0.01)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await Silent.start()
+    assert all(engine._process.returncode is not None for engine in started)
 
 
 def _runs(pid: int) -> bool:

@@ -127,6 +127,17 @@ def test_take_leaves_the_others_in_order() -> None:
     assert [inbox.next().request for _ in range(4)] == [1, 2, 4, 5]
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_inbox_without_memory_ends() -> None:
+    class Full(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise MemoryError
+
+    ended = threading.Event()
+    Inbox(Full(), on_end=ended.set)
+    assert ended.wait(5)
+
+
 @pytest.mark.parametrize("garbage", [b"\xff\xff\xff\xff", b"\x03\x00\x00\x00abc", b"\x09\x00"])
 def test_garbage_ends_the_inbox(garbage: bytes) -> None:
     ended = threading.Event()

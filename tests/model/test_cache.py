@@ -139,6 +139,28 @@ def test_memory_is_taken_as_the_text_grows_and_nothing_is_lost(tiny_decoder, mon
     assert distance(decoder(TOKENS[-1:], cache), whole) < 1e-4  # outside of inference mode
 
 
+def test_memory_for_keys_but_not_for_values_changes_nothing(tiny_decoder, monkeypatch):
+    decoder = tiny_decoder("llama, untied")
+    whole = decoder(TOKENS, decoder.new_cache(48))
+    monkeypatch.setattr("chatterm.model.cache.FIRST", 3)
+    cache = decoder.new_cache(48)
+    decoder(TOKENS[:3], cache)
+    new_empty, taken = torch.Tensor.new_empty, []
+
+    def only_once(tensor, *shape, **more):
+        if taken:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        taken.append(shape)
+        return new_empty(tensor, *shape, **more)
+
+    with monkeypatch.context() as short, pytest.raises(RuntimeError, match="memory"):
+        short.setattr(torch.Tensor, "new_empty", only_once)
+        decoder(TOKENS[3:5], cache)
+    assert taken and cache.keys.shape == cache.values.shape
+    cache.truncate(3)
+    assert distance(decoder(TOKENS[3:], cache)[-1], whole[-1]) < 1e-4
+
+
 def test_learned_positions_bound_the_context(tiny_decoder):
     decoder = tiny_decoder("gpt2, tied")
     assert decoder.new_cache().capacity == 128

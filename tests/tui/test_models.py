@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from scripted import CHINESE, HAIKU
+from scripted import CHINESE, HAIKU, WORDS
 
 from chatterm.engine.messages import Progress
 from chatterm.library import AsyncLibrary, Library
+from chatterm.tui.forking import Branch
 from chatterm.tui.screens.picker import PickerScreen
 
 
@@ -173,6 +174,32 @@ async def test_after_the_second_death_in_a_row_it_is_not_started_again(chat, kno
         await it.until(lambda: any("twice in a row" in notice for notice in it.notices()))
         await it.until(lambda: it.session.info is None and not it.session.host.is_busy)
         assert "twice in a row" in it.session.host.trouble
+
+
+async def test_what_a_dying_engine_left_unanswered_is_asked_again_but_once(chat, knobs):
+    async with chat() as it:
+        await it.ready()
+        knobs.die_at = 0
+        await it.say("one")
+        await it.until(lambda: any("twice in a row" in notice for notice in it.notices()))
+        await it.until(lambda: it.session.info is None and not it.session.host.is_busy)
+        assert len(knobs.chats) == 2 and len(it.notices()) == 2
+        knobs.die_at = None
+        await it.session.host.open("Scripted-135M")
+        await it.until(lambda: it.session.last_reply is not None and it.session.live is None)
+        assert it.session.last_reply.text == "".join(HAIKU)
+        assert [message.content for message in knobs.chats[-1].messages] == ["one"]
+
+
+async def test_a_fork_that_finds_the_engine_dead_is_told_once(chat, knobs):
+    async with chat() as it:
+        reply = await it.ask()
+        it.session.engines.engine.alive = False
+        it.session.fork(Branch(reply, 3), (WORDS.index(" sea"),))
+        await it.until(lambda: it.notices() and not it.session.host.is_busy)
+        await it.ready()
+        assert len(it.notices()) == 1 and "started again" in it.notices()[0]
+        assert it.session.last_reply is reply
 
 
 async def test_an_engine_that_dies_while_idle_is_noticed(chat, knobs):

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 import pytest
-from scripted import CHINESE, HAIKU
+from scripted import CHINESE, HAIKU, ScriptedEngine, ScriptedReply
 
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Library, Token
@@ -174,6 +174,24 @@ async def test_an_unknown_conversation_is_one_sentence(chat, knobs):
     async with chat() as it:
         await it.session.resume(99)
         assert any("no conversation 99" in notice for notice in it.notices())
+
+
+async def test_leaving_saves_what_an_engine_that_cannot_be_stopped_has_written(
+    chat, library_file, stored, monkeypatch
+):
+    monkeypatch.setattr(saving, "FLUSH_SECONDS", 1e6)
+    monkeypatch.setattr("chatterm.tui.session.chat.STOP_SECONDS", 0.5)
+    monkeypatch.setattr(ScriptedReply, "stop", lambda _reply: None)
+
+    async def close(engine):
+        engine.alive = False
+        engine.knobs.go.set()
+
+    monkeypatch.setattr(ScriptedEngine, "close", close)
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.hold(at=5)
+        await it.session.close()
+        assert stored()[1].content == "".join(HAIKU[:5])
 
 
 async def test_what_is_not_on_disk_is_never_shown_as_saved(chat, library_file):
