@@ -34,13 +34,29 @@ def quoted(quote: Quote) -> str:
     return f"{inert.line(quote.name)}:\n\n{fence}{kind}\n{quote.text.rstrip()}\n{fence}"
 
 
-def split(message: str) -> tuple[tuple[Quote, ...], str]:
-    """The quotes at the head of a message, and what was said after them."""
+class Place(NamedTuple):
+    """Where a quote stands in a message, in characters: its name, its fence, and what comes after it."""
+
+    quote: Quote
+    start: int
+    fence: int
+    end: int
+
+
+def located(message: str) -> tuple[Place, ...]:
+    """The quotes at the head of a message."""
     found, place = [], 0
     while match := _QUOTE.match(message, place):
-        found.append(Quote(match["name"], match["text"], match["language"]))
+        quote = Quote(match["name"], match["text"], match["language"])
+        found.append(Place(quote, place, match.start("fence"), match.end()))
         place = match.end()
-    return tuple(found), message[place:]
+    return tuple(found)
+
+
+def split(message: str) -> tuple[tuple[Quote, ...], str]:
+    """The quotes at the head of a message, and what was said after them."""
+    found = located(message)
+    return tuple(place.quote for place in found), message[found[-1].end if found else 0 :]
 
 
 def read_file(file: Path, *, at_most: int = MAX_BYTES) -> Quote:

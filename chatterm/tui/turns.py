@@ -71,6 +71,8 @@ class Turn:
     raw: bool = False  # the reply answers a prompt that the user edited as raw text
     goes_on: bool = False  # it is `origin` itself, which goes on where it ended
     edited: Turn | None = None  # the message of which this one has other words
+    unfolded: set[int] = field(default_factory=set)  # which of the texts attached to it are shown whole
+    quote_tokens: tuple[int, ...] = ()  # of each of them, where they were counted
 
     @property
     def seen(self) -> Sequence[ReadToken]:

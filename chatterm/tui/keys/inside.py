@@ -31,6 +31,13 @@ INSIDE: tuple[Key, ...] = (
         mark("Another reply here, beside this one"),
         mark("regenerate"),
     ),
+    Key(
+        "messages",
+        "screen.unfold_message",
+        ("enter",),
+        mark("Open what is attached to it, or its thinking; again: fold it"),
+        mark("unfold"),
+    ),
     Key("messages", "screen.copy_message", ("y",), mark("Copy it as Markdown"), mark("copy")),
     Key("messages", "screen.copy_plain", ("t",), mark("Copy it as plain text"), mark("as text")),
     Key("messages", "screen.copy_code", ("k",), mark("Copy its code; again: the block before"), mark("code")),

@@ -279,6 +279,14 @@ class ConversationsScreen(GlassScreen):
             self.action_leave_messages()
             self.session.regenerate(turn)
 
+    def action_unfold_message(self) -> None:
+        """Open what is attached to the message, or the thinking, or fold it again."""
+        turn = self.message
+        if turn is not None and turn.role == "user":
+            self._transcript.flip_attachments(turn)
+        elif turn is not None:
+            self._transcript.fold()
+
     # --- copying ----------------------------------------------------------------------------------------
 
     def action_copy_message(self) -> None:

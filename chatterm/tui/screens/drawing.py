@@ -171,6 +171,7 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
     @on(messages.TurnsShown)
     def _turns_shown(self, event: messages.TurnsShown) -> None:
         self.session.read_records(event.turns)
+        self.session.count_attachments(event.turns)
 
     @on(messages.TurnAdded)
     def _turn_added(self, event: messages.TurnAdded) -> None:
@@ -183,6 +184,7 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
             transcript.show(self.session.turns)
         if event.turn.live:
             self._drawn = 0
+        self.session.count_attachments([event.turn])
         self.sidebar.look_again()
 
     @on(messages.TurnChanged)

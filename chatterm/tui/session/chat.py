@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 
 from chatterm.engine.messages import Rendered
-from chatterm.engine.protocol import EngineDiedError, EngineError
 from chatterm.engine.records import ModelInfo
 from chatterm.errors import UserError
 from chatterm.language import _
@@ -66,14 +65,6 @@ class ChatSession(SavedSession):
             self._used = (await self.fill()).used
         self._warned = False
         self._post(StateChanged())
-
-    async def count(self, text: str) -> int | None:
-        """How many tokens a text is; None where nobody can tell now."""
-        engine = self.engines.engine
-        try:
-            return len((await engine.tokenize(text)).tokens) if engine is not None else None
-        except (EngineError, EngineDiedError):
-            return None
 
     # --- sampling ---------------------------------------------------------------------------------------
 
@@ -163,6 +154,7 @@ class ChatSession(SavedSession):
         if told and last is not None and last.model != info.name:
             self.tell(_("From here on {model} answers.").format(model=info.name))
         self.look_again()
+        self.count_attachments(self.turns)
         self._post(SamplingChanged())
         self._answer()
 

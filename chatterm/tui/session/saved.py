@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
+from chatterm import quoting
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui.messages import SamplingChanged, StateChanged, TurnChanged, TurnsReplaced
@@ -46,6 +47,20 @@ class SavedSession(BranchingSession):
         """Go on from another of the replies to the same message."""
         if self.live is None:
             await self._show_saved(self.keeper.sibling(turn, step), "")
+
+    def count_attachments(self, turns: list[Turn]) -> None:
+        """Count the tokens of what is attached to messages, where there is a model to do it."""
+        asked = [turn for turn in turns if turn.role == "user" and not turn.quote_tokens]
+        asked = [turn for turn in asked if quoting.split(turn.text)[0]]
+        if asked and self.info is not None:
+            self._run(self._count_attachments(asked))
+
+    async def _count_attachments(self, turns: list[Turn]) -> None:
+        for turn in reversed(turns):
+            counts = [await self.count(quoting.quoted(quote)) for quote in quoting.split(turn.text)[0]]
+            if None not in counts:
+                turn.quote_tokens = tuple(count for count in counts if count is not None)
+                self._post(TurnChanged(turn))
 
     def read_records(self, turns: list[Turn]) -> None:
         """Bring the token records of saved turns that are shown."""

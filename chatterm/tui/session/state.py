@@ -10,7 +10,7 @@ from typing import Any
 from textual.message import Message
 
 from chatterm.engine.messages import LoadOptions, Progress
-from chatterm.engine.protocol import Reply
+from chatterm.engine.protocol import EngineDiedError, EngineError, Reply
 from chatterm.engine.records import ModelInfo, Timing
 from chatterm.language import _
 from chatterm.settings import Settings
@@ -150,6 +150,14 @@ class SessionState:
             written = len(self.live.tokens) - self._tokens_before
             return (written - 1) / spent if written > 1 and spent > 0 else None
         return self.timing.tokens_per_second if self.timing is not None else None
+
+    async def count(self, text: str) -> int | None:
+        """How many tokens a text is; None where nobody can tell now."""
+        engine = self.engines.engine
+        try:
+            return len((await engine.tokenize(text)).tokens) if engine is not None else None
+        except (EngineError, EngineDiedError):
+            return None
 
     def tell(self, sentence: str, before: Turn | None = None) -> None:
         """Say something of chatterm's own in the conversation."""

@@ -100,7 +100,15 @@ def candidate_hints() -> list[Hint]:
 def message_hints() -> list[Hint]:
     """The keys while a message is chosen."""
     walk = [("↑↓", _("message"), "choose_message"), ("←→", _("version"), "choose_message")]
-    names = ("edit_message", "continue_message", "answer_anew", "copy_message", "copy_plain", "copy_code")
+    names = (
+        "edit_message",
+        "continue_message",
+        "answer_anew",
+        "unfold_message",
+        "copy_message",
+        "copy_plain",
+        "copy_code",
+    )
     own = [hint(f"screen.{name}") for name in names]
     tree = [(keys.name("alt+t"), _("tree"), "tree")]
     return [*walk, hint("screen.leave_messages"), *own, *tree]

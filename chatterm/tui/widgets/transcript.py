@@ -51,6 +51,10 @@ class Transcript(TurnList, can_focus=True):
         if line.text.endswith(COPY) and line.fill == FENCE and event.x - self._left > line.width - len(COPY):
             self._copy_below(view, index)
             return
+        attachment = view.fold_at(index)
+        if attachment is not None:
+            self.flip_attachments(view.turn, attachment)
+            return
         if index == len(view.head) and view.turn.thought is not None and indented:
             self.fold()
             return

@@ -16,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from chatterm.tui import messages
+from chatterm.tui import folding, messages
 from chatterm.tui.measures import Measure
 from chatterm.tui.text.lines import Line
 from chatterm.tui.turns import Turn
@@ -96,6 +96,8 @@ class TurnList(ScrollView):
         """Mark a token, and bring it into view; None marks nothing."""
         self.selected = None if turn is None else (turn, index)
         self.refresh()
+        if turn is not None:
+            self._unfold_at(turn, turn.starts[index])
         if turn is not None and (place := self._line_of(turn, index)) is not None:
             self._following = False
             top, height = round(self.scroll_y), self.size.height
@@ -114,6 +116,7 @@ class TurnList(ScrollView):
         """Show characters of a message as what was searched for, and bring them into view."""
         self._pointed = turn, start, end
         self.refresh()
+        self._unfold_at(turn, start)
         self._to_line_of(turn, start)
 
     def _to_line_of(self, turn: Turn, offset: int) -> None:
@@ -137,6 +140,17 @@ class TurnList(ScrollView):
         """Colour all tokens by a measure; None colours none but those of the turn that one walks over."""
         self.measure = measure
         self.refresh()
+
+    def flip_attachments(self, turn: Turn, number: int | None = None) -> None:
+        """Open an attachment of a message or fold it again; None: all of them."""
+        folding.flip(turn, number)
+        self.grew(turn)
+
+    def _unfold_at(self, turn: Turn, offset: int) -> None:
+        """Open the attachment in which a character stands: what one looks at can be seen."""
+        number = folding.at(turn, offset) if turn.role == "user" else None
+        if number is not None and number not in turn.unfolded:
+            self.flip_attachments(turn, number)
 
     def fold(self) -> None:
         """Unfold the thinking of all replies, or fold it again."""

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 
 from chatterm import inert
 from chatterm.language import _, mark
+from chatterm.tui import folding
 from chatterm.tui.measures import Sparkline, sparkline
 from chatterm.tui.reading import CONTROL, FRAGMENT
 from chatterm.tui.text.lines import CODE, EMPHASIS, FAINT, MARK, MUTED, NUMBER, STRONG, Line, Span
@@ -47,6 +48,8 @@ class TurnView:
         self._markdown: Markdown | None = None
         self._settled_lines = 0  # of the body: those of blocks that will not change
         self._length = -1
+        self._folds: dict[int, int] = {}  # lines of the body that open or fold an attachment, and which
+        self._folded_as: tuple[object, ...] = ()
         self.update()
 
     @property
@@ -64,6 +67,10 @@ class TurnView:
         index -= len(self.body)
         return (self.foot[index], True) if index < len(self.foot) else (Line(), False)
 
+    def fold_at(self, index: int) -> int | None:
+        """The attachment that a line opens or folds."""
+        return self._folds.get(index - len(self.head))
+
     def update(self) -> int:
         """Bring the lines up to date; the first line that changed."""
         turn = self.turn
@@ -78,7 +85,9 @@ class TurnView:
         name = _("you") if turn.role == "user" else inert.line(turn.model) or _("model")
         self.head = [Line([Span(name, style=STRONG if turn.role == "user" else MUTED | STRONG)])]
         recounted = turn.thought is not None and not turn.live  # the records of its tokens have come
-        if len(turn.text) != self._length or recounted:
+        folded_as = (frozenset(turn.unfolded), turn.quote_tokens)
+        if len(turn.text) != self._length or recounted or folded_as != self._folded_as:
+            self._folded_as = folded_as
             self._lay_out()
         self.foot = self._foot()
         return first
@@ -86,7 +95,9 @@ class TurnView:
     def _lay_out(self) -> None:
         turn = self.turn
         thought = turn.thought
-        if thought is not None:
+        if turn.role == "user":
+            self.body, self._folds = folding.lay_out(turn, self.width - INDENT)
+        elif thought is not None:
             self._lay_out_thinking(*thought)
         elif self._markdown is not None:
             kept = self._markdown.append(turn.text[self._length :])
