@@ -20,8 +20,10 @@ from chatterm.decode.samplers.candidates import (
     Doubles,
     Ids,
     ModelProbabilities,
-    largest,
 )
+
+FEW = 512
+"""Candidates up to which a table of them is made; in longer arrays the few that are asked for are sought."""
 
 KEPT = -1
 """In `SampledDistribution.removed_by`: no step removed the token."""
@@ -121,7 +123,7 @@ class SampledDistribution:
 
     def top(self, k: int, also: Iterable[int] = ()) -> list[Row]:
         """The model's k most probable tokens, and the tokens `also` whatever their rank; by rank."""
-        leading = largest(self._logits, k).tolist() if k > 0 else []
+        leading = self._model.leading(k).tolist() if k > 0 else []
         rows = [self._row(token, rank) for rank, token in enumerate(leading, start=1)]
         rows += [self.row(token) for token in set(also).difference(leading)]
         return sorted(rows, key=lambda row: row.rank)
@@ -143,6 +145,9 @@ class SampledDistribution:
     def _probability_of(self, token: int) -> float:
         if self._ids is None:
             return float(self._probabilities[token])
+        if self._ids.size > FEW:
+            found = np.flatnonzero(self._ids == token)
+            return float(self._probabilities[found[0]]) if found.size else 0.0
         return self._by_id.get(token, 0.0)
 
     @cached_property

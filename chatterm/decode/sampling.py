@@ -6,7 +6,8 @@ The steps themselves are in `chatterm.decode.samplers`; `docs/sampling.md` says 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 import numpy as np
@@ -26,6 +27,9 @@ __all__ = ["SampledDistribution", "Sampler", "starting_parameters", "starting_va
 MOST_STEPS = 64
 RACE_CHUNK = 16384
 """Tokens whose noise is made at once, so that its arrays stay in the cache."""
+
+FEW = 256
+"""Tokens all of which take part in the race."""
 
 TRUNCATIONS = frozenset({"top_n_sigma", "top_k", "typical", "top_p", "min_p", "xtc"})
 """The steps that Mirostat takes the place of."""
@@ -75,10 +79,20 @@ class Sampler:
         if logits.shape != (self.vocabulary,):
             raise ValueError(f"logits of shape {tuple(logits.shape)}, expected ({self.vocabulary},)")
         self._check(parameters)
-        with torch.inference_mode():
+        with torch.inference_mode(), _one_thread():
             # A copy: the caller may write the next logits into the same tensor while this result is in use.
             own = logits.to(device="cpu", dtype=torch.float32, copy=True)
             model = ModelProbabilities(own, self._weights, self._work)
+            candidates = self._chain(model, history, parameters)
+        return SampledDistribution(len(history), model, candidates)
+
+    def _chain(
+        self,
+        model: ModelProbabilities,
+        history: Sequence[int] | torch.Tensor,
+        parameters: SamplingParameters,
+    ) -> Candidates:
+        """What all the steps leave."""
         candidates = Candidates(model)
         if parameters.logit_bias:
             candidates.begin("logit_bias")
@@ -86,11 +100,10 @@ class Sampler:
         for step in parameters.order:
             if not (parameters.mirostat and step in TRUNCATIONS):
                 self._run(step, candidates, history, parameters)
-        position = len(history)
         if parameters.mirostat:
             candidates.begin("mirostat")
-            truncation.mirostat(candidates, self.mirostat_mu(position, parameters))
-        return SampledDistribution(position, model, candidates)
+            truncation.mirostat(candidates, self.mirostat_mu(len(history), parameters))
+        return candidates
 
     def draw(self, distribution: SampledDistribution, parameters: SamplingParameters, position: int) -> int:
         """Draw the token at `position`: a pure function of the distribution, the seed and the position.
@@ -179,6 +192,17 @@ class Sampler:
         self._checked = parameters
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute alone: a pass over a vocabulary takes less time than waking another thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _is_active(step: Step, parameters: SamplingParameters, position: int) -> bool:
     """Whether a step does anything with these parameters; XTC throws its coin here."""
     match step:
@@ -213,10 +237,18 @@ def _race(ids: Ids, probabilities: Doubles, seed: int, position: int) -> int:
     best, winner = -1.0, 0
     for start in range(0, ids.size, RACE_CHUNK):
         part = slice(start, start + RACE_CHUNK)
-        scores = probabilities[part] / -np.log(uniforms(seed, position, Purpose.DRAW, ids[part]))
-        leader = int(scores.argmax())
-        if scores[leader] > best:
-            best, winner = float(scores[leader]), start + leader
+        noise, chances = uniforms(seed, position, Purpose.DRAW, ids[part]), probabilities[part]
+        if noise.size <= FEW:
+            rivals = np.arange(noise.size)
+        else:
+            # -log u ≥ 1 - u, so no token does better than p / (1 - u): few logarithms are needed.
+            bounds = chances / (1.0 - noise)
+            leader = int(bounds.argmax())
+            reached = max(best, float(chances[leader] / -np.log(noise[leader])))
+            rivals = np.flatnonzero(bounds >= reached * (1.0 - 1e-9))
+        scores = chances[rivals] / -np.log(noise[rivals])
+        if scores.size and (leader := int(scores.argmax())) >= 0 and scores[leader] > best:
+            best, winner = float(scores[leader]), start + int(rivals[leader])
     return winner
 
 

@@ -499,3 +499,18 @@ def test_mirostat_gives_the_same_at_a_position_asked_for_again() -> None:
     assert bounds[0] == 4.0
     assert bounds[2:4] == bounds[4:6]
     assert len(set(bounds[:4])) == 4
+
+
+@pytest.mark.parametrize("size", [1, 200, 257, 16384, 40000])
+@pytest.mark.parametrize("spread", [0.0, 0.5, 30.0])
+def test_the_draw_is_the_largest_of_all_scores(size: int, spread: float) -> None:
+    """Few logarithms are taken; the winner is the one of taking them all."""
+    from chatterm.decode.samplers.randomness import Purpose, uniforms
+    from chatterm.decode.sampling import _race
+
+    chances = np.exp(spread * np.random.default_rng(size).normal(size=size))
+    chances /= chances.sum()
+    ids = np.arange(size) * 3
+    for position in range(20):
+        scores = chances / -np.log(uniforms(5, position, Purpose.DRAW, ids))
+        assert _race(ids, chances, 5, position) == int(scores.argmax())

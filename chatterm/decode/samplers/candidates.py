@@ -29,7 +29,13 @@ Floats = npt.NDArray[np.floating]
 LOWEST = -1e4
 """Stands for -inf in l - maximum: its exponential is 0 and, other than -inf, 0 times it is 0."""
 
+LEADING = 64
+"""Most probable tokens that are looked for at least; fewer are not found sooner."""
+
 _NOTHING: Ids = np.empty(0, dtype=np.intp)
+
+FIRST_LEADING = 256
+"""Tokens among which the end of a leading set is looked for first."""
 
 LARGEST_SINGLE = 3.0e38
 """Adjusted logits are held within ± this, so that a huge bias stays a number."""
@@ -56,7 +62,7 @@ def largest(values: Floats, k: int) -> Ids:
 
 def leading(values: Floats) -> Iterator[Ids]:
     """The canonical order of `values` as growing prefixes, the last one whole. Few callers need that."""
-    for k in (256, 4096, 32768):
+    for k in (FIRST_LEADING, 4096, 32768):
         if k < values.size:
             yield largest(values, k)
     yield largest(values, values.size)
@@ -107,12 +113,16 @@ class ModelProbabilities:
             )
         self.excluded: Ids = np.flatnonzero(self.logits == -np.inf) if lowest == -math.inf else _NOTHING
         """Tokens for which the model itself says -inf."""
-        torch.sub(logits, maximum, out=work).clamp_(min=LOWEST)
+        torch.sub(logits, maximum, out=work)
+        if float(lowest) - maximum < LOWEST:
+            work.clamp_(min=LOWEST)
         torch.exp(work, out=weights)
         self._total = float(weights.sum())
-        self._weights = weights.numpy()
+        self._weights, self._weights_tensor = weights.numpy(), weights
         entropy = math.log(self._total) - float(torch.dot(weights, work)) / self._total
         self.softmax = Softmax(maximum, maximum + math.log(self._total), max(0.0, entropy))
+        self._leading: Ids = _NOTHING
+        self._asked = 0
 
     def mass(self, ids: Ids) -> float:
         """The probability of some tokens together."""
@@ -125,9 +135,19 @@ class ModelProbabilities:
         """
         saved = self._weights[ids]
         self._weights[ids] = 0.0
-        mass = float(self._weights.sum()) / self._total
+        mass = float(self._weights_tensor.sum()) / self._total
         self._weights[ids] = saved
         return mass
+
+    def leading(self, k: int) -> Ids:
+        """The `k` most probable tokens, as `largest` gives them. Shape: (≤ k,).
+
+        They are found once for the chain and for who looks at its result.
+        """
+        if k > self._asked:
+            self._asked = max(k, LEADING)
+            self._leading = largest(self.logits, self._asked)
+        return self._leading[:k]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,6 +205,8 @@ class Candidates:
         if self._ids is not None:
             yield self._logits
             return
+        if self._whole_is_shared:
+            yield self._whole[self._model.leading(FIRST_LEADING)]
         for ids in leading(self._whole):
             yield self._whole[ids]
 
@@ -227,7 +249,8 @@ class Candidates:
         count = max(count, 1)
         if self._ids is None:
             if count < self.vocabulary:
-                self._narrow(np.sort(largest(self._whole, count)))
+                shared = self._whole_is_shared
+                self._narrow(np.sort(self._model.leading(count) if shared else largest(self._whole, count)))
         elif count < self._ids.size:
             self._record(self._ids[count:])
             self._ids, self._logits, self._softmax = self._ids[:count], self._logits[:count], None

@@ -50,13 +50,20 @@ def uniforms(seed: int, position: int, purpose: Purpose, ids: Ids) -> Floats:
 
     Shape: as `ids`. A token's number does not depend on which other ids are asked for.
     """
-    state = np.uint64(_state(seed, position, purpose))
-    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
-        bits = state + (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(_GAMMA)
-        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(_FIRST)
-        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(_SECOND)
-        bits ^= bits >> np.uint64(31)
-    return ((bits >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    bits = ids.astype(np.uint64)  # arithmetic modulo 2^64 is meant, which arrays do without a word
+    bits += np.uint64(1)
+    bits *= np.uint64(_GAMMA)
+    bits += np.uint64(_state(seed, position, purpose))
+    shifted = np.empty_like(bits)
+    for shift, factor in ((30, _FIRST), (27, _SECOND)):
+        bits ^= np.right_shift(bits, np.uint64(shift), out=shifted)
+        bits *= np.uint64(factor)
+    bits ^= np.right_shift(bits, np.uint64(31), out=shifted)
+    bits >>= np.uint64(12)
+    numbers = bits.astype(np.float64)
+    numbers += 0.5
+    numbers *= 2.0**-52
+    return numbers
 
 
 def uniform(seed: int, position: int, purpose: Purpose) -> float:
