@@ -136,7 +136,7 @@ class ModelActs(Dialog[None]):
         files = several("{count} file", "{count} files", freed.files).format(count=freed.files)
         facts = ((_("frees"), f"{bars.size(freed.size)} · {files}"), (_("path"), found.path))
         acts = (
-            Act("keep", _("Keep it")),
+            Act("keep", _("No, keep it")),
             Act("delete", _("Delete it; it can be downloaded again")),
         )
         title = _("Delete {name}?").format(name=found.name)
