@@ -16,7 +16,7 @@ _ENDINGS: dict[str, Ending] = {
     "length": "length",
     "context": "context",
     "failed": "broken",
-    "interrupted": "broken",
+    "interrupted": "interrupted",
 }
 
 

@@ -29,6 +29,7 @@ _FINISH: dict[Ending, Literal["end", "stop", "stopped", "length", "context", "fa
     "length": "length",
     "context": "context",
     "broken": "failed",
+    "interrupted": "failed",
 }
 
 

@@ -15,8 +15,8 @@ from chatterm.engine.messages import TokenEvent
 from chatterm.engine.records import Chat, Finish, Message, Tokens
 from chatterm.sampling import SamplingParameters
 
-Ending = Finish | Literal["broken"]
-"""Why a reply ended; `broken`: the engine failed in the middle."""
+Ending = Finish | Literal["broken", "interrupted"]
+"""Why a reply ended; `broken`: the engine failed in the middle, `interrupted`: the whole program did."""
 
 USUAL_MARKERS = ("<think>", "</think>")
 

@@ -101,6 +101,16 @@ async def test_siblings_of_an_earlier_session_can_be_walked(chat, library_file, 
         await it.until(lambda: it.session.last_reply.text == "".join(HAIKU))
 
 
+async def test_a_reply_that_the_death_of_the_program_broke_off_says_so(chat, library_file):
+    with Library(library_file) as library:
+        conversation = library.create().id
+        question = library.add_message(conversation, None, "user", "one")
+        reply = library.begin_reply(conversation, question.id, model="Scripted-135M")
+        library.extend_reply(reply.id, text="The sea")
+    async with chat(library=partial(AsyncLibrary.open_library, library_file), resume=True) as it:
+        await it.until(lambda: "chatterm was ended in the middle" in it.transcript())
+
+
 async def test_records_of_a_long_conversation_come_when_their_turns_are_shown(chat, library_file):
     opened = partial(AsyncLibrary.open_library, library_file)
     token = Token(

@@ -27,6 +27,7 @@ ENDINGS = {
     "length": mark("stopped at its longest"),
     "context": mark("stopped: the context window is full"),
     "broken": mark("broken off: the engine failed; what was written is kept"),
+    "interrupted": mark("broken off: chatterm was ended in the middle; what was saved is kept"),
 }
 
 
