@@ -18,14 +18,17 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual import on
+from textual._context import active_message_pump
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.command import Provider
+from textual.css.query import NoMatches
+from textual.dom import DOMNode, NoScreen
 from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.worker import Worker
+from textual.worker import Worker, WorkerFailed
 
 from chatterm import inert
 from chatterm.language import _, speak
@@ -272,6 +275,13 @@ class ChattermApp(App[int]):
         """Leave."""
         self.leave(0)
 
+    def action_command_palette(self) -> None:
+        """Everything that can be done."""
+        from chatterm.tui.screens.dialog import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())  # without a name: one may still be going away
+
     def leave(self, status: int) -> None:
         """End the engines, finish saving, give the terminal back; `status` is that of the process."""
         if self._leaving is None:
@@ -282,6 +292,22 @@ class ChattermApp(App[int]):
             await self.session.close()
         finally:
             self.exit(status, return_code=status)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """What goes wrong on a screen that has just been sent away, with its widgets, hurts nobody."""
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        pump = active_message_pump.get(None)
+        if isinstance(cause, NoMatches) and isinstance(pump, DOMNode) and not self._is_shown(pump):
+            return
+        super()._handle_exception(error)
+
+    def _is_shown(self, node: DOMNode) -> bool:
+        if self._exit:
+            return False
+        try:
+            return node is self or node.screen in self.screen_stack
+        except NoScreen:
+            return False
 
     def _fatal_error(self) -> None:
         """Something is wrong in the program itself: a sentence on the terminal, the rest in a file."""

@@ -27,7 +27,7 @@ def told(error: BaseException | None) -> str:
 def _write_down(error: BaseException | None) -> Path | None:
     if error is None:
         return None
-    lines = "".join(traceback.format_exception(error))
+    lines = inert.block("".join(traceback.format_exception(error)))
     file = paths.log_folder() / "crash.log"
     try:
         paths.make_private(file.parent)

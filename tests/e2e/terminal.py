@@ -29,10 +29,11 @@ class Terminal:
         columns: int = 120,
         rows: int = 40,
         variables: Mapping[str, str] | None = None,
+        program: list[str] | None = None,
     ) -> None:
         """Start `chatterm ARGUMENTS` with its settings, data and logs under `folder`.
 
-        `variables` are further ones of its environment.
+        `variables` are further ones of its environment. `program` is run in the place of `chatterm`.
         """
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
@@ -48,9 +49,9 @@ class Terminal:
             "CHATTERM_LOG": str(folder / "log"),
             **(variables or {}),
         }
-        program = str(Path(sys.executable).with_name("chatterm"))
+        name, *first = program or [str(Path(sys.executable).with_name("chatterm"))]
         self.process = pexpect.spawn(
-            program, arguments, env=environment, dimensions=(rows, columns), timeout=1
+            name, [*first, *arguments], env=environment, dimensions=(rows, columns), timeout=1
         )
 
     @property

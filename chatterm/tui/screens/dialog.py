@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette
 from textual.screen import ModalScreen
 
 Answer = TypeVar("Answer")
+
+
+class Palette(CommandPalette):
+    """The command palette."""
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Go away, once."""
+        return super().dismiss(result) if self.app.screen is self else _nothing()
 
 
 class Dialog(ModalScreen[Answer]):
@@ -41,6 +51,15 @@ class Dialog(ModalScreen[Answer]):
     }
     """
 
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Go away with an answer, once: however fast the keys come, each takes a screen from the pile."""
+        return super().dismiss(result) if self.app.screen is self else _nothing()
+
     def action_back(self) -> None:
         """To the chat, without an answer."""
         self.dismiss(None)
+
+
+def _nothing() -> AwaitComplete:
+    done: AwaitComplete = AwaitComplete.nothing()  # type: ignore[no-untyped-call]
+    return done

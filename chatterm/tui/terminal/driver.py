@@ -23,9 +23,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from textual import constants, events
+from textual.app import ScreenStackError
 from textual.driver import Driver
 from textual.geometry import Size
 from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.messages import InBandWindowResize
 
 from chatterm.tui.terminal.input import InputReader
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
 READ_BYTES: Final = 1 << 16
 TICK: Final = 0.05
 """Seconds between two looks at the clock while the terminal says nothing."""
+PAUSE: Final = 0.01
+"""Seconds between two looks at whether the application has caught up with what was typed."""
+MOST_WAITING: Final = 64
+"""Messages. What is typed beyond waits in the terminal."""
 PATIENCE: Final = 2.0
 """Seconds that a terminal has to take in the last of what was written, before it is given up."""
 CHARACTERS_PER_CELL: Final = 4
@@ -254,6 +260,17 @@ class TerminalDriver(Driver):
                 found = reader.feed(data, monotonic())
             for message in found:
                 self.process_message(message)
+                while self._has_enough_to_do():
+                    if select.select([wake], [], [], PAUSE)[0]:
+                        return
+
+    def _has_enough_to_do(self) -> bool:
+        """Whether so much typed is waiting that more would only make leaving wait too."""
+        pumps: list[MessagePump] = [self._app]
+        with contextlib.suppress(ScreenStackError):
+            screen = self._app.screen
+            pumps += [screen] if screen.focused is None else [screen, screen.focused]
+        return sum(pump._message_queue.qsize() for pump in pumps) > MOST_WAITING
 
     def _gone(self) -> None:
         """Nobody will ever type anything again: the same as a hang-up, which not every process is told of."""
@@ -269,6 +286,10 @@ class TerminalDriver(Driver):
                 super().process_message(InBandWindowResize(True, True))
                 self.write("\x1b[?1016h")  # the mouse in pixels
             return
+        if isinstance(message, events.Resize):
+            if not self._in_band_resize:
+                return  # nobody asked
+            message = self._true(message)
         super().process_message(message)
 
     # --- size -------------------------------------------------------------------------------------------
@@ -276,6 +297,10 @@ class TerminalDriver(Driver):
     def _terminal_size(self) -> tuple[int, int]:
         columns, rows = shutil.get_terminal_size()
         return columns or 80, rows or 24
+
+    def _true(self, message: events.Resize) -> events.Resize:
+        """The size as the system knows it, which no sequence that was pasted or cut off can make absurd."""
+        return events.Resize.from_dimensions(self._terminal_size(), message.pixel_size)
 
     def _resized(self, _number: int, _frame: FrameType | None) -> None:
         if not self._in_band_resize:

@@ -28,10 +28,6 @@ FLOOD_PATIENCE: Final = 0.1
 
 LARGEST_PASTE: Final = 64 << 20
 """Characters; what goes beyond is left out."""
-MOST_COLUMNS: Final = 2000
-MOST_ROWS: Final = 1000
-"""A terminal that reports a larger size is mistaken."""
-
 _ANSWER: Final = re.compile(r"\x1b\](?:4|1\d);[^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[?>][\d;]*c")
 """Colours and attributes that were asked for before the screen was drawn, and that came too late."""
 _BEGUN: Final = re.compile(
@@ -151,10 +147,9 @@ class InputReader:
         """A size that a screen can have; the parser keeps it too, to turn pixels into cells."""
         pixels = message.pixel_size
         width, height = message.size
-        size = (max(1, min(width, MOST_COLUMNS)), max(1, min(height, MOST_ROWS)))
         if pixels is not None and not (pixels.width and pixels.height):
             pixels = None
-        possible = events.Resize.from_dimensions(size, pixels)
+        possible = events.Resize.from_dimensions((max(1, width), max(1, height)), pixels)
         self._parser.terminal_size = possible.size
         self._parser.terminal_pixel_size = pixels
         return possible
