@@ -63,7 +63,10 @@ def numbers(campaign: Campaign, seed: int, case: int) -> random.Random:
 def run(
     campaign: Campaign, cases: range, seed: int, folder: Path, said: Callable[[str], None] = lambda _: None
 ) -> Outcome:
-    """Run cases, each in a folder of its own; a broken one is written down and the next begun."""
+    """Run cases, each in a folder of its own; a broken one is written down and the next begun.
+
+    Ctrl+C ends a run early, with the counts of what was run.
+    """
     outcome = Outcome(seed)
     began = time.monotonic()
     try:
@@ -77,6 +80,8 @@ def run(
                 said(outcome.broken[-1])
             outcome.cases += 1
             said(f"{campaign.name}: {outcome.cases} of {len(cases)}")
+    except KeyboardInterrupt:
+        said(f"{campaign.name}: ended after {outcome.cases} cases")
     finally:
         campaign.end()
     outcome.seconds = time.monotonic() - began

@@ -39,3 +39,16 @@ def test_a_broken_promise_is_counted_and_the_next_case_runs(tmp_path: Path) -> N
     assert outcome.broken and len(outcome.broken) + outcome.tried["small"] == 40
     again = run(Campaign("sample", "Numbers are small.", case, 1, 40), range(40), 3, tmp_path / "again")
     assert again.broken == outcome.broken
+
+
+def test_a_run_that_is_interrupted_counts_what_was_run(tmp_path: Path) -> None:
+    ended = []
+
+    def case(_numbers: random.Random, folder: Path) -> str:
+        if folder.name == "case-3":
+            raise KeyboardInterrupt
+        return "whole"
+
+    campaign = Campaign("sample", "All is well.", case, 1, 9, end=lambda: ended.append(True))
+    outcome = run(campaign, range(9), 1, tmp_path)
+    assert outcome.cases == outcome.tried["whole"] == 3 and ended == [True]
