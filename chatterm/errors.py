@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from chatterm import inert
 
+LONGEST = 2000
+"""Characters of a sentence; a longer one quotes something that somebody made to be long."""
+
 
 class UserError(Exception):
     """One clear sentence for the person at the keyboard: what is wrong, where, and what to do.
@@ -14,5 +17,6 @@ class UserError(Exception):
 
     @property
     def sentence(self) -> str:
-        """The sentence itself, inert: it may name a file or quote what could not be used."""
-        return inert.block(str(self))
+        """The sentence itself, inert and not too long: it may name a file or quote what cannot be used."""
+        text = str(self)
+        return inert.block(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")

@@ -65,7 +65,7 @@ class Config:
         """Whether the file itself says something (not null) about `key`."""
         return any(self._values.get(name) is not None for name in (key, *_ALIASES.get(key, ())))
 
-    def integer(self, key: str, default: int | None = None, *, least: int = 1, most: int = 2**31) -> int:
+    def integer(self, key: str, default: int | None = None, *, least: int = 1, most: int = 2**31 - 1) -> int:
         """A whole number within bounds.
 
         Raises:

@@ -9,10 +9,10 @@ from typing import Literal
 
 from chatterm import inert
 from chatterm.checkpoint.fetch.keeping import is_ours
+from chatterm.checkpoint.files import read_json_if_there
 from chatterm.checkpoint.folders import entries, expand
 from chatterm.checkpoint.memory import available_memory, memory_needed, step_bytes
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
-from chatterm.checkpoint.safetensors_folder import read_json
 from chatterm.checkpoint.seen import Seen
 from chatterm.checkpoint.sources import Candidate, candidates
 from chatterm.errors import UserError
@@ -117,8 +117,8 @@ def has_chat_template(checkpoint: Checkpoint) -> bool:
         return True
     settings: Mapping[str, object] = {}
     for name in ("chat_template.json", "tokenizer_config.json"):
-        if not settings.get("chat_template") and (folder / name).is_file():
-            settings = read_json(folder / name)
+        if not settings.get("chat_template"):
+            settings = read_json_if_there(folder, name)
     return bool(settings.get("chat_template"))
 
 

@@ -5,17 +5,21 @@ Nothing here opens a weight file: a folder is judged by the names and sizes in i
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 
-from chatterm.paths import clone_models_folder, expand, user_models_folder
+from chatterm.checkpoint.files import read_json
+from chatterm.errors import UserError
+from chatterm.paths import clone_models_folder, user_models_folder
+from chatterm.paths import expand as expand
 
 SINGLE_WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 PICKLED_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt")
-MAX_INDEX_BYTES = 64 << 20
+MAX_PARTS = 1000
+"""More than any real split file has."""
+
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.(gguf|safetensors)$", re.IGNORECASE)
 _QUANTISATION = re.compile(r"[-._](ud-)?((i|t)?q\d[\w]*|b?f16|f32|fp16|fp32|mxfp4[\w]*)$", re.IGNORECASE)
 
@@ -132,13 +136,12 @@ def _weights_problem(folder: Path, files: set[str]) -> str | None:
 
 def _shards_in_index(path: Path) -> set[str] | None:
     try:
-        if path.stat().st_size > MAX_INDEX_BYTES:
-            return None
-        weight_map = json.loads(path.read_bytes())["weight_map"]
-        names = set(weight_map.values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        weight_map = read_json(path).get("weight_map")
+    except UserError:
         return None
-    return names if names and all(isinstance(name, str) for name in names) else None
+    if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
+        return None
+    return set(weight_map.values()) or None
 
 
 def is_whole_checkpoint_folder(folder: Path) -> bool:

@@ -7,11 +7,13 @@ against the bytes that are there before anything is read or allocated. Nothing h
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,13 @@ MAX_ARRAY_DEPTH = 4
 MIN_KEY_VALUE_BYTES = 8 + 4 + 1  # key length, type, a one-byte value
 MIN_TENSOR_INFO_BYTES = 8 + 4 + 4 + 8  # name length, dimension count, type, offset
 DEFAULT_ALIGNMENT = 32
+MAX_PARTS = 1000
+MAX_TENSORS = 100_000
+MAX_METADATA_ENTRIES = 100_000
+MAX_METADATA_BYTES = 96 << 20
+MAX_ITEMS = 6_000_000
+"""Of all arrays together; the largest vocabularies, with types, scores and merges, have a quarter of it."""
+
 LONG_ARRAY = 4096
 """Arrays of at least that many items are skipped by `arrays=False`; per-layer settings are shorter."""
 
@@ -141,7 +150,7 @@ def split_parts(path: Path) -> tuple[Path, ...]:
 
 
 def _read_split(path: Path, stem: str, count: int, *, arrays: bool) -> GGUFFile:
-    if count > 1000:
+    if count > MAX_PARTS:
         raise UserError(f"{path.name} claims to be one of {count} parts, which no real split file has.")
     paths = split_parts(path)
     missing = [part.name for part in paths if not part.is_file()]
@@ -151,6 +160,13 @@ def _read_split(path: Path, stem: str, count: int, *, arrays: bool) -> GGUFFile:
             f"{' and others' if len(missing) > 3 else ''} cannot be found in {path.parent}; put all parts "
             "there."
         )
+    home = Path(os.path.realpath(paths[0])).parent
+    for part in paths[1:]:
+        real = Path(os.path.realpath(part))
+        if real.parent not in (home, Path(os.path.realpath(part.parent))):
+            raise UserError(
+                f"{part} is a link to another place than the first part, to {real}; that is refused."
+            )
     first = _read_file(paths[0], arrays=arrays)
     tensors = dict(first.tensors)
     for part in paths[1:]:
@@ -163,7 +179,7 @@ def _read_split(path: Path, stem: str, count: int, *, arrays: bool) -> GGUFFile:
     expected = first.metadata.get("split.tensors.count", len(tensors))
     if expected != len(tensors):
         raise UserError(
-            f"{stem} should hold {expected} tensors but its parts hold {len(tensors)}; fetch it again."
+            f"{stem} should hold {expected!r:.20} tensors but its parts hold {len(tensors)}; fetch it again."
         )
     return replace(first, parts=paths, tensors=tensors)
 
@@ -199,6 +215,7 @@ class _Header:
         self.keep_arrays = keep_arrays
         self.version = 0
         self.at = 0
+        self.items = 0
 
     def read(self) -> GGUFFile:
         tensor_count, pair_count = self.begin()
@@ -221,8 +238,10 @@ class _Header:
             raise UserError(
                 f"{self.path} {reason}; versions 2 and 3, little-endian, are read. Convert it anew."
             )
-        tensor_count = self.count(self.scalar(10), MIN_TENSOR_INFO_BYTES, "tensors")
-        pair_count = self.count(self.scalar(10), MIN_KEY_VALUE_BYTES, "metadata entries")
+        tensor_count = self.count(self.scalar(10), MIN_TENSOR_INFO_BYTES, "tensors", MAX_TENSORS)
+        pair_count = self.count(
+            self.scalar(10), MIN_KEY_VALUE_BYTES, "metadata entries", MAX_METADATA_ENTRIES
+        )
         return tensor_count, pair_count
 
     def pair(self) -> tuple[str, Any]:
@@ -235,10 +254,23 @@ class _Header:
         self.at += form.size
         return value
 
-    def count(self, claimed: int, least_bytes: int, what: str) -> int:
+    def count(self, claimed: int, least_bytes: int, what: str, most: int = MAX_METADATA_BYTES) -> int:
         """`claimed`, if that many things of at least that size fit into the rest of the file."""
         if claimed * least_bytes > self.size - self.at:
             raise UserError(f"{self.path} claims {claimed} {what}, more than fit into it; it is damaged.")
+        if claimed > most or self.at > MAX_METADATA_BYTES:
+            raise self.too_large(f"{claimed} {what}")
+        return claimed
+
+    def too_large(self, what: str) -> UserError:
+        return UserError(f"{self.path} holds {what} in its header, more than any real model; it is damaged.")
+
+    def count_items(self, claimed: int, least_bytes: int, what: str) -> int:
+        """As `count`, for the items of an array: of all arrays together there is a limit too."""
+        self.count(claimed, least_bytes, what)
+        self.items += claimed
+        if self.items > MAX_ITEMS:
+            raise self.too_large(f"lists of {self.items} values")
         return claimed
 
     def string(self) -> str:
@@ -263,8 +295,8 @@ class _Header:
         if item in _SCALARS:
             return self.scalar_array(_SCALARS[item], claimed)
         if item == _STRING:
-            return self.string_array(self.count(claimed, 8, "strings in a list"))
-        length = self.count(claimed, 12, "lists in a list")
+            return self.string_array(self.count_items(claimed, 8, "strings in a list"))
+        length = self.count_items(claimed, 12, "lists in a list")
         values = [self.value(item, depth) for _ in range(length)]
         return values if self.keeps(length) else _SKIPPED
 
@@ -273,7 +305,7 @@ class _Header:
         return self.keep_arrays or length < LONG_ARRAY
 
     def scalar_array(self, form: struct.Struct, claimed: int) -> Any:
-        length = self.count(claimed, form.size, "numbers in a list")
+        length = self.count_items(claimed, form.size, "numbers in a list")
         start, self.at = self.at, self.at + length * form.size
         if not self.keeps(length):
             return _SKIPPED
@@ -291,6 +323,8 @@ class _Header:
             at += 8
             if count > size - at:
                 raise UserError(f"{self.path} has a string longer than the file; it is damaged.")
+            if at > MAX_METADATA_BYTES or count > MAX_METADATA_BYTES:
+                raise self.too_large("texts without end")
             if keep:
                 values.append(decode(data[at : at + count]))
             at += count
@@ -316,7 +350,14 @@ class _Header:
             if name in tensors:
                 raise UserError(f"{self.path} holds the tensor “{name[:80]}” twice; it is damaged.")
             tensors[name] = GGUFTensor(name, kind, shape, start + offset, nbytes, flat)
+        self.check_places(tensors.values())
         return tensors
+
+    def check_places(self, tensors: Iterable[GGUFTensor]) -> None:
+        """No two tensors share bytes: a small file with a thousand in one place could fill any memory."""
+        places = sorted((tensor.offset, tensor.offset + tensor.nbytes) for tensor in tensors)
+        if any(before[1] > after[0] for before, after in pairwise(places)):
+            raise UserError(f"{self.path} holds tensors that share their bytes; it is damaged.")
 
     def tensor_info(self) -> tuple[str, GGMLQuantizationType, tuple[int, ...], int]:
         name = self.string()

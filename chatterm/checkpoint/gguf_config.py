@@ -123,7 +123,10 @@ def _rope_scaling(file: GGUFFile, architecture: str) -> dict[str, Any] | None:
 
 def _vector(file: GGUFFile, name: str) -> list[float]:
     tensor = file.tensors[name]
-    if tensor.type != GGMLQuantizationType.F32 or tensor.shape[-1] > MAX_ROTARY_FACTORS:
+    if (
+        tensor.type != GGMLQuantizationType.F32
+        or int(np.prod(tensor.shape, dtype=np.int64)) > MAX_ROTARY_FACTORS
+    ):
         raise UserError(
             f"{file.path}: the tensor “{name}” must be a short list of float32 numbers; it is damaged."
         )

@@ -138,7 +138,7 @@ class _Planner:
         transposed = kind == "weight" and (_FUSED[slot] if fused else slot) in self.names.transposed
         rows = self.rows(slot, fused)
         found = [self.stored[tensor].shape for tensor in tensors]
-        self.check_shape(tensors, self.expected(slot, shape, fused, transposed), found)
+        self.check_shape(slot, tensors, self.expected(slot, shape, fused, transposed), found)
         return Part(tensors, shape, rows, transposed)
 
     def find(self, slot: str, kind: str, layer: int | None) -> tuple[str, ...]:
@@ -207,10 +207,12 @@ class _Planner:
         return shape[::-1] if transposed else shape
 
     def check_shape(
-        self, tensors: tuple[str, ...], expected: tuple[int, ...], found: list[tuple[int, ...]]
+        self, slot: str, tensors: tuple[str, ...], expected: tuple[int, ...], found: list[tuple[int, ...]]
     ) -> None:
         whole = found[0] if len(found) == 1 else (len(found), *found[0])
-        if whole != expected and not (len(found) == 1 and _is_flat(whole, expected)):
+        one_norm = len(found) == 1 and "norm" in slot
+        flat = (len(expected) == 1 or one_norm) and _is_flat(whole, expected)
+        if (whole != expected and not flat) or any(shape != found[0] for shape in found):
             raise UserError(
                 f"{self.where}: the tensor “{tensors[0]}” has the shape {_times(whole)} where the "
                 "configuration "
@@ -237,7 +239,8 @@ class _Planner:
             if self.a.tied
             else set()
         )
-        left = [name for name in self.stored if name not in self.used | tied and not ignored.fullmatch(name)]
+        known = self.used | tied
+        left = [name for name in self.stored if name not in known and not ignored.fullmatch(name)]
         if left:
             examples = ", ".join(f"“{name[:60]}”" for name in left[:3])
             raise UserError(

@@ -20,16 +20,11 @@ from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE, BY_MODEL_TYPE
 from chatterm.checkpoint.families.family import Family, Names
 from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
+from chatterm.checkpoint.files import inside, read_json, read_json_if_there
 from chatterm.checkpoint.gguf import GGUFFile, GGUFTensor, read_gguf
 from chatterm.checkpoint.gguf_config import gguf_config
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
-from chatterm.checkpoint.safetensors_folder import (
-    SafeTensor,
-    SafetensorsFolder,
-    inside,
-    read_json,
-    read_safetensors_folder,
-)
+from chatterm.checkpoint.safetensors_folder import SafeTensor, SafetensorsFolder, read_safetensors_folder
 from chatterm.errors import UserError
 from chatterm.paths import expand
 
@@ -109,6 +104,13 @@ def open_checkpoint(path: Path | str, *, vocabulary: bool = True) -> Checkpoint:
         UserError: it is not there, damaged, or of a kind that does not load; the sentence says which.
     """
     path = expand(path)
+    try:
+        return _open(path, vocabulary=vocabulary)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _open(path: Path, *, vocabulary: bool) -> Checkpoint:
     if path.is_dir():
         checkpoint = _open_folder(path)
     elif path.suffix.lower() in (".bin", ".pt", ".pth", ".pkl", ".ckpt"):
@@ -166,7 +168,6 @@ def _open_folder(path: Path) -> Checkpoint:
     files = read_safetensors_folder(path)
     family = BY_MODEL_TYPE[model_type(config)]
     architecture = family.options(_folder_config(config, family, files))
-    generation = path / "generation_config.json"
     return Checkpoint(
         path=path,
         name=folder_name(path),
@@ -179,7 +180,7 @@ def _open_folder(path: Path) -> Checkpoint:
         stored=files.tensors,
         names=family.safetensors,
         file_bytes=files.file_bytes,
-        generation_defaults=read_json(inside(path, generation.name)) if generation.is_file() else {},
+        generation_defaults=read_json_if_there(path, "generation_config.json"),
     )
 
 
@@ -225,4 +226,4 @@ def _file_type(file: GGUFFile | None, notable: list[str]) -> str | None:
         )
     except ValueError:
         return None
-    return name if name is not None and f"{name}_".startswith(f"{notable[0]}_") else None
+    return name if name is not None and notable and f"{name}_".startswith(f"{notable[0]}_") else None

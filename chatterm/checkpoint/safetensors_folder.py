@@ -6,19 +6,22 @@ torch. The format: https://github.com/huggingface/safetensors#format
 
 from __future__ import annotations
 
-import json
 import mmap
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
 
+from chatterm.checkpoint.files import inside, parse_json, read_json
 from chatterm.checkpoint.gguf import Bytes
 from chatterm.errors import UserError
 
-MAX_HEADER_BYTES = 100_000_000
-MAX_JSON_BYTES = 100_000_000
+MAX_HEADER_BYTES = 16 << 20
+"""The format allows 100 MB; a decoder of a thousand layers needs two."""
+
+MAX_FILES = 1000
 ITEM_BYTES = {
     "F64": 8,
     "F32": 4,
@@ -84,29 +87,10 @@ def read_safetensors_folder(folder: Path) -> SafetensorsFolder:
     return SafetensorsFolder(folder, files, tensors)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        UserError: the file is unreadable, too large, or no JSON object.
-    """
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise UserError(f"{path} is larger than any real file of its kind; it is damaged.")
-        value = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not valid JSON; it is damaged, fetch it again.") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path} is not a JSON object; it is damaged, fetch it again.")
-    return value
-
-
 def _weight_files(folder: Path) -> tuple[Path, ...]:
     single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
     if index.is_file():
-        return _sharded(folder, read_json(index))
+        return _sharded(folder, read_json(inside(folder, index.name)))
     if single.is_file():
         return (inside(folder, single.name),)
     others = sorted(
@@ -149,6 +133,10 @@ def _sharded(folder: Path, index: dict[str, Any]) -> tuple[Path, ...]:
             f"{folder / 'model.safetensors.index.json'} has no “weight_map”; it is damaged, fetch it again."
         )
     names = sorted(set(weight_map.values()))
+    if len(names) > MAX_FILES:
+        raise UserError(
+            f"{folder} names {len(names)} weight files, more than any real checkpoint; it is damaged."
+        )
     files = tuple(inside(folder, name) for name in names)
     missing = [name for name, file in zip(names, files, strict=True) if not file.is_file()]
     if missing:
@@ -159,42 +147,34 @@ def _sharded(folder: Path, index: dict[str, Any]) -> tuple[Path, ...]:
     return files
 
 
-def inside(folder: Path, name: str) -> Path:
-    """The file `name` of `folder`, which only the links of a Hugging Face cache may leave (to its `blobs`).
-
-    Raises:
-        UserError: the name is a path, or the file is a link to somewhere else.
-    """
-    if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
-        raise UserError(f"{folder} names a file outside itself, “{name[:80]}”; that is refused.")
-    file = folder / name
-    real, home = file.resolve(), folder.resolve()
-    blobs = home.parent.parent / "blobs"
-    in_cache = home.parent.name == "snapshots" and real.is_relative_to(blobs)
-    if not (real.is_relative_to(home) or in_cache):
-        raise UserError(
-            f"{file} is a link out of its folder, to {real}; that is refused, copy the file here instead."
-        )
-    return file
-
-
 def _read_file(path: Path) -> dict[str, SafeTensor]:
     data = _map_file(path)
     length = int.from_bytes(data[:8], "little")
     if len(data) < 10 or length > min(MAX_HEADER_BYTES, len(data) - 8):
         raise UserError(f"{path} is not a safetensors file, or is cut off; fetch it again.")
-    try:
-        header = json.loads(data[8 : 8 + length])
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} has an unreadable header; it is damaged, fetch it again.") from error
+    header = parse_json(data[8 : 8 + length], f"{path} has an unreadable header", unique=True)
     if not isinstance(header, dict):
         raise UserError(f"{path} has an unreadable header; it is damaged, fetch it again.")
     flat = np.frombuffer(data, np.uint8)
-    return {
+    tensors = {
         name: _tensor(path, name, entry, 8 + length, flat)
         for name, entry in header.items()
         if name != "__metadata__"
     }
+    _check_places(path, list(tensors.values()), 8 + length, len(data))
+    return tensors
+
+
+def _check_places(path: Path, tensors: list[SafeTensor], start: int, end: int) -> None:
+    """The format wants them one after the other: no gaps, no bytes shared.
+
+    Raises:
+        UserError: they are not; a small file whose tensors share their bytes could fill any memory.
+    """
+    inner = sorted((tensor.offset, tensor.offset + tensor.nbytes) for tensor in tensors)
+    places = [(start, start), *inner, (end, end)]
+    if any(before[1] != after[0] for before, after in pairwise(places)):
+        raise UserError(f"{path}: its tensors do not lie one after the other; it is damaged, fetch it again.")
 
 
 def _map_file(path: Path) -> mmap.mmap:

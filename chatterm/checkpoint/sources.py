@@ -115,6 +115,8 @@ def _gguf(path: Path, source: str) -> Candidate | None:
     numbers = shard_numbers(path.name)
     if numbers is None:
         return Candidate(path.stem, path, source, "gguf")
+    if numbers[1] > folders.MAX_PARTS:
+        return Candidate(path.stem, path, source, "gguf", f"it claims to be one of {numbers[1]} parts")
     missing = folders.missing_shards(path)
     present = [number for number in range(1, numbers[0]) if folders.shard_name(path, number) not in missing]
     if present:

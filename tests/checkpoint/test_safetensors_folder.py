@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from chatterm.checkpoint.safetensors_folder import inside, read_json, read_safetensors_folder
+from chatterm.checkpoint.files import inside, read_json
+from chatterm.checkpoint.safetensors_folder import read_safetensors_folder
 from chatterm.errors import UserError
 
 ARRAYS = {

@@ -14,7 +14,7 @@ MAX_LAYERS = 1024
 MAX_HEADS = 4096
 MAX_WIDTH = 1 << 18
 MAX_VOCABULARY = 1 << 24
-MAX_CONTEXT = 1 << 31
+MAX_CONTEXT = (1 << 31) - 1  # the decode step counts in 32 bits
 
 ACTIVATIONS: dict[str, Activation] = {
     "silu": "silu",

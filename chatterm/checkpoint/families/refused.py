@@ -89,7 +89,7 @@ def _positive(value: object) -> bool:
 
 
 def _kind_of(name: str) -> str | None:
-    return next((kind for pattern, kind in _KINDS if re.fullmatch(pattern, name.lower())), None)
+    return next((kind for pattern, kind in _KINDS if re.fullmatch(pattern, name[:100].lower())), None)
 
 
 def _unsupported(where: str, name: str, kind: str | None) -> UserError:

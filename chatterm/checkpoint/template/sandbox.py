@@ -61,7 +61,8 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         self.filters = {name: bounded_filter(name, filter_) for name, filter_ in self.filters.items()}
         self.filters["tojson"] = _tojson
         self.filters.update({_COUNTED: counted, _JOINED: joined, _WEIGHED: weighed})
-        self.tests = {name: bounded_test(test) for name, test in self.tests.items()}
+        tests: Any = self.tests  # typed by its first values only
+        self.tests = {name: bounded_test(test) for name, test in tests.items()}
         self.globals.pop("lipsum", None)
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = _strftime_now

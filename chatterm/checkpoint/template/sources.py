@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chatterm.checkpoint.tokenizer.folder import read_json
+from chatterm.checkpoint.files import inside, read_json_if_there, read_text
+from chatterm.checkpoint.folders import entries
 from chatterm.errors import UserError
 
 _LARGEST_TEMPLATE = 1 << 18
 _GGUF_KEY = "tokenizer.chat_template"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Halves of characters: no text that is made of them could be sent or shown."""
 
 
 class TemplateSource(NamedTuple):
@@ -29,13 +33,14 @@ def template_in_folder(folder: Path) -> TemplateSource | None:
     Raises:
         UserError: a template is unreadable or absurdly long.
     """
-    if (path := folder / "chat_template.jinja").is_file():
+    if (path := inside(folder, "chat_template.jinja")).is_file():
         return _read(path)
-    named = {path.stem: path for path in sorted((folder / "additional_chat_templates").glob("*.jinja"))}
+    more = inside(folder, "additional_chat_templates")
+    named = {path.stem: path for path in entries(more) if path.suffix == ".jinja"}
     if chosen := _choose(named):
-        return _read(named[chosen])
+        return _read(inside(folder, more.name, named[chosen].name))
     for file in ("tokenizer_config.json", "chat_template.json"):
-        value = read_json(folder / file).get("chat_template")
+        value = read_json_if_there(folder, file).get("chat_template")
         if isinstance(value, str) and value.strip():
             return _checked(value, file)
         if isinstance(value, list):
@@ -76,18 +81,10 @@ def _choose(named: Mapping[str, object]) -> str | None:
 
 
 def _read(path: Path) -> TemplateSource:
-    try:
-        text = (
-            path.read_text("utf-8")
-            if path.stat().st_size <= 4 * _LARGEST_TEMPLATE
-            else "x" * (_LARGEST_TEMPLATE + 1)
-        )
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text ({error}).") from error
-    return _checked(text, path.name)
+    return _checked(read_text(path, 4 * _LARGEST_TEMPLATE), path.name)
 
 
 def _checked(text: str, source: str) -> TemplateSource:
     if len(text) > _LARGEST_TEMPLATE:
         raise UserError(f"The chat template in {source} is longer than any real one and is not used.")
-    return TemplateSource(text, source)
+    return TemplateSource(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text), source)

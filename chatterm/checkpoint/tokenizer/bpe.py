@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tokenizers import models
 
-from chatterm.errors import UserError
+from chatterm.checkpoint.tokenizer.outline import broken_tokenizer
 
 
 @contextmanager
@@ -56,7 +56,5 @@ def bpe_model(
             for left, right in merges
             if left in vocabulary and right in vocabulary and left + right in vocabulary
         ]
-    try:
+    with broken_tokenizer(f"{source} holds a vocabulary that makes no tokenizer"):
         return build(usable)
-    except Exception as error:
-        raise UserError(f"{source} holds a vocabulary that makes no tokenizer: {error}.") from error

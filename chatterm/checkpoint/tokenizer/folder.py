@@ -10,14 +10,22 @@ from typing import Any
 import tokenizers
 from tokenizers import AddedToken, decoders, pre_tokenizers
 
+from chatterm.checkpoint.files import inside, read_bytes, read_json, read_json_if_there, read_text
 from chatterm.checkpoint.thinking import NAMES
 from chatterm.checkpoint.tokenizer.bpe import bpe_model
+from chatterm.checkpoint.tokenizer.outline import (
+    MAX_ADDED,
+    MAX_ADDED_TEXT,
+    MAX_TOKENIZER_BYTES,
+    broken_tokenizer,
+    check_outline,
+)
 from chatterm.checkpoint.tokenizer.sentencepiece import read_sentencepiece, sentencepiece_backend
 from chatterm.checkpoint.tokenizer.special import end_tokens, looks_like_control
 from chatterm.checkpoint.tokenizer.tokenizer import Kind, Tokenizer
 from chatterm.errors import UserError
 
-_LARGEST_JSON = 1 << 28
+MAX_MERGES_BYTES = 16 << 20
 _ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 
@@ -27,12 +35,12 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
     Raises:
         UserError: there is none, or it cannot be read.
     """
-    config = read_json(folder / "tokenizer_config.json")
+    config = read_json_if_there(folder, "tokenizer_config.json")
     prepends_space = False
-    if (path := folder / "tokenizer.json").is_file():
+    if (path := inside(folder, "tokenizer.json")).is_file():
         backend = _from_json(path)
-        default_bos = _begins_with(backend)
-    elif (path := folder / "tokenizer.model").is_file():
+        default_bos = _begins_with(backend, path) is not None
+    elif (path := inside(folder, "tokenizer.model")).is_file():
         model = read_sentencepiece(path)
         prepends_space = model.adds_space and not model.removes_extra_spaces
         backend = sentencepiece_backend(model, str(path))
@@ -40,8 +48,10 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
         stated = {role: model.pieces[index][0] for role, index in roles if 0 <= index < len(model.pieces)}
         config = {**stated, **config}
         default_bos = config.get("bos_token") is not None
-    elif (path := folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        backend = _from_vocabulary(path, folder / "merges.txt")
+    elif (path := inside(folder, "vocab.json")).is_file() and (
+        merges := inside(folder, "merges.txt")
+    ).is_file():
+        backend = _from_vocabulary(path, merges)
         default_bos = False
     else:
         raise UserError(
@@ -50,30 +60,14 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
     return _finish(backend, folder, config, default_bos, prepends_space, source=path.name)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file, empty if there is no such file.
-
-    Raises:
-        UserError: the file is too large or holds no JSON object.
-    """
-    if not path.is_file():
-        return {}
-    if path.stat().st_size > _LARGEST_JSON:
-        raise UserError(f"{path} is too large to be a configuration file.")
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not readable as JSON ({error}).") from error
-    if not isinstance(value, dict):
-        raise UserError(f"{path} holds no JSON object.")
-    return value
-
-
 def _from_json(path: Path) -> tokenizers.Tokenizer:
-    try:
-        return tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises nothing finer
-        raise UserError(f"{path} is not readable as a tokenizer: {error}.") from error
+    document = read_bytes(path, MAX_TOKENIZER_BYTES)
+    check_outline(document, str(path))
+    with broken_tokenizer(f"{path} is not readable as a tokenizer"):
+        backend = tokenizers.Tokenizer.from_buffer(document)
+    backend.no_padding()  # before anything is cut: a file may ask for a length without end
+    backend.no_truncation()
+    return backend
 
 
 def _from_vocabulary(vocabulary_path: Path, merges_path: Path) -> tokenizers.Tokenizer:
@@ -81,10 +75,7 @@ def _from_vocabulary(vocabulary_path: Path, merges_path: Path) -> tokenizers.Tok
     vocabulary = read_json(vocabulary_path)
     if not vocabulary or not all(isinstance(value, int) and value >= 0 for value in vocabulary.values()):
         raise UserError(f"{vocabulary_path} is no vocabulary: it must map tokens to their numbers.")
-    try:
-        lines = merges_path.read_text("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{merges_path} is not UTF-8 text ({error}).") from error
+    lines = read_text(merges_path, MAX_MERGES_BYTES).split("\n")
     merges = [
         (left, right)
         for line in lines
@@ -98,10 +89,11 @@ def _from_vocabulary(vocabulary_path: Path, merges_path: Path) -> tokenizers.Tok
     return backend
 
 
-def _begins_with(backend: tokenizers.Tokenizer) -> bool:
-    """Whether the file's own post-processing puts a token before a text."""
-    template = backend.encode("", add_special_tokens=True).ids
-    return bool(template)
+def _begins_with(backend: tokenizers.Tokenizer, path: Path) -> int | None:
+    """The token that the file's own post-processing puts before a text, or None."""
+    with broken_tokenizer(f"{path} is not usable as a tokenizer"):
+        ids: list[int] = backend.encode("", add_special_tokens=True).ids
+    return next(iter(ids), None)
 
 
 def _finish(
@@ -113,11 +105,9 @@ def _finish(
     *,
     source: str,
 ) -> Tokenizer:
-    first = next(iter(backend.encode("", add_special_tokens=True).ids), None)
+    first = _begins_with(backend, folder / source)
     kind, strips_space = _kind(backend, folder / source)
     backend.post_processor = None  # the beginning token is added here, and spans keep their white space
-    backend.no_padding()
-    backend.no_truncation()
     names = _names(folder, config)
     _add_tokens(backend, folder, config, names.values())
     added = backend.get_added_tokens_decoder()
@@ -190,7 +180,7 @@ def _flatten(step: Any) -> Iterable[dict[str, Any]]:
 
 def _names(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
     """The special tokens by role, from `tokenizer_config.json`, else `special_tokens_map.json`."""
-    mapped = read_json(folder / "special_tokens_map.json")
+    mapped = read_json_if_there(folder, "special_tokens_map.json")
     found = {role: _content(config.get(role)) or _content(mapped.get(role)) for role in _ROLES}
     return {role: name for role, name in found.items() if name is not None}
 
@@ -207,7 +197,7 @@ def _add_tokens(
     known = {token.content for token in backend.get_added_tokens_decoder().values()}
     stated = config.get("added_tokens_decoder")
     wanted: dict[int, AddedToken] = {}
-    for name, number in read_json(folder / "added_tokens.json").items():
+    for name, number in read_json_if_there(folder, "added_tokens.json").items():
         if isinstance(number, int):
             wanted[number] = AddedToken(name, normalized=False)
     for key, token in stated.items() if isinstance(stated, dict) else ():
@@ -218,13 +208,19 @@ def _add_tokens(
             wanted[int(key)] = AddedToken(
                 token["content"], normalized=bool(token.get("normalized", not flags["special"])), **flags
             )
+    if len(wanted) > MAX_ADDED or sum(len(token.content) for token in wanted.values()) > MAX_ADDED_TEXT:
+        raise UserError(f"{folder} adds more tokens to its vocabulary than any real model; it is damaged.")
+    size, added = backend.get_vocab_size(with_added_tokens=True), []
     for index, token in sorted(wanted.items()):
         if token.content in known:
             continue
-        expected = backend.token_to_id(token.content)
-        if expected is None and index != backend.get_vocab_size(with_added_tokens=True):
-            continue  # a gap before it: its number cannot be kept
-        backend.add_tokens([token])
+        if backend.token_to_id(token.content) is None:
+            if index != size:
+                continue  # a gap before it: its number cannot be kept
+            size += 1
+        known.add(token.content)
+        added.append(token)
+    backend.add_tokens(added)  # together: each call builds the search for all of them anew
     for name in special:
         if name not in known and backend.token_to_id(name) is not None:
             backend.add_tokens([AddedToken(name, normalized=False, special=True)])
@@ -239,6 +235,6 @@ def _stated_ends(backend: tokenizers.Tokenizer, folder: Path, names: Mapping[str
     """End tokens from the tokenizer's own files, `generation_config.json` and `config.json` together."""
     ends = {_id(backend, names.get("eos_token"))}
     for file in ("generation_config.json", "config.json"):
-        value = read_json(folder / file).get("eos_token_id")
+        value = read_json_if_there(folder, file).get("eos_token_id")
         ends.update(value if isinstance(value, list) else [value])
     return {end for end in ends if isinstance(end, int) and not isinstance(end, bool) and end >= 0}

@@ -22,7 +22,8 @@ from chatterm.checkpoint.tokenizer.tokenizer import Tokenizer
 from chatterm.errors import UserError
 
 _PREFIX = "tokenizer.ggml."
-_LARGEST_VOCABULARY = 1 << 22
+_LARGEST_VOCABULARY = 1 << 20
+_LONGEST_LIST = 1_500_000
 _REFUSED = {
     "bert": "WordPiece, the tokenizer of encoders",
     "t5": "the unigram tokenizer of encoder-decoders",
@@ -253,7 +254,7 @@ def _distinct(tokens: list[str]) -> list[str]:
 
 
 def _strings(value: Any, key: str) -> list[str]:
-    if not isinstance(value, list) or not set(map(type, value)) <= {str}:
+    if not isinstance(value, list) or len(value) > _LONGEST_LIST or not set(map(type, value)) <= {str}:
         raise UserError(f"This GGUF file has no readable list {_PREFIX}{key}; it is damaged or incomplete.")
     return value
 

@@ -11,6 +11,9 @@ from chatterm.checkpoint.tokenizer.gguf import tokenizer_from_gguf
 from chatterm.checkpoint.tokenizer.tokenizer import Tokenizer
 from chatterm.errors import UserError
 
+MAX_VOCABULARY = 1 << 22
+SAMPLE = "Hello, world! 1 + 1 = 2\n\tZażółć 苹果 🍎 <|x|>"
+
 
 class HasMetadata(Protocol):
     """A GGUF file that was read."""
@@ -39,7 +42,15 @@ def load_tokenizer(checkpoint: OpenCheckpoint) -> Tokenizer:
         UserError: it has none, or one that cannot be read exactly.
     """
     if checkpoint.gguf is not None:
-        return tokenizer_from_gguf(checkpoint.gguf.metadata)
-    if checkpoint.folder is not None:
-        return tokenizer_from_folder(checkpoint.folder)
-    raise UserError("This checkpoint is neither a GGUF file nor a folder, so it has no tokenizer.")
+        tokenizer = tokenizer_from_gguf(checkpoint.gguf.metadata)
+    elif checkpoint.folder is not None:
+        tokenizer = tokenizer_from_folder(checkpoint.folder)
+    else:
+        raise UserError("This checkpoint is neither a GGUF file nor a folder, so it has no tokenizer.")
+    if tokenizer.vocabulary > MAX_VOCABULARY:
+        raise UserError(
+            f"The tokenizer in {tokenizer.source} numbers its tokens up to {tokenizer.vocabulary - 1}, "
+            "which no language model does; it is damaged."
+        )
+    tokenizer.encode(SAMPLE)  # what cannot cut a simple text is better refused now
+    return tokenizer

@@ -13,6 +13,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from chatterm.errors import UserError
+
+MOST_CUTS = 4_000_000
+"""Places where tokens can be cut in two: each takes a hundred bytes for a moment. Gemma has a third of it."""
+
 _Integers = npt.NDArray[np.int64]
 _Hashes = npt.NDArray[np.uint64]
 _BASE = 0x9E3779B97F4A7C15  # odd, so it has an inverse modulo 2⁶⁴
@@ -25,12 +30,19 @@ def merges_from_scores(scores: Mapping[str, float]) -> list[tuple[str, str]]:
     Pairs of equal score stand by the length of the left part, then of the right part, longest first: the
     order in which transformers rebuilds the merges of a SentencePiece model. Tokens that must not take part
     (control tokens, bytes) are left out of `scores` by the caller.
+
+    Raises:
+        UserError: the tokens are longer than those of any real model.
     """
     tokens = list(scores)
     lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
     cuts = np.maximum(lengths - 1, 0)  # places where each token can be cut
     if cuts.sum() == 0:
         return []
+    if cuts.sum() > MOST_CUTS:
+        raise UserError(
+            f"The tokens have {lengths.sum()} characters, more than in any real model; it is damaged."
+        )
     ends = np.cumsum(lengths)
     starts = ends - lengths
     text = _TextHashes("".join(tokens))

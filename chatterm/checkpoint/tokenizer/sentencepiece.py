@@ -13,12 +13,15 @@ from pathlib import Path
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 
+from chatterm.checkpoint.files import read_bytes
 from chatterm.checkpoint.tokenizer.bpe import bpe_model
 from chatterm.checkpoint.tokenizer.merges import merges_from_scores
+from chatterm.checkpoint.tokenizer.outline import broken_tokenizer, check_character_map
 from chatterm.checkpoint.tokenizer.pieces import SPACE
 from chatterm.errors import UserError
 
-_LARGEST_FILE = 1 << 27
+_LARGEST_FILE = 1 << 25
+_MOST_PIECES = 1 << 20
 _UNIGRAM, _BPE = 1, 2
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
@@ -47,11 +50,11 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
     Raises:
         UserError: the file is no SentencePiece model, or uses another algorithm than unigram or BPE.
     """
-    if path.stat().st_size > _LARGEST_FILE:
-        raise UserError(f"{path} is too large for a SentencePiece model.")
+    content = read_bytes(path, _LARGEST_FILE)
     model = SentencePieceModel()
     try:
-        _read_model(path.read_bytes(), model)
+        _read_model(content, model)
+        check_character_map(model.character_map)
     except (ValueError, IndexError, struct.error, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no readable SentencePiece model ({error}).") from error
     if not model.pieces:
@@ -80,13 +83,12 @@ def sentencepiece_backend(model: SentencePieceModel, source: str) -> tokenizers.
         )
     else:
         scored = [(text, score) for text, score, _ in model.pieces]
-        try:
+        with broken_tokenizer(f"{source} holds a vocabulary that makes no tokenizer"):
             backend = tokenizers.Tokenizer(
                 models.Unigram(vocab=scored, unk_id=unknown, byte_fallback=byte_fallback)
             )
-        except Exception as error:  # tokenizers raises nothing finer
-            raise UserError(f"{source} holds a vocabulary that makes no tokenizer: {error}.") from error
-    _surround(backend, model)
+    with broken_tokenizer(f"{source} is not usable as a tokenizer"):
+        _surround(backend, model)
     backend.add_tokens(
         [
             AddedToken(
@@ -125,6 +127,8 @@ def _surround(backend: tokenizers.Tokenizer, model: SentencePieceModel) -> None:
 def _read_model(data: bytes, model: SentencePieceModel) -> None:
     for number, value in _fields(data):
         if number == 1 and isinstance(value, bytes):
+            if len(model.pieces) >= _MOST_PIECES:
+                raise ValueError("it has more pieces than any real model")
             model.pieces.append(_read_piece(value))
         elif number == 2 and isinstance(value, bytes):
             trainer = {key: item for key, item in _fields(value) if isinstance(item, int)}

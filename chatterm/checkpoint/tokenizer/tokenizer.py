@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import tokenizers
 from tokenizers import AddedToken
 
+from chatterm.checkpoint.tokenizer.outline import broken_tokenizer
 from chatterm.checkpoint.tokenizer.pieces import byte_fallback_bytes, byte_level_bytes, visible
 from chatterm.checkpoint.tokenizer.stream import TextStream
 
@@ -74,6 +75,7 @@ class Tokenizer:
         self._added = backend.get_added_tokens_decoder()
         self._marks: dict[tuple[bool, bool, bool] | None, str] = {}
         self._bytes: dict[int, bytes] = {}
+        self._pieces: dict[int, str] = {}
 
     # --- text to ids ------------------------------------------------------------------------------------
 
@@ -106,6 +108,10 @@ class Tokenizer:
         return self._encode_with(text, own, marks, special=False)
 
     def _encode(self, text: str, *, special: bool) -> list[TokenSpan]:
+        with broken_tokenizer(f"The tokenizer in {self.source} cannot cut this text into tokens"):
+            return self._cut_into_tokens(text, special=special)
+
+    def _cut_into_tokens(self, text: str, *, special: bool) -> list[TokenSpan]:
         self._backend.encode_special_tokens = not special
         text = _SURROGATE.sub("\ufffd", text)
         begin = self._blank_start(text)
@@ -216,9 +222,12 @@ class Tokenizer:
 
         An id without a token (padding of the output matrix) reads like "[unused 151999]".
         """
-        if self._backend.id_to_token(token) is None or token >= self.vocabulary:
-            return f"[unused {token}]"
-        return visible(self.token_bytes(token))
+        known = self._pieces.get(token)
+        if known is None:
+            unused = token >= self.vocabulary or self._backend.id_to_token(token) is None
+            known = f"[unused {token}]" if unused else visible(self.token_bytes(token))
+            self._pieces[token] = known
+        return known
 
     def token_bytes(self, token: int) -> bytes:
         """The bytes that a token stands for: a control token's name; nothing for an id without a token."""
