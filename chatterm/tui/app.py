@@ -229,20 +229,9 @@ class ChattermApp(App[int]):
     def action_help(self) -> None:
         """The keys of the screen one is on."""
         from chatterm.tui.screens.help import HelpScreen
-        from chatterm.tui.screens.parameters import ParametersScreen
-        from chatterm.tui.screens.picker import PickerScreen
-        from chatterm.tui.screens.settings import SettingsScreen
-        from chatterm.tui.screens.tree import TreeScreen
 
-        scopes: dict[type, keys.Scope] = {
-            PickerScreen: "picker",
-            ParametersScreen: "parameters",
-            TreeScreen: "tree",
-            SettingsScreen: "settings",
-        }
-        here = self.chat.here
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(scopes.get(type(self.screen), here)))
+            self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", self.chat.here)))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the command palette offers: all that the keys do, and the themes."""
@@ -311,7 +300,10 @@ class ChattermApp(App[int]):
 
     def _fatal_error(self) -> None:
         """Something is wrong in the program itself: a sentence on the terminal, the rest in a file."""
-        self.panic(Text(crash.told(self._exception)))
+        if self._exit_renderables:  # what follows from the first mistake is no news
+            self._close_messages_no_wait()
+        else:
+            self.panic(Text(crash.told(self._exception)))
 
 
 async def _start_engine_process() -> LocalEngine:
