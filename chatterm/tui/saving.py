@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from msgspec import UNSET
@@ -38,6 +39,13 @@ async def open_library() -> AsyncLibrary:
     return await AsyncLibrary.open_library(or_in_memory=True)
 
 
+@dataclass(eq=False, slots=True)
+class _Place:
+    """A conversation that is or was shown; it gets its number with its first message."""
+
+    number: int | None = None
+
+
 class Keeper:
     """Where the conversation is kept. Its acts are done in the order in which they were asked for.
 
@@ -56,10 +64,10 @@ class Keeper:
         self._library: AsyncLibrary | None = None
         self._opening = asyncio.Lock()
         self._lock = asyncio.Lock()
-        self._conversation: int | None = None
+        self._here = _Place()
         self._stored = 0  # tokens of the growing reply that are on disk
         self._flushing: Turn | None = None
-        self._unsaved: set[Turn] = set()
+        self._unsaved: dict[Turn, _Place] = {}  # turns that are shown and not on disk, and where they belong
         self._told: set[str] = set()
         self._is_closed = False
         self._held_with: tuple[object, ...] = ()  # what was last saved of model, system prompt and values
@@ -77,21 +85,21 @@ class Keeper:
     @property
     def conversation(self) -> int | None:
         """The number of the conversation; None before anything was said in it."""
-        return self._conversation
+        return self._here.number
 
     def begin(self) -> None:
         """What is said next belongs to a new conversation."""
-        left, self._conversation = self._conversation, None
+        left, self._here = self._here, _Place()
         self.opened = None
         self._state = ""
-        if left is not None:
-            self._run(self._leave(left))
+        if left.number is not None:
+            self._run(self._leave())
 
-    async def _leave(self, conversation: int) -> None:
+    async def _leave(self) -> None:
         async with self._lock:
             try:
                 library = await self.library()
-                if self._conversation is None:
+                if self.conversation is None:
                     await library.hold(None)
             except UserError as error:
                 self._failed(error)
@@ -102,12 +110,12 @@ class Keeper:
             await self._keep_values()
 
     async def _keep_values(self) -> None:
-        held_with = (self._conversation, self.model, self.system_prompt, self.values)
-        if self._conversation is None or self._library is None or held_with == self._held_with:
+        held_with = (self.conversation, self.model, self.system_prompt, self.values)
+        if self.conversation is None or self._library is None or held_with == self._held_with:
             return
         try:
             await self._library.configure(
-                self._conversation,
+                self.conversation,
                 model=self.model or UNSET,
                 system_prompt=self.system_prompt,
                 sampling=self.values or UNSET,
@@ -117,30 +125,36 @@ class Keeper:
             self._failed(error)
 
     def expect(self, turn: Turn) -> None:
-        """A turn will be shown that is not on disk: "saved" waits for `said` or `ended`."""
-        self._unsaved.add(turn)
+        """A turn will be shown that is not on disk: "saved" waits for `said` or `ended`.
+
+        It belongs to the conversation of now, whichever is shown when its turn to be saved comes.
+        """
+        self._unsaved[turn] = self._here
 
     async def said(self, turn: Turn, after: Turn | None, sampling: SamplingParameters) -> None:
         """Save what the user said; it is on disk when this returns."""
         try:
-            await self._said(turn, after, sampling)
+            await self._said(turn, after, sampling, self._unsaved.get(turn, self._here))
         finally:
-            self._unsaved.discard(turn)
+            self._unsaved.pop(turn, None)
 
-    async def _said(self, turn: Turn, after: Turn | None, sampling: SamplingParameters) -> None:
+    async def _said(
+        self, turn: Turn, after: Turn | None, sampling: SamplingParameters, place: _Place
+    ) -> None:
         async with self._lock:
             try:
                 library = await self.library()
-                if self._conversation is None:
+                if place.number is None:
                     conversation = await library.create(
                         model=self.model or None, system_prompt=self.system_prompt, sampling=sampling
                     )
-                    self._conversation = conversation.id
-                    await library.hold(conversation.id)
+                    place.number = conversation.id
+                    if place is self._here:
+                        await library.hold(conversation.id)
                 parent = after.number if after is not None else None
                 edited = turn.edited.number if turn.edited is not None else None
                 message = await library.add_message(
-                    self._conversation, parent, "user", turn.text, edited_from=edited
+                    place.number, parent, "user", turn.text, edited_from=edited
                 )
                 turn.number, turn.conversation = message.id, message.conversation
                 turn.sibling, turn.siblings = message.sibling, message.siblings
@@ -214,7 +228,7 @@ class Keeper:
             if turn.text:
                 await self._ended(turn, question, sampling, timing)
         finally:
-            self._unsaved.discard(turn)
+            self._unsaved.pop(turn, None)
 
     async def _ended(
         self, turn: Turn, question: Turn | None, sampling: SamplingParameters, timing: Timing | None
@@ -298,13 +312,14 @@ class Keeper:
             UserError: they cannot be read.
         """
         async with self._lock:
-            if self._conversation is None:
+            if self.conversation is None:
                 return ()
-            return await (await self.library()).tree(self._conversation)
+            return await (await self.library()).tree(self.conversation)
 
     async def _turns(self, library: AsyncLibrary, opened: OpenConversation) -> list[Turn]:
         await library.hold(opened.conversation.id)
-        self._conversation = opened.conversation.id
+        if opened.conversation.id != self.conversation:
+            self._here = _Place(opened.conversation.id)
         self.opened = opened.conversation
         self._saved(library)
         turns = [from_stored(message) for message in opened.path if message.role != "system"]

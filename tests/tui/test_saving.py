@@ -229,6 +229,28 @@ async def test_what_is_not_on_disk_is_never_shown_as_saved(chat, library_file):
         await it.until(lambda: it.session.live is None and it.session.keeper.state == "saved")
 
 
+async def test_a_message_belongs_to_the_conversation_in_which_it_was_sent(chat, library_file):
+    gate = asyncio.Event()
+
+    async def late():
+        await gate.wait()
+        return await AsyncLibrary.open_library(library_file)
+
+    async with chat(library=late) as it:
+        await it.ready()
+        await it.say("one")
+        await it.press("ctrl+n")
+        await it.say("two")
+        gate.set()
+        await it.until(lambda: it.session.last_reply is not None and it.session.keeper.state == "saved")
+        with Library(library_file) as library:
+            said = [
+                [(m.content, m.parent) for m in library.open(c.id).path if m.role == "user"]
+                for c in library.conversations()
+            ]
+        assert said == [[("two", None)], [("one", None)]]
+
+
 async def test_two_who_need_the_library_at_once_get_one():
     opened = []
 

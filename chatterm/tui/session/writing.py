@@ -25,15 +25,13 @@ class WritingSession(SessionState):
     def send(self, text: str) -> None:
         """Say something. Without a model, or while a reply is being written, it is answered later."""
         turn = Turn("user", text)
-        self._add_unsaved(turn)
-        self._run(self._said(turn))
+        self._say(turn)
 
     def say_otherwise(self, turn: Turn, text: str) -> None:
         """Say something in place of a message, and go on from there; what followed it stays beside it."""
         new = Turn("user", text, edited=turn)
         self._cut_off(self.turns.index(turn))
-        self._add_unsaved(new)
-        self._run(self._said(new))
+        self._say(new)
 
     def regenerate(self, turn: Turn | None = None) -> None:
         """Write another reply in place of `turn`, or to it if the user said it; None: to the last message."""
@@ -71,14 +69,19 @@ class WritingSession(SessionState):
         self._reply.stop()
         return True
 
+    def _say(self, turn: Turn) -> None:
+        after = question_of(self.turns, turn)
+        self._add_unsaved(turn)
+        self._run(self._said(turn, after))
+
     def _add_unsaved(self, turn: Turn) -> None:
         """Show a turn that is not on disk; the status line says so before the turn is drawn."""
         self.keeper.expect(turn)
         self._post(StateChanged())
         self._add(turn)
 
-    async def _said(self, turn: Turn) -> None:
-        await self.keeper.said(turn, question_of(self.turns, turn), self.values.sampling)
+    async def _said(self, turn: Turn, after: Turn | None) -> None:
+        await self.keeper.said(turn, after, self.values.sampling)
         if turn.siblings > 1:
             self._post(TurnChanged(turn))
         if turn in self.turns:
