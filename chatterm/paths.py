@@ -5,10 +5,19 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import PlatformDirs
 
+Kind = Literal["config", "data", "cache", "log"]
+
 _DIRS = PlatformDirs("chatterm", appauthor=False)
+_WITHOUT_HOME: dict[Kind, str] = {
+    "config": "/.config/chatterm",
+    "data": "/.local/share/chatterm",
+    "cache": "/.cache/chatterm",
+    "log": "/.local/state/chatterm/log",
+}
 
 
 def expand(path: str | Path) -> Path:
@@ -16,10 +25,15 @@ def expand(path: str | Path) -> Path:
     return Path(os.path.expanduser(path))  # noqa: PTH111 - pathlib's raises where there is no home
 
 
-def _folder(variable: str, default: str) -> Path:
-    found = str(expand(os.environ.get(variable) or default))
-    # A user whom the system does not know has no home: then it is the root folder, as in containers.
-    return Path(found.removeprefix("~") if found.startswith("~/") else found)
+def _folder(variable: str, kind: Kind) -> Path:
+    if named := os.environ.get(variable):
+        return expand(named)
+    try:
+        return Path(getattr(_DIRS, f"user_{kind}_dir"))
+    except (
+        RuntimeError
+    ):  # a user whom the system does not know has no home: the root folder, as in containers
+        return Path(_WITHOUT_HOME[kind])
 
 
 def make_private(folder: Path) -> Path:
@@ -49,27 +63,28 @@ def private_opener(path: str, flags: int) -> int:
 
 def config_folder() -> Path:
     """Settings, key map and themes (`CHATTERM_CONFIG`)."""
-    return _folder("CHATTERM_CONFIG", _DIRS.user_config_dir)
+    return _folder("CHATTERM_CONFIG", "config")
 
 
 def data_folder() -> Path:
     """The conversation library (`CHATTERM_DATA`)."""
-    return _folder("CHATTERM_DATA", _DIRS.user_data_dir)
+    return _folder("CHATTERM_DATA", "data")
 
 
 def cache_folder() -> Path:
     """What can be made again: measurements, partial downloads (`CHATTERM_CACHE`)."""
-    return _folder("CHATTERM_CACHE", _DIRS.user_cache_dir)
+    return _folder("CHATTERM_CACHE", "cache")
 
 
 def log_folder() -> Path:
     """Logs of the engine process (`CHATTERM_LOG`)."""
-    return _folder("CHATTERM_LOG", _DIRS.user_log_dir)
+    return _folder("CHATTERM_LOG", "log")
 
 
 def user_models_folder() -> Path:
     """The user's own checkpoints, where downloads go (`CHATTERM_MODELS`)."""
-    return _folder("CHATTERM_MODELS", str(Path(_DIRS.user_data_dir) / "models"))
+    named = os.environ.get("CHATTERM_MODELS")
+    return expand(named) if named else _folder("", "data") / "models"
 
 
 def clone_models_folder() -> Path | None:

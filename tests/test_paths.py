@@ -73,9 +73,15 @@ def test_many_may_make_a_folder_at_once(tmp_path: Path) -> None:
 
 def test_a_user_without_a_home_has_the_root_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a container that is started with a user number that nobody has."""
-    monkeypatch.setattr("os.path.expanduser", os.fspath)  # what it does where there is no home
-    monkeypatch.delenv("CHATTERM_DATA", raising=False)
-    assert paths._folder("CHATTERM_DATA", "~/.local/share/chatterm") == Path("/.local/share/chatterm")
+    for variable in ("HOME", "CHATTERM_DATA", "CHATTERM_MODELS", "XDG_DATA_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert paths.data_folder() == Path("/.local/share/chatterm")
+    assert paths.user_models_folder() == Path("/.local/share/chatterm/models")
     assert paths.expand("~/x") == Path("~/x")
 
 

@@ -12,6 +12,7 @@ import click
 
 from chatterm import __version__, inert, paths
 from chatterm.cli import common
+from chatterm.cli.network import network
 from chatterm.engine.messages import Device, Examined
 from chatterm.errors import UserError
 from chatterm.settings import load_settings, settings_file
@@ -25,7 +26,8 @@ PACKAGES = ("torch", "textual", "tokenizers", "safetensors", "huggingface-hub", 
 def command(as_json: bool, measure: bool) -> None:
     """Show versions, devices, folders, and what works.
 
-    Nothing is sent anywhere: chatterm reaches the network only to download a model that was asked for.
+    Nothing is sent anywhere: chatterm reaches the network only to download a model. Whom it would ask then,
+    and whether it has a token for the hub, stands under "network".
     """
     report = common.run(_examine(measure))
     if as_json:
@@ -68,7 +70,7 @@ async def _examine(measure: bool) -> dict[str, dict[str, Any]]:
             "NO_COLOR": "set" if os.environ.get("NO_COLOR") else "not set",
             "encoding": sys.stdout.encoding,
         },
-        "network": {"used for": "downloads that you ask for, nothing else"},
+        "network": network(),
     }
 
 

@@ -19,11 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from chatterm.errors import UserError
-from chatterm.library import index
+from chatterm.library import index, schema
 from chatterm.library.owners import try_lock
 
 _SUFFIXES = ("", "-wal", "-shm")
 _PAGE_BYTES = 4_096
+_HEADER = {
+    0: b"SQLite format 3\0",
+    16: _PAGE_BYTES.to_bytes(2, "big"),
+    18: bytes((2, 2)),  # written and read with a write-ahead log
+    20: bytes((0, 64, 32, 32)),  # nothing reserved on a page; the payload fractions
+    44: (4).to_bytes(4, "big"),  # schema format
+    56: (1).to_bytes(4, "big"),  # UTF-8
+}
 _TABLES = ("conversation", "message", "chunk")
 _GIVE_UP_AFTER = 4_096  # ranges of one table that could not be read
 
@@ -38,8 +46,12 @@ def primary_code(error: sqlite3.Error) -> int:
     return -1 if code is None else code & 0xFF
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Whether an error says that the file, or the search index in it, is damaged."""
+    if isinstance(error, UnicodeDecodeError):
+        return True  # SQLite quotes the file in its error message, and it is not even text
+    if not isinstance(error, sqlite3.Error):
+        return False
     if primary_code(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return True
     # So the index says that it holds a message already; the tables' own constraints have longer codes.
@@ -57,20 +69,47 @@ def refuse_emptied(path: Path) -> None:
         raise DamagedError
 
 
+def says_nothing(error: Exception) -> bool:
+    """Whether an error may come from damage as well as from anything else: the file has to be looked at."""
+    return not isinstance(error, sqlite3.Error) or primary_code(error) in {
+        -1,
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_RANGE,
+    }
+
+
+def is_whole(connection: sqlite3.Connection) -> bool:
+    """Whether all that was said can be read and fits together; the search index is not looked at."""
+    try:
+        return (
+            schema.is_as_written(connection)
+            and all(
+                connection.execute(f"PRAGMA integrity_check({table})").fetchone()[0] == "ok"
+                for table in _TABLES
+            )
+            and connection.execute("PRAGMA foreign_key_check").fetchone() is None
+        )
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if is_damage(error) or says_nothing(error):
+            return False
+        raise
+
+
 def mend(connection: sqlite3.Connection) -> None:
     """Look through all that was said, and, if that is whole, make the search index anew.
 
     Raises:
         DamagedError: it is not whole.
     """
+    if not is_whole(connection):
+        raise DamagedError
     try:
-        for table in _TABLES:
-            if connection.execute(f"PRAGMA quick_check({table})").fetchone()[0] != "ok":
-                raise DamagedError
         with _all_or_nothing(connection):
             index.rebuild(connection)
-    except sqlite3.DatabaseError as error:
-        if is_damage(error):
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if is_damage(error) or says_nothing(error):
             raise DamagedError from error
         raise
 
@@ -115,45 +154,112 @@ def moving(path: Path, seconds: float) -> Iterator[None]:
         os.close(file)
 
 
-def move_aside(path: Path) -> Path:
-    """Rename the file, with its log, to a name that says so and is not taken; the new name."""
+# The new library is made beside the damaged one, and only when it is whole do both change their names. So a
+# full disk in between leaves everything as it was, and after a crash in between it is either begun anew or
+# finished: where the new one is there and the old one is not, the new one is whole.
+
+
+def new_beside(path: Path) -> Path:
+    """Where the new library is made; what an earlier attempt left there is removed."""
+    new = path.with_name(path.name + ".new")
+    for suffix in _SUFFIXES:
+        new.with_name(new.name + suffix).unlink(missing_ok=True)
+    return new
+
+
+def was_interrupted(path: Path) -> bool:
+    """Whether the names of the damaged file and of the new one were only half changed."""
+    return not path.exists() and path.with_name(path.name + ".new").exists()
+
+
+def finish(path: Path) -> None:
+    """Give the new library its name, if that is still to be done."""
+    if was_interrupted(path):
+        put_in_place(path)
+
+
+def put_in_place(path: Path) -> Path:
+    """Rename the damaged file, with its log, to a name that says so, and the new one to `path`.
+
+    The name that the damaged one has now is returned.
+    """
+    aside = _move_aside(path)
+    path.with_name(path.name + ".new").rename(path)
+    _sync(path.parent)
+    return aside
+
+
+def _move_aside(path: Path) -> Path:
     stem = f"{path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
     aside = path.with_name(stem + path.suffix)
     number = 2
-    while aside.exists():
+    while any(aside.with_name(aside.name + suffix).exists() for suffix in _SUFFIXES):
         aside = path.with_name(f"{stem}-{number}{path.suffix}")
         number += 1
-    for suffix in _SUFFIXES:
+    for suffix in (*_SUFFIXES[1:], _SUFFIXES[0]):  # the file last: no log may lie beside another than its own
         with suppress(FileNotFoundError):
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
     forget(path)
     return aside
 
 
-def salvage(aside: Path, connection: sqlite3.Connection) -> str:
-    """Carry over all rows that can still be read; a sentence that says what became of the library."""
-    carried = 0
-    with suppress(sqlite3.Error, OSError), _copy(aside) as copy, closing(sqlite3.connect(copy)) as old:
+def _sync(folder: Path) -> None:
+    """Make renames survive a power cut, where the system can."""
+    if os.name == "posix":
+        file = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
+    """Carry over all rows that can still be read into a new library; how many messages that were.
+
+    Raises:
+        OSError, sqlite3.Error: there is no room for it, or the new library cannot be written.
+    """
+    with copied(damaged, damaged.parent) as copy, closing(sqlite3.connect(copy)) as old:
         old.text_factory = lambda raw: raw.decode("utf-8", "replace")
         carried = _carry_over(old, connection)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # all of it in the one file that gets the name
+    return carried
+
+
+def sentence(carried: int, aside: Path) -> str:
+    """What became of the library."""
     what = f"{carried} of its messages were carried over" if carried else "none of it could be read"
     return f"The conversation library was damaged; {what}. The damaged file is kept as {aside}."
 
 
 @contextmanager
-def _copy(aside: Path) -> Iterator[Path]:
-    """A copy to read from: SQLite changes even what it only reads, it may drop a log that it mistrusts."""
-    with tempfile.TemporaryDirectory(prefix=f"{aside.stem}-", dir=aside.parent) as folder:
-        copy = Path(folder, aside.name)
-        shutil.copyfile(aside, copy)
-        log = aside.with_name(aside.name + "-wal")
+def copied(path: Path, beside: Path | None = None) -> Iterator[Path]:
+    """A copy to read from, with its log, and with a header as all of our files have it.
+
+    SQLite changes even what it only reads: it may drop a log that it mistrusts.
+    """
+    with tempfile.TemporaryDirectory(prefix=f"{path.stem}-", dir=beside) as folder:
+        copy = Path(folder, path.name)
+        shutil.copyfile(path, copy)
+        _mend_header(copy)
+        log = path.with_name(path.name + "-wal")
         if log.exists():
             shutil.copyfile(log, copy.with_name(log.name))
             if (
                 copy.stat().st_size == 0
-            ):  # a log beside an empty file would be dropped, one beside any page is read
+            ):  # a log beside an empty file would be dropped, beside any page it is read
                 copy.write_bytes(bytes(_PAGE_BYTES))
         yield copy
+
+
+def _mend_header(file: Path) -> None:
+    """Put what is the same in every one of our files where it belongs (https://sqlite.org/fileformat.html)."""
+    if file.stat().st_size < _PAGE_BYTES:
+        return
+    with file.open("r+b") as stream:
+        for place, content in _HEADER.items():
+            stream.seek(place)
+            stream.write(content)
 
 
 def _carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
@@ -196,7 +302,7 @@ def _rows(old: sqlite3.Connection, table: str) -> Iterator[tuple[list[str], tupl
         try:
             cursor = old.execute(f"SELECT * FROM {table} WHERE rowid BETWEEN ? AND ?", (low, high))
             rows = cursor.fetchall()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             unreadable += 1
             if low < high:
                 middle = (low + high) // 2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 from chatterm.library import index
 
@@ -95,6 +96,33 @@ MIGRATIONS: tuple[Migration, ...] = (_version_1, _version_2)
 def version(connection: sqlite3.Connection) -> int:
     """How many migrations the file has been through."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def is_as_written(connection: sqlite3.Connection) -> bool:
+    """Whether the file's tables are those that its version has; the search index is not looked at.
+
+    Raises:
+        sqlite3.Error, UnicodeDecodeError: they cannot be read.
+    """
+    done = version(connection)
+    if not 0 < done <= len(MIGRATIONS):
+        return False
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        for migration in MIGRATIONS[:done]:
+            migration(fresh)
+        return _tables(connection) == _tables(fresh)
+
+
+def holds_our_tables(connection: sqlite3.Connection) -> bool:
+    """Whether the file has tables by our names, whatever its header says."""
+    return {"conversation", "message", "chunk"} <= {name for name, _ in _tables(connection)}
+
+
+def _tables(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'search%' AND sql NOTNULL"
+    )
+    return {(name, sql) for name, sql in rows if not name.startswith("sqlite_")}
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -14,15 +14,21 @@ from typing import Any, Self
 from chatterm import paths
 from chatterm.errors import UserError
 from chatterm.library import damage, schema
-from chatterm.library.damage import DamagedError, is_damage, primary_code
+from chatterm.library.damage import DamagedError, is_damage, primary_code, says_nothing
 from chatterm.library.owners import Owner
 from chatterm.library.text import folded
 
 FILE_NAME = "library.sqlite3"
 BUSY_SECONDS = 10.0
+MOST_VERSIONS = 1 << 16
+"""A format beyond it was never written by anybody: the header of the file is damaged."""
+
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 
 _CANNOT_WRITE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+_FROM_ROWS = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError)
+"""What a query raises, and what rows raise that hold what no program ever put there."""
+
 _MOVE_OR_ELSEWHERE = "set CHATTERM_DATA to another folder"
 
 
@@ -114,6 +120,9 @@ class Store:
     # --- opening ----------------------------------------------------------------------------------------
 
     def _open_file(self, path: Path) -> sqlite3.Connection:
+        if damage.was_interrupted(path):
+            with damage.moving(path, self._busy_seconds):
+                damage.finish(path)
         _make_file(path)
         try:
             return self._connect_checked(path)
@@ -121,12 +130,16 @@ class Store:
             pass
         with damage.moving(path, self._busy_seconds):
             try:
-                return self._connect_checked(path)  # another window may have moved it aside by now
+                return self._connect_checked(path)  # another window may have set it right by now
             except DamagedError:
-                aside = damage.move_aside(path)
-                _make_file(path)
-                connection = self._connect_checked(path)
-        self.notices = (damage.salvage(aside, connection),)
+                pass
+            mended = damage.new_beside(path)
+            _make_file(mended)
+            with closing(self._connect(mended)) as connection:
+                carried = damage.salvage(path, connection)
+            aside = damage.put_in_place(path)
+            connection = self._connect_checked(path)
+        self.notices = (damage.sentence(carried, aside),)
         return connection
 
     def _connect_checked(self, path: Path) -> sqlite3.Connection:
@@ -147,8 +160,8 @@ class Store:
                     connection.close()
                     raise
                 damage.forget(path)
-        except sqlite3.DatabaseError as error:
-            if is_damage(error):
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if is_damage(error) or (says_nothing(error) and not _is_whole_file(path)):
                 raise DamagedError from error
             raise
         return connection
@@ -163,11 +176,24 @@ class Store:
         # a log beside it the file is all there is, and SQLite need not make the log's index to read it.
         has_log = path.with_name(path.name + "-wal").exists()
         mode = "mode=ro" if has_log else "immutable=1"
-        connection = self._connect(f"{path.absolute().as_uri()}?{mode}", convert=False)
+        try:
+            connection = self._connect(f"{path.absolute().as_uri()}?{mode}", convert=False)
+        except sqlite3.OperationalError as error:
+            if not has_log or primary_code(error) not in _CANNOT_WRITE:
+                raise
+            connection = self._copy_in_memory(path)  # the log's index would have to be made beside it
         if schema.version(connection) < len(schema.MIGRATIONS):  # it cannot be converted where it is
             connection = self._converted_copy(connection)
         self.is_read_only = True
         self.notices = (f"The conversations in {path} can be read but not written: nothing is saved.",)
+        return connection
+
+    def _copy_in_memory(self, path: Path) -> sqlite3.Connection:
+        """A file and its log, which cannot be read together where they are."""
+        with damage.copied(path) as copy, closing(sqlite3.connect(copy)) as old:
+            connection = self._connect(":memory:", convert=False)
+            old.backup(connection)
+        connection.execute("PRAGMA query_only = ON")
         return connection
 
     def _converted_copy(self, old: sqlite3.Connection) -> sqlite3.Connection:
@@ -207,7 +233,9 @@ class Store:
         found = schema.version(connection)
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and application != schema.APPLICATION_ID:
+        if tables and (application != schema.APPLICATION_ID or not 0 < found < MOST_VERSIONS):
+            if schema.holds_our_tables(connection):  # only the header says otherwise
+                raise DamagedError
             raise UserError(
                 f"{self.path} is a database of another program: move it away, or {_MOVE_OR_ELSEWHERE}."
             )
@@ -255,11 +283,18 @@ class Store:
     def _sentences(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
-            sentence = self._damage_sentence() if is_damage(error) else self._sentence(error)
+        except _FROM_ROWS as error:
+            if is_damage(error) or (says_nothing(error) and self._is_damaged()):
+                raise UserError(self._damage_sentence()) from error
+            sentence = self._sentence(error) if isinstance(error, sqlite3.Error) else None
             if sentence is None:
                 raise
             raise UserError(sentence) from error
+
+    def _is_damaged(self) -> bool:
+        return (
+            self.path is not None and hasattr(self, "_connection") and not damage.is_whole(self._connection)
+        )
 
     def _damage_sentence(self) -> str:
         """Mend what can be mended in use; what was done, or what is to be done."""
@@ -312,6 +347,11 @@ def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Ite
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
         raise
+
+
+def _is_whole_file(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as connection:
+        return damage.is_whole(connection)
 
 
 def _make_file(path: Path) -> None:

@@ -10,7 +10,7 @@ from scripted import CHINESE, HAIKU
 
 from chatterm.library import AsyncLibrary, Conversation, Hit, Library
 from chatterm.tui.widgets.composer import Composer
-from chatterm.tui.widgets.conversation_list import conversation_rows, snippet_lines
+from chatterm.tui.widgets.conversation_list import conversation_rows, day_of, snippet_lines, time_of
 from chatterm.tui.widgets.sidebar import Sidebar
 
 TODAY = date(2026, 3, 15)
@@ -211,3 +211,9 @@ async def test_a_conversation_goes_on_with_its_own_values_and_system_prompt(chat
         await it.press("ctrl+n")
         assert it.session.values.sampling == it.session.values.start.replace(seed=values.sampling.seed)
         assert it.session.system_prompt == ""
+
+
+@pytest.mark.parametrize("moment", [1e15, -1e15, float("nan")])
+def test_times_that_no_calendar_has(moment):
+    """A clock that was wrong, or a file of another program, must not take the list away."""
+    assert day_of(moment, date(2026, 1, 1)) and time_of(moment, date(2026, 1, 1)) == ""

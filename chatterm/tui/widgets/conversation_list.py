@@ -163,9 +163,20 @@ def title_of(conversation: Conversation) -> str:
     return inert.line(conversation.title) or "…"
 
 
+def _moment(moment: float) -> datetime | None:
+    """Where no calendar has it, None: clocks go wrong, and files of other programs say anything."""
+    try:
+        return datetime.fromtimestamp(moment)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def day_of(moment: float, today: date) -> str:
     """The day of a time as people say it."""
-    day = datetime.fromtimestamp(moment).date()
+    then = _moment(moment)
+    if then is None:
+        return "–"
+    day = then.date()
     ago = (today - day).days
     if ago <= 0:
         return _("today")
@@ -176,8 +187,10 @@ def day_of(moment: float, today: date) -> str:
 
 def time_of(moment: float, today: date) -> str:
     """The time; and the day, where the heading does not say it."""
-    then = datetime.fromtimestamp(moment)
-    return then.strftime("%H:%M" if (today - then.date()).days <= 1 else "%m-%d %H:%M")
+    then = _moment(moment)
+    return (
+        "" if then is None else then.strftime("%H:%M" if (today - then.date()).days <= 1 else "%m-%d %H:%M")
+    )
 
 
 def snippet_lines(hit: Hit, width: int) -> list[Line]:

@@ -1,0 +1,57 @@
+"""Whom chatterm may talk to over a network, and when: for `chatterm doctor`."""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import urlsplit
+
+from chatterm import inert
+
+_TRUE = ("1", "on", "yes", "true")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def network() -> dict[str, str]:
+    """Addresses, occasions, and whether there is a token; never the token, nor a password in an address."""
+    hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    index = os.environ.get("PIP_INDEX_URL")
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE
+    proxies = [name for name in _PROXIES if os.environ.get(name) or os.environ.get(name.upper())]
+    return {
+        "used for": "searches and downloads that you ask for, and the default model where it is not here",
+        "then asks": f"the hub at {_host(hub)}" + (" (HF_ENDPOINT)" if "HF_ENDPOINT" in os.environ else ""),
+        "and if need be": "for the default model, the package index at "
+        + (f"{_host(index)} (PIP_INDEX_URL)" if index else "pypi.org, or as pip is set up"),
+        "offline": "yes, the hub is never asked (HF_HUB_OFFLINE)"
+        if offline
+        else "no (HF_HUB_OFFLINE is not set)",
+        "token for the hub": _token(),
+        "proxies": ", ".join(proxies) or "none set",
+        "what you say": "is never sent anywhere",
+    }
+
+
+def _host(url: str) -> str:
+    """The part of an address that says who it is; a user name or password in it stays out."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an address that cannot be understood"
+    return (
+        inert.line(f"{parts.scheme}://{parts.hostname}{port}")
+        if parts.hostname
+        else "an address that is none"
+    )
+
+
+def _token() -> str:
+    if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in _TRUE:
+        return "not used (HF_HUB_DISABLE_IMPLICIT_TOKEN)"
+    if os.environ.get("HF_TOKEN", "").strip():
+        return "found in HF_TOKEN; it goes to the hub and nowhere else"
+    from huggingface_hub import get_token
+
+    return (
+        "found, as `hf auth login` stored it; it goes to the hub and nowhere else" if get_token() else "none"
+    )
