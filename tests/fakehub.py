@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -20,8 +21,15 @@ LARGE = 1 << 16  # from this size on a file lives in the content network, as on 
 PAGE = 20
 
 
+@cache
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+@cache
+def git_hash(content: bytes) -> str:
+    """Of a blob with this content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
 @dataclass
@@ -65,8 +73,11 @@ class FakeHub:
     def listing(self, repository: str) -> bytes:
         siblings = []
         for path, content in self.repositories[repository].items():
-            git = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-            sibling: dict[str, object] = {"rfilename": path, "size": len(content), "blobId": git}
+            sibling: dict[str, object] = {
+                "rfilename": path,
+                "size": len(content),
+                "blobId": git_hash(content),
+            }
             if len(content) >= LARGE:
                 sibling["lfs"] = {"sha256": sha256(content), "size": len(content), "pointerSize": 134}
             siblings.append(sibling | self.announced.get(path, {}))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from typing import Any
 
 import click
 import msgspec
+from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -14,8 +15,10 @@ from rich.text import Text
 
 from chatterm import inert
 from chatterm.checkpoint.catalog import CatalogEntry, catalog
-from chatterm.cli import common
+from chatterm.cli import common, supply
 from chatterm.engine.messages import Checked, Described, Discovered, FoundCheckpoint
+from chatterm.engine.protocol import EngineError
+from chatterm.engine.supply import HubOffered
 from chatterm.settings import load_settings
 
 
@@ -24,12 +27,23 @@ def command() -> None:
     """List, fetch and look at checkpoints."""
 
 
+command.add_command(supply.search)
+command.add_command(supply.verify)
+command.add_command(supply.delete)
+
+
 @command.command("list")
 @common.json_option
 def list_(as_json: bool) -> None:
-    """List the checkpoints on this machine and those of the catalog.
+    """List what is here, and the catalog.
 
-    What was found but cannot be loaded is listed with the reason.
+    What was found but cannot be loaded is listed with the reason, unfinished downloads with how far they are.
+    “fits” is about the memory that is free now; “tok/s ≤” is an estimate: the weights that a token reads, at
+    the rate that this machine was measured to read.
+
+    \b
+    Example, the names of what was found:
+      chatterm models list --json | jq -r '.found[].name'
     """
     discovered = common.run(_discover())
     if as_json:
@@ -37,25 +51,44 @@ def list_(as_json: bool) -> None:
             {
                 "found": [msgspec.to_builtins(found) for found in discovered.checkpoints],
                 "catalog": [msgspec.to_builtins(entry) for entry in catalog()],
+                "unfinished": [msgspec.to_builtins(one) for one in discovered.unfinished],
                 "available_bytes": discovered.available_bytes,
+                "bytes_per_second": discovered.bytes_per_second,
             }
         )
         return
     console = Console()
     _print_found(console, discovered)
+    _print_unfinished(discovered)
     _print_catalog(console)
 
 
 @command.command("get")
 @click.argument("name")
 def get(name: str) -> None:
-    """Find a checkpoint, or download it into your models folder; print its path.
+    """Find or download one; print its path.
 
-    NAME is a catalog name (`default` for the default model) or a hub id.
+    NAME is a catalog name (`default` for the default model), a hub id `organisation/name` for its
+    safetensors, or `organisation/name:FILE` for one GGUF file, by name or quantisation. It goes to your
+    models folder. Size and licence are said before anything is fetched. Files are checked against the
+    checksums of the hub. What breaks off, or is stopped with Ctrl+C, is kept, and the same command goes on
+    where it stopped.
+
+    \b
+    Examples:
+      chatterm models get Qwen3-0.6B
+      chatterm models get organisation/name:Q4_K_M
+      chatterm ask -m "$(chatterm models get default)" "Hello"
+
+    A repository whose licence has to be accepted needs a token: `hf auth login`, or HF_TOKEN. Exit status 2:
+    it cannot be had; 130: stopped.
     """
 
     async def work() -> str:
         async with common.engine() as engine:
+            with contextlib.suppress(EngineError):
+                return await engine.fetch(name, download=False)
+            await supply.tell_before(engine, name)
             with common.progress_line() as show:
                 return await engine.fetch(name, show, download=True)
 
@@ -67,25 +100,49 @@ def get(name: str) -> None:
 @common.json_option
 @click.argument("model")
 def show(model: str, as_json: bool) -> None:
-    """Say what a checkpoint is, from its headers."""
+    """Say what one is, or what a hub id offers.
 
-    async def work() -> Described:
+    Of one on this machine the headers are read. Of `organisation/name` that is not here the hub is asked: its
+    licence, and each checkpoint in it with its size, the memory it needs and an estimate of its speed;
+    nothing is fetched.
+
+    \b
+    Examples:
+      chatterm models show default
+      chatterm models show organisation/name
+    """
+
+    async def work() -> tuple[Described | HubOffered, Discovered | None]:
         async with common.engine() as engine:
-            return await engine.describe(await common.find(engine, model))
+            try:
+                return await engine.describe(await common.find(engine, model)), None
+            except EngineError:
+                found = supply.HUB_ID.fullmatch(model)
+                if found is None:
+                    raise
+            offer = await engine.look_at_hub(found["repository"])
+            return offer, await engine.discover(load_settings().model_folders)
 
-    described = common.run(work())
-    facts = msgspec.to_builtins(described.checkpoint) | described.details
-    if as_json:
-        common.print_json(facts)
+    shown, discovered = common.run(work())
+    if isinstance(shown, Described):
+        facts = msgspec.to_builtins(shown.checkpoint) | shown.details
+        common.print_json(facts) if as_json else supply.print_facts(facts)
+    elif as_json:
+        facts = msgspec.to_builtins(shown)
+        common.print_json({name: facts[name] for name in facts if name not in ("type", "request")})
     else:
-        _print_facts(facts)
+        assert discovered is not None, "it comes with the offer"
+        supply.print_offer(shown, discovered)
 
 
 @command.command("check")
 @common.json_option
 @click.argument("model")
 def check(model: str, as_json: bool) -> None:
-    """Read a whole checkpoint, verify shapes and numbers, and run it once."""
+    """Read every number, and run it once.
+
+    Shapes and numbers of a whole checkpoint are verified. Exit status 2: something is wrong with it.
+    """
 
     async def work() -> Checked:
         async with common.engine() as engine:
@@ -98,7 +155,7 @@ def check(model: str, as_json: bool) -> None:
         common.print_json({"summary": checked.summary, "problems": list(checked.problems)} | checked.details)
     else:
         click.echo(inert.line(checked.summary))
-        _print_facts(checked.details)
+        supply.print_facts(checked.details)
         for problem in checked.problems:
             click.echo(f"problem: {inert.line(problem)}")
     if checked.problems:
@@ -112,10 +169,10 @@ async def _discover() -> Discovered:
 
 def _print_found(console: Console, discovered: Discovered) -> None:
     free = discovered.available_bytes
-    table = Table(title="On this machine", title_justify="left")
+    table = Table(title="On this machine", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("name", overflow="fold", ratio=1)
-    for name in ("family", "parameters", "weights", "size", "fits", "where"):
-        table.add_column(name, justify="right" if name in ("parameters", "size") else "left")
+    for name in ("family", "weights", "size", "fits", "tok/s ≤", "where"):
+        table.add_column(name, justify="right" if name in ("size", "tok/s ≤") else "left")
     for found in discovered.checkpoints:
         if found.problem is None:
             fits = "yes" if found.memory_bytes is None or found.memory_bytes <= free else "no"
@@ -124,10 +181,10 @@ def _print_found(console: Console, discovered: Discovered) -> None:
         row = (
             found.name,
             found.family or "–",
-            count(found.parameters),
-            found.quantisation or "–",
-            f"{found.file_bytes / 1e6:.0f} MB",
+            f"{supply.count(found.parameters)} {found.quantisation or '–'}",
+            supply.size(found.file_bytes),
             fits,
+            supply.tokens_per_second(found.step_bytes, discovered),
             found.source,
         )
         table.add_row(*(Text(inert.line(cell)) for cell in row), style="dim" if found.problem else None)
@@ -137,7 +194,15 @@ def _print_found(console: Console, discovered: Discovered) -> None:
     console.print(table)
     for found in _unusable(discovered):
         console.print(Text(f"{inert.line(found.name)}: {inert.line(found.problem or '')}"), style="dim")
-    console.print(f"{free / 1e9:.1f} GB of memory are free.")
+    console.print(f"{free / 1e9:.1f} GB of memory are free. {supply.speed_note(discovered)}")
+
+
+def _print_unfinished(discovered: Discovered) -> None:
+    for one in discovered.unfinished:
+        total = f" of {supply.size(one.total)}" if one.total else ""
+        state = "being downloaded now" if one.is_running else "paused; `chatterm models get` goes on with it"
+        name = inert.line(one.name or one.key)
+        click.echo(f"Unfinished: {name}, {supply.size(one.done)}{total}, {state}.")
 
 
 def _unusable(discovered: Discovered) -> list[FoundCheckpoint]:
@@ -147,26 +212,11 @@ def _unusable(discovered: Discovered) -> list[FoundCheckpoint]:
 def _print_catalog(console: Console) -> None:
     console.print("\nTo be had with `chatterm models get NAME`", style="italic")
     for entry in catalog():
-        facts = f"{count(entry.parameters)} parameters, {_size(entry)}, {entry.licence}"
+        facts = f"{supply.count(entry.parameters)} parameters, {_size(entry)}, {entry.licence}"
         console.print(Text.assemble((entry.name, "bold"), f"  {entry.kind} model, {facts}"))
         console.print(Padding(Text(entry.description), (0, 0, 0, 4)))
 
 
 def _size(entry: CatalogEntry) -> str:
     size = entry.hub.bytes
-    return "size unknown" if size is None else f"{size / 1e6:.0f} MB"
-
-
-def count(parameters: int | None) -> str:
-    """Like 135M or 1.7B."""
-    if parameters is None:
-        return "–"
-    return f"{parameters / 1e9:.1f}B" if parameters >= 999.5e6 else f"{parameters / 1e6:.0f}M"
-
-
-def _print_facts(facts: dict[str, Any]) -> None:
-    shown = {inert.line(name.replace("_", " ")): value for name, value in facts.items()}
-    width = max((len(name) for name in shown), default=0)
-    for name, value in shown.items():
-        if value is not None:
-            click.echo(f"{name:<{width}}  {inert.line(str(value))}")
+    return "size unknown" if size is None else supply.size(size)

@@ -25,7 +25,7 @@ from chatterm.checkpoint.fetch.progress import Meter
 from chatterm.checkpoint.fetch.receipts import Receipt, kept, write_receipt
 from chatterm.checkpoint.fetch.storage import make_room, settle, workplace
 from chatterm.checkpoint.fetch.transfer import Checksum, RemoteFile, download
-from chatterm.checkpoint.fetch.unfinished import Note, forget_note, write_note
+from chatterm.checkpoint.fetch.unfinished import Note, noted
 from chatterm.checkpoint.fetch.web import Client, RefusedError, Timeouts, UnreachableError
 from chatterm.errors import UserError
 
@@ -168,23 +168,27 @@ def _download_all(
         make_room(folder, max(total - there, 0), repository)
         name = repository if choice is None else f"{repository}:{choice}"
         note = Note(name, repository, total, tuple(file.name for file in files))
-        write_note(folder, note)
         meter.begin(f"downloading {repository}", total)
-        for file in files:
-            download(file, folder, client, meter)
-        for path in folder.iterdir():
-            if path.name not in {file.name for file in files}:
-                path.unlink()
-        if gguf is None:
-            if (problem := folders.folder_problem(folder)) is not None:
-                raise HubError(f"{repository} was downloaded, but {problem}; it cannot be loaded.", problem)
-            settle(folder, target)
-        else:
-            for file in reversed(files):  # the first part of a split file last: it stands for all of them
-                settle(folder / file.name, target / file.name)
+        with noted(folder, note):
+            for file in files:
+                download(file, folder, client, meter)
+            _take(files, folder, target, repository)
         write_receipt(models, result, Receipt(name, repository, kept(files)))
-        forget_note(folder)
     return result
+
+
+def _take(files: list[RemoteFile], folder: Path, target: Path, repository: str) -> None:
+    """Give what was downloaded into `folder` its place."""
+    for path in folder.iterdir():
+        if path.name not in {file.name for file in files}:
+            path.unlink()
+    if any(file.name.lower().endswith(".gguf") for file in files):
+        for file in reversed(files):  # the first part of a split file last: it stands for all of them
+            settle(folder / file.name, target / file.name)
+        return
+    if (problem := folders.folder_problem(folder)) is not None:
+        raise HubError(f"{repository} was downloaded, but {problem}; it cannot be loaded.", problem)
+    settle(folder, target)
 
 
 # --- which files ----------------------------------------------------------------------------------------

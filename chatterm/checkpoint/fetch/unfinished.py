@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,20 @@ def forget_note(folder: Path) -> None:
     _note(folder).unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def noted(folder: Path, note: Note) -> Iterator[None]:
+    """Keep a note beside `folder` while a download grows in it, and afterwards if something came and is there."""
+    write_note(folder, note)
+    try:
+        yield
+    finally:
+        for part in entries(folder):
+            if part.is_file() and not _size(part):
+                part.unlink()
+        if not any(_size(part) for part in entries(folder)):
+            forget_note(folder)
+
+
 def unfinished(models: Path) -> list[Unfinished]:
     """All downloads into `models` that began and did not end, by name."""
     root = models / UNFINISHED
@@ -63,14 +78,15 @@ def unfinished(models: Path) -> list[Unfinished]:
     for key in sorted(keys):
         note = _read(_note(root / key))
         done = sum(_size(path) for path in entries(root / key))
-        if note is not None or done:
+        is_running = _is_locked(root, key)
+        if done or is_running:  # of what has not begun there is nothing to go on with
             found.append(
                 Unfinished(
                     key=key,
                     name=inert.line(note.name[:300]) if note is not None else "",
                     done=done,
                     total=note.total if note is not None else None,
-                    is_running=_is_locked(root, key),
+                    is_running=is_running,
                 )
             )
     return found

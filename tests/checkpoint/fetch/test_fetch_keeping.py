@@ -239,6 +239,13 @@ def test_a_download_that_runs_elsewhere_is_said_to_run_and_not_discarded(hub, mo
     assert not unfinished(models)[0].is_running
 
 
+def test_a_download_that_never_began_leaves_nothing(hub, models):
+    hub.refusals["resolve"] = (401, "GatedRepo")
+    with pytest.raises(HubError, match="accept its licence"):
+        fetch(TINY)
+    assert unfinished(models) == [] and left(models) == []
+
+
 def test_discarding_takes_all_of_it_away(hub, models):
     broken_off(hub)
     (paused,) = unfinished(models)
