@@ -6,6 +6,7 @@ stay quick.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -136,6 +137,8 @@ class Worker:
     def _load(self, request: Load) -> None:
         from chatterm.engine.session import Session
 
+        if not gc.get_freeze_count():
+            gc.freeze()  # what the imports made stays; looking for garbage in it would take longer than a load
         self._session = None  # never two models in memory
         progress = _Throttle()
 
