@@ -13,6 +13,7 @@ from tests.faults.campaigns import NAMES, campaign
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
+@pytest.mark.timeout(1200)  # a loaded machine takes its time; a case that hangs says so earlier
 @pytest.mark.parametrize("name", NAMES)
 def test_the_promise_holds(name: str, tmp_path: Path) -> None:
     chosen = campaign(name)
