@@ -6,8 +6,7 @@ The steps themselves are in `chatterm.decode.samplers`; `docs/sampling.md` says 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 import numpy as np
@@ -20,6 +19,7 @@ from chatterm.decode.samplers.randomness import Purpose, uniform, uniforms
 from chatterm.decode.samplers.repetition import Breakers, History
 from chatterm.decode.samplers.starting import starting_parameters, starting_values
 from chatterm.errors import UserError
+from chatterm.model.threads import one_thread
 from chatterm.sampling import SamplingParameters, Step
 
 __all__ = ["SampledDistribution", "Sampler", "starting_parameters", "starting_values"]
@@ -79,7 +79,7 @@ class Sampler:
         if logits.shape != (self.vocabulary,):
             raise ValueError(f"logits of shape {tuple(logits.shape)}, expected ({self.vocabulary},)")
         self._check(parameters)
-        with torch.inference_mode(), _one_thread():
+        with torch.inference_mode(), one_thread():
             # A copy: the caller may write the next logits into the same tensor while this result is in use.
             own = logits.to(device="cpu", dtype=torch.float32, copy=True)
             model = ModelProbabilities(own, self._weights, self._work)
@@ -190,17 +190,6 @@ class Sampler:
                 f"The sampler order has {len(parameters.order)} steps; at most {MOST_STEPS} can run."
             )
         self._checked = parameters
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch compute alone: a pass over a vocabulary takes less time than waking another thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _is_active(step: Step, parameters: SamplingParameters, position: int) -> bool:

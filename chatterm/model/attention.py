@@ -136,15 +136,19 @@ class Attention(nn.Module):
         self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, taps: Taps | None
     ) -> Tensor:
         """The explicit path for some queries, each with its row of the mask."""
-        group = self.heads // self.kv_heads
-        by_head = queries.transpose(0, 1)
-        scores = by_head.float() @ keys.float().repeat_interleave(group, 0).transpose(1, 2) * self.scale
+        weights = self.weights(queries, keys, mask)
+        if taps is not None:
+            weights = taps("attention_weights", self.layer, weights)
+        mixed = weights.to(values.dtype) @ values.repeat_interleave(self.heads // self.kv_heads, 0)
+        return mixed.transpose(0, 1)
+
+    def weights(self, queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
+        """How much each query `(T, heads, head_size)` takes from each position, `(heads, T, S)` float32."""
+        count, seen = queries.shape[0], keys.shape[1]
+        by_group = queries.float().transpose(0, 1).reshape(self.kv_heads, -1, self.head_size)
+        scores = (by_group @ keys.float().transpose(1, 2)).view(self.heads, count, seen) * self.scale
         if self.soft_cap is not None:
             scores = self.soft_cap * torch.tanh(scores / self.soft_cap)
         if mask is not None:
             scores = scores.masked_fill(~mask, float("-inf"))
-        weights = scores.softmax(-1)
-        if taps is not None:
-            weights = taps("attention_weights", self.layer, weights)
-        mixed = weights.to(values.dtype) @ values.repeat_interleave(group, 0)
-        return mixed.transpose(0, 1)
+        return scores.softmax(-1)

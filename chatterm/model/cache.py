@@ -209,13 +209,22 @@ class Cache:
             return Span(start, stop, None, causal=False)
         if self.length == 0 and window is None:
             return Span(start, stop, None, causal=True)
-        queries = torch.arange(self.length, stop, device=self.keys.device)[:, None]
-        keys = torch.arange(start, stop, device=self.keys.device)
-        mask = keys <= queries
-        if window is not None:
-            mask &= keys > queries - window
+        mask = visible(self.length, start, stop, window, self.keys.device)
         return Span(start, stop, mask, causal=False)
 
 
+def visible(
+    first: int, start: int, stop: int, window: int | None, device: torch.device | str = "cpu"
+) -> Tensor:
+    """Which positions `start` … `stop - 1` the tokens at `first` … `stop - 1` see: a mask, True = seen."""
+    queries = torch.arange(first, stop, device=device)[:, None]
+    keys = torch.arange(start, stop, device=device)
+    mask = keys <= queries
+    if window is not None:
+        mask &= keys > queries - window
+    return mask
+
+
 def _fits_half(x: Tensor) -> bool:
-    return not bool((x.abs() > LARGEST_HALF).any())
+    least, most = torch.aminmax(x)
+    return not (float(most) > LARGEST_HALF or float(least) < -LARGEST_HALF)

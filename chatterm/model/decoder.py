@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from functools import partial
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.errors import UserError
 from chatterm.model.block import Block
-from chatterm.model.cache import Cache
+from chatterm.model.cache import Cache, visible
 from chatterm.model.graphs import GraphSteps
 from chatterm.model.linear import Linear
-from chatterm.model.native.step import NativeStep, native_step
+from chatterm.model.native.step import NativeStep, native_step, new_record
 from chatterm.model.norm import Norm
 from chatterm.model.prefill.reader import FEWEST, reader
 from chatterm.model.rotary import RotaryTable, Turn, depends_on_length, regime
-from chatterm.model.taps import Taps
+from chatterm.model.taps import BLOCK_POINTS, Taps
+from chatterm.model.threads import one_thread
+from chatterm.model.tiled import FEW
 
-NATIVE_TOKENS = 16
+NATIVE_TOKENS = FEW
 """Up to so many tokens at once go through the native operator; unpacking the weights pays for more."""
 
 PROMPT_SECONDS = 0.5
@@ -170,12 +176,18 @@ class Decoder(nn.Module):
         if self._native is not None and taps is None and tokens.shape[0] <= NATIVE_TOKENS:
             logits = self._step(self._native, tokens, cache, length, last_only=last_only)
             return logits[0] if last_only else logits
+        if self._records(tokens.shape[0], taps) and self._native is not None and taps is not None:
+            with one_thread():
+                logits = self._recorded_step(self._native, tokens, cache, length, taps, last_only=last_only)
+            return logits[0] if last_only else logits
         one = tokens.shape[0] == 1 and taps is None and cache.replayed_at is None
         graphs = self.graphs if one else None
         if graphs is not None and (captured := graphs(tokens, cache, length)) is not None:
             return captured if last_only else captured[None]
-        x = self._blocks(tokens, cache, length, taps)
-        logits = self.unembed(x[-1:] if last_only else x)
+        few = self._native is not None and tokens.shape[0] <= NATIVE_TOKENS
+        with one_thread() if few else nullcontext():  # the products have threads of their own
+            x = self._blocks(tokens, cache, length, taps)
+            logits = self.unembed(x[-1:] if last_only else x)
         if graphs is not None:
             graphs.learn(tokens, cache, logits[0])
         if taps is not None:
@@ -223,10 +235,47 @@ class Decoder(nn.Module):
         cache.finish()
         return x
 
-    def _step(
-        self, native: NativeStep, tokens: Tensor, cache: Cache, length: int, *, last_only: bool
+    def _records(self, count: int, taps: Taps | None) -> bool:
+        """Whether the native operator can keep what these taps ask for, for that many tokens."""
+        native = self._native
+        return native is not None and count <= native.most_rows and taps is not None and taps.only_reads
+
+    def _recorded_step(
+        self, native: NativeStep, tokens: Tensor, cache: Cache, length: int, taps: Taps, *, last_only: bool
     ) -> Tensor:
-        """Some tokens `(T,)` by the native operator: float32 logits `(T or 1, vocabulary)`."""
+        """As `_step`, for at most `most_rows` tokens, and what the taps read on the way."""
+        start, count = cache.length, tokens.shape[0]
+        record = new_record(self.architecture, taps, count)
+        logits = self._step(native, tokens, cache, length, last_only=last_only, record=record)
+        if taps.wants("embedding"):
+            taps("embedding", None, record["input"][0])
+        for layer, block in enumerate(self.blocks):
+            for point in BLOCK_POINTS:
+                if not taps.wants(point, layer):
+                    continue
+                if point == "attention_weights":
+                    attention = cast(Block, block).attention
+                    mask = visible(start, 0, start + count, attention.window)
+                    keys = cache.keys[layer, :, : start + count]
+                    taps(point, layer, attention.weights(record["queries"][layer], keys, mask))
+                elif point in record:
+                    taps(point, layer, record[point][layer])
+        return taps("logits", None, logits)
+
+    def _step(
+        self,
+        native: NativeStep,
+        tokens: Tensor,
+        cache: Cache,
+        length: int,
+        *,
+        last_only: bool,
+        record: dict[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Some tokens `(T,)` by the native operator: float32 logits `(T or 1, vocabulary)`.
+
+        `record` is for at most `most_rows` tokens.
+        """
         start, count = cache.length, tokens.shape[0]
         cache.begin(tokens, length)
         turns = self._turns(start, count, length)
@@ -235,11 +284,12 @@ class Decoder(nn.Module):
             some = slice(first, first + native.most_rows)
             few = [turn and turn[some] for turn in turns] if count > native.most_rows else turns
             arguments = tokens[some], start + first
+            run = partial(native, *arguments, turns=few, last_only=last_only, record=record)
             try:
-                logits = native(*arguments, cache.keys, cache.values, few, last_only=last_only)
+                logits = run(keys=cache.keys, values=cache.values)
             except OverflowError:
                 cache.widen()
-                logits = native(*arguments, cache.keys, cache.values, few, last_only=last_only)
+                logits = run(keys=cache.keys, values=cache.values)
             parts.append(logits)
         cache.finish()
         return parts[-1] if last_only or len(parts) == 1 else torch.cat(parts)

@@ -87,6 +87,11 @@ class Taps:
         self.values: dict[Place, Tensor] = {}
         """What was read in the last forward pass, after edits."""
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether something is read and nothing is changed."""
+        return bool(self._everywhere or self._places) and not self.edits
+
     def wants(self, point: str, layer: int | None = None) -> bool:
         """Whether the value is read or changed, for values that are only made on demand."""
         place = point, layer

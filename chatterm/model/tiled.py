@@ -7,18 +7,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from chatterm.model.linear import Linear
-from chatterm.model.native.tiles import Tiles
+from chatterm.model.native.tiles import Product, Tiles
+
+FEW = 16
+"""Rows up to which unpacking the weights does not pay."""
 
 
 class TiledLinear(Linear):
     """Packed matrices, one below the other. CPU and float32 only.
 
-    One row at a time is multiplied as it is; for several rows the weights are unpacked as they are needed.
+    A few rows are multiplied with them as they are; for many the weights are unpacked as they are needed.
     """
 
     def __init__(self, parts: list[Tiles]) -> None:
         super().__init__()
         self.parts = parts
+        self._product = Product(parts)
         self.in_features = parts[0].columns
         self.out_features = sum(part.rows for part in parts)
         biases = [part.bias for part in parts]
@@ -27,12 +31,9 @@ class TiledLinear(Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(…, in_features)` → `(…, out_features)`."""
-        if x.numel() != self.in_features:
+        if x.numel() > FEW * self.in_features:
             return functional.linear(x, self.dense(), self.bias)
-        flat = x.reshape(-1).contiguous()
-        products = [part.times(flat) for part in self.parts]
-        whole = products[0] if len(products) == 1 else torch.cat(products)
-        return whole.view(*x.shape[:-1], self.out_features)
+        return self._product(x.reshape(-1, self.in_features)).reshape(*x.shape[:-1], self.out_features)
 
     def dense(self) -> Tensor:
         """The matrix W, made anew, `(out_features, in_features)` float32."""

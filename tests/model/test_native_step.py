@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.parity.cases import CASES
 from chatterm.model.load import load_decoder
 from chatterm.model.native.build import NotBuiltError, library
+from chatterm.model.taps import BLOCK_POINTS, OUTER_POINTS, Edit, Taps
 
 try:
     library()
@@ -46,15 +47,44 @@ def test_a_long_context_is_joined_from_its_chunks(tiny_checkpoint) -> None:
     torch.testing.assert_close(ours.log_softmax(-1), theirs.log_softmax(-1), rtol=0, atol=3e-5)
 
 
-def test_taps_see_the_same_step(tiny_checkpoint) -> None:
-    from chatterm.model.taps import Taps
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("name", ONE_PER_FAMILY)
+def test_taps_read_what_the_step_computes_with(name: str, count: int, tiny_checkpoint) -> None:
+    checkpoint = tiny_checkpoint(name)
+    native, plain = load_decoder(checkpoint), load_decoder(checkpoint, threads=0)
+    ours, theirs = Taps((*BLOCK_POINTS, *OUTER_POINTS)), Taps((*BLOCK_POINTS, *OUTER_POINTS))
+    count = min(count, native._native.most_rows)
+    caches = native.new_cache(40), native.new_cache(40), plain.new_cache(40)
+    for decoder, cache in zip((native, native, plain), caches, strict=True):
+        decoder(TOKENS[:33], cache)
+    some = TOKENS[33 : 33 + count]
+    logits = native(some, caches[0], last_only=False, taps=ours)
+    plain(some, caches[2], last_only=False, taps=theirs)
+    assert torch.equal(logits, native(some, caches[1], last_only=False))  # looking changes nothing
+    assert list(ours.values) == list(theirs.values)
+    for place, value in theirs.values.items():
+        assert ours.values[place].shape == value.shape, place
+        torch.testing.assert_close(ours.values[place], value, rtol=1e-4, atol=5e-5, msg=str(place))
 
+
+def test_taps_of_one_place_read_that_place_alone(tiny_checkpoint) -> None:
     decoder = load_decoder(tiny_checkpoint(ONE_PER_FAMILY[0]))
-    caches = decoder.new_cache(40), decoder.new_cache(40)
-    taps = Taps(["output"])
-    for token in TOKENS[:10]:
-        fast, tapped = decoder(token.view(1), caches[0]), decoder(token.view(1), caches[1], taps=taps)
-        torch.testing.assert_close(fast, tapped, rtol=1e-4, atol=1e-4)
+    cache = decoder.new_cache(40)
+    taps = Taps([("output", 1), "embedding"])
+    decoder(TOKENS[:1], cache, taps=taps)
+    assert set(taps.values) == {("output", 1), ("embedding", None)}
+
+
+def test_an_edit_changes_a_step_of_packed_weights_as_one_of_plain_ones(tiny_checkpoint) -> None:
+    checkpoint = tiny_checkpoint("llama, untied")
+    for count in (1, 3, 12):
+        found = []
+        for decoder in (load_decoder(checkpoint), load_decoder(checkpoint, threads=0)):
+            cache = decoder.new_cache(40)
+            decoder(TOKENS[:20], cache)
+            taps = Taps(["output"], [Edit("heads", 1, (slice(None), 2), scale=0.0)])
+            found.append(decoder(TOKENS[20 : 20 + count], cache, last_only=False, taps=taps))
+        torch.testing.assert_close(*found, rtol=1e-4, atol=5e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

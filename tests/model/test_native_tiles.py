@@ -10,7 +10,7 @@ from torch import Tensor
 
 from chatterm.checkpoint.tensors import PackedWeight, Weight, dense
 from chatterm.model.native.build import NotBuiltError, library
-from chatterm.model.native.tiles import Pool, Tiles, fits
+from chatterm.model.native.tiles import Pool, Product, Tiles, fits
 
 try:
     library()
@@ -85,6 +85,17 @@ def test_a_product_with_tiles_is_the_product(name: str, threads: int) -> None:
     assert ((got - expected).abs() / scale).max() < 1e-6
 
 
+@pytest.mark.parametrize("rows", [(40,), (16, 32), (40, 24, 16)])
+@pytest.mark.parametrize("name", ["Q4_1", "Q6_K", "F32 odd"])
+def test_matrices_side_by_side_are_each_of_them_alone(name: str, rows: tuple[int, ...]) -> None:
+    pool = Pool(2)
+    parts = [Tiles(weights(count)[name], torch.arange(float(count)), pool) for count in rows]
+    x = torch.randn(19, parts[0].columns, generator=torch.Generator().manual_seed(4))
+    together = Product(parts)(x)
+    alone = torch.stack([torch.cat([part.times(row) for part in parts]) for row in x])
+    assert torch.equal(together, alone)
+
+
 @pytest.mark.parametrize("name", ["Q4_1", "Q8_0"])
 def test_packed_weights_stay_as_small_as_their_blocks(name: str) -> None:
     weight = random_blocks(name, 1024, 1024, 0)
@@ -100,6 +111,13 @@ def test_what_does_not_fit_is_known() -> None:
 def test_many_rounds_of_work_on_many_threads_agree() -> None:
     weight = torch.randn(333, 64, generator=torch.Generator().manual_seed(0))
     tiles = Tiles(weight, None, Pool(7))
-    x = torch.randn(64, generator=torch.Generator().manual_seed(1))
-    first = tiles.times(x)
-    assert all(torch.equal(tiles.times(x), first) for _ in range(3000))
+    for _ in range(3000):
+        assert torch.equal(tiles.expand(torch.empty(333, 64)), weight)
+
+
+def test_a_large_product_is_the_same_on_any_number_of_threads() -> None:
+    weight = torch.randn(1040, 1024, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(5, 1024, generator=torch.Generator().manual_seed(1))
+    one, several = (Product([Tiles(weight, None, Pool(threads))]) for threads in (1, 4))
+    for _ in range(20):
+        assert torch.equal(one(x), several(x))

@@ -7,6 +7,8 @@ from ctypes import POINTER, Structure, c_float, c_int, c_int32, c_size_t, c_void
 from pathlib import Path
 
 ALIGNMENT = 64
+MOST_MATRICES = 3
+"""Multiplied with the same vectors in one call, at most."""
 
 
 class Matrix(Structure):
@@ -93,6 +95,19 @@ class Model(Structure):
     )
 
 
+RECORDED = (
+    *("input", "queries", "keys", "values", "heads", "attention_output", "middle", "activations"),
+    *("ffn_output", "output"),
+)
+"""Tap points of a block whose values a step can record."""
+
+
+class Record(Structure):
+    """Where the values of all blocks go, each `(layers, T, numbers of one token)`; null for none."""
+
+    _fields_ = tuple((name, c_void_p) for name in RECORDED)
+
+
 class Step(Structure):
     """Some tokens and where their step reads and writes."""
 
@@ -107,6 +122,7 @@ class Step(Structure):
         ("cosines", POINTER(c_void_p)),
         ("sines", POINTER(c_void_p)),
         ("logits", c_void_p),
+        ("record", Record),
     )
 
 
@@ -125,7 +141,10 @@ def open_library(path: Path) -> ctypes.CDLL:
         "chatterm_pack": (None, (c_int, c_void_p, c_size_t, c_int, c_int, c_void_p)),
         "chatterm_expand": (None, (c_void_p, POINTER(Matrix), c_void_p, c_int)),
         "chatterm_rows": (None, (POINTER(Matrix), c_void_p, c_int, c_void_p)),
-        "chatterm_multiply": (None, (c_void_p, POINTER(Matrix), c_void_p, c_void_p)),
+        "chatterm_multiply": (
+            None,
+            (c_void_p, POINTER(POINTER(Matrix)), c_int, c_void_p, c_int, c_void_p, c_void_p),
+        ),
         "chatterm_pool": (c_void_p, (c_int,)),
         "chatterm_threads": (c_int, (c_void_p,)),
         "chatterm_end_pool": (None, (c_void_p,)),

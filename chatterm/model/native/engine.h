@@ -6,6 +6,7 @@
 #include "tiles.h"
 
 enum { RMS = 0, LAYER = 1 };
+enum { MATRICES = 3 }; /* multiplied with the same rows in one phase, at most */
 enum { SILU = 0, GELU = 1, GELU_TANH = 2, RELU = 3, RELU_SQUARED = 4 };
 enum { NO_NORM = 0, PER_HEAD = 1, EACH_HEAD = 2, WHOLE_VECTOR = 3 };
 
@@ -34,6 +35,12 @@ typedef struct {
     const Layer *layer;
 } Model;
 
+/* What the blocks compute with on their way, for who wants to look (chatterm/model/taps.py): each (layers, count, numbers
+ * of one token) or null. */
+typedef struct {
+    float *input, *queries, *keys, *values, *heads, *attention_output, *middle, *activations, *ffn_output, *output;
+} Record;
+
 typedef struct {
     const int64_t *tokens;
     int32_t count;         /* 1 … VECTORS tokens */
@@ -46,6 +53,7 @@ typedef struct {
     const float *const *cosines;
     const float *const *sines; /* of these positions, each (count, rotary_dimensions), sines negative in the first half */
     float *logits;             /* (count - first_logits, at least vocabulary rounded up to whole tiles) */
+    Record record;
 } Step;
 
 typedef struct {
@@ -67,10 +75,10 @@ typedef struct {
     int first_chunk, chunks;
     int too_large; /* whether a key or value did not fit into half precision */
     /* what the running phase multiplies */
-    const Matrix *matrix[3];
-    float *out[3];
-    size_t out_stride[3];
-    int pieces_before[4], grain[3];
+    const Matrix *matrix[MATRICES];
+    float *out[MATRICES];
+    size_t out_stride[MATRICES];
+    int pieces_before[MATRICES + 1], grain[MATRICES];
 } Engine;
 
 #endif

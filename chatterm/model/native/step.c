@@ -34,13 +34,20 @@ static void multiply_piece(void *context, int piece) {
     }
 }
 
+/* Bytes of weights from which it pays to wake sleeping threads. */
+enum { WORTH_WAKING = 2 << 20 };
+
 static void multiply(Engine *e, int matrices) {
+    size_t bytes = 0;
     e->pieces_before[0] = 0;
     for (int i = 0; i < matrices; i++) {
         e->grain[i] = grain_of(e->matrix[i], e->pool->threads);
         e->pieces_before[i + 1] = e->pieces_before[i] + (tiles_of(e->matrix[i]) + e->grain[i] - 1) / e->grain[i];
+        bytes += tiles_of(e->matrix[i]) * tile_bytes(e->matrix[i]->kind, e->matrix[i]->columns);
     }
-    share(e->pool, multiply_piece, e, e->pieces_before[matrices]);
+    if (e->step || bytes >= WORTH_WAKING) share(e->pool, multiply_piece, e, e->pieces_before[matrices]);
+    else /* between single products the threads have gone to sleep */
+        for (int piece = 0; piece < e->pieces_before[matrices]; piece++) multiply_piece(e, piece);
 }
 
 static void set_product(Engine *e, int i, const Matrix *m, float *out, size_t stride) {
@@ -65,7 +72,13 @@ static void attention(Engine *e) {
         rotate(e, r, queries, m->heads);
         rotate(e, r, keys, m->kv_heads);
     }
+    const Record *wanted = &e->step->record;
+    size_t all_heads = (size_t)m->heads * m->head_size, kv_heads = (size_t)m->kv_heads * m->head_size;
+    record(e, wanted->queries, e->queries, e->heads_width, all_heads, 1);
+    record(e, wanted->keys, e->keys, e->heads_width, kv_heads, 1);
+    record(e, wanted->values, e->values, e->heads_width, kv_heads, 1);
     attend_all(e);
+    record(e, wanted->heads, e->mixed, e->heads_width, all_heads, 1);
     feed(e, e->mixed, e->heads_width, m->heads * m->head_size, e->rows);
     set_product(e, 0, &layer->output, e->branch, e->width);
     multiply(e, 1);
@@ -91,6 +104,7 @@ static void feed_forward(Engine *e) {
     const Matrix *up = &e->layer->up;
     e->grain[0] = grain_of(up, e->pool->threads);
     share(e->pool, neurons_piece, e, (tiles_of(up) + e->grain[0] - 1) / e->grain[0]);
+    record(e, e->step->record.activations, e->hidden, e->ffn_width, e->model->ffn_width, 1);
     feed(e, e->hidden, e->ffn_width, e->model->ffn_width, e->rows);
     set_product(e, 0, &e->layer->down, e->branch, e->width);
     multiply(e, 1);
@@ -99,22 +113,29 @@ static void feed_forward(Engine *e) {
 static void block(Engine *e) {
     const Model *m = e->model;
     const Layer *layer = e->layer;
+    const Record *wanted = &e->step->record;
+    record(e, wanted->input, e->x, e->width, m->width, 1);
     prepare(e, layer->attention_norm, 0);
     attention(e);
     if (!m->parallel) {
-        add_branch(e, layer->attention_output_norm);
+        add_branch(e, layer->attention_output_norm, wanted->attention_output);
+        record(e, wanted->middle, e->x, e->width, m->width, 1);
         prepare(e, layer->ffn_norm, 0);
         feed_forward(e);
-        add_branch(e, layer->ffn_output_norm);
+        add_branch(e, layer->ffn_output_norm, wanted->ffn_output);
+        record(e, wanted->output, e->x, e->width, m->width, 1);
         return;
     }
     /* Both branches read the block's input; attention's share waits until the feed-forward has read it too. */
     size_t all = e->rows * e->width;
+    record(e, wanted->attention_output, e->branch, e->width, m->width, m->residual_scale);
     memcpy(e->attended, e->branch, sizeof(float) * all);
     prepare(e, m->shared_norm ? layer->attention_norm : layer->ffn_norm, 0);
     feed_forward(e);
+    record(e, wanted->ffn_output, e->branch, e->width, m->width, m->residual_scale);
     for (size_t i = 0; i < all; i++) e->branch[i] += e->attended[i];
-    add_branch(e, (Norm){0});
+    add_branch(e, (Norm){0}, NULL);
+    record(e, wanted->output, e->x, e->width, m->width, 1);
 }
 
 /* --- the whole ---------------------------------------------------------------------------------------------- */
@@ -219,13 +240,20 @@ EXPORT void chatterm_rows(const Matrix *m, const int64_t *rows, int count, float
     }
 }
 
-/* y = W x + b for one vector; y has room for a whole number of tiles. */
-EXPORT void chatterm_multiply(Pool *pool, const Matrix *matrix, const float *x, float *y) {
-    float sums[matrix->columns / 32 + 1];
-    Engine e = {.pool = pool, .rows = 1, .fed = 1, .stride = 1, .input = x, .sums = sums};
-    for (int g = 0; g < matrix->columns / 32; g++) sums[g] = sum16(load_f32(x + 32 * g) + load_f32(x + 32 * g + 16));
-    set_product(&e, 0, matrix, y, 0);
-    multiply(&e, 1);
+/* y = W x + b for 1 … VECTORS rows of x and up to MATRICES matrices over the same columns, whose results stand side by
+ * side in each row of y, every one of them in a whole number of tiles. `scratch` holds VECTORS rows of x and their sums. */
+EXPORT void chatterm_multiply(
+    Pool *pool, const Matrix *const *matrices, int count, const float *x, int rows, float *scratch, float *y) {
+    int columns = matrices[0]->columns;
+    size_t stride = 0;
+    Engine e = {.pool = pool, .rows = rows, .panel = scratch, .sums = scratch + (size_t)VECTORS * columns};
+    feed(&e, x, columns, columns, rows);
+    for (int i = 0; i < count; i++) stride += (size_t)LANES * tiles_of(matrices[i]);
+    for (int i = 0; i < count; i++) {
+        set_product(&e, i, matrices[i], y, stride);
+        y += LANES * tiles_of(matrices[i]);
+    }
+    multiply(&e, count);
 }
 
 EXPORT Pool *chatterm_pool(int threads) { return pool_start(threads); }

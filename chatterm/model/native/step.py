@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import Tensor
 
-from chatterm.checkpoint.architecture import Activation, NormKind, QueryKeyNorm
-from chatterm.model.native.binding import Layer, Matrix, Model, Norm, Step
+from chatterm.checkpoint.architecture import Activation, Architecture, NormKind, QueryKeyNorm
+from chatterm.model.native.binding import RECORDED, Layer, Matrix, Model, Norm, Step
 from chatterm.model.native.build import library
 from chatterm.model.norm import Norm as NormModule
 from chatterm.model.rotary import Turn
+from chatterm.model.taps import BLOCK_POINTS, Taps
 from chatterm.model.tiled import TiledLinear
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class NativeStep:
         turns: Sequence[Turn | None],
         *,
         last_only: bool,
+        record: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         """Decode some tokens; each one's logits are the same to the last bit however many come at once.
 
@@ -94,6 +96,8 @@ class NativeStep:
             values: likewise.
             turns: the rotation of these positions for each kind of layer.
             last_only: logits after the last token only.
+            record: contiguous float32 tensors `(layers, T, …)` by name (`RECORDED`), which are filled with
+                what the blocks compute with.
 
         Returns:
             Float32 logits `(T, vocabulary)`, or `(1, vocabulary)` if `last_only`.
@@ -114,6 +118,9 @@ class NativeStep:
         for kind, turn in enumerate(turns):
             if turn is not None:
                 self._cosines[kind], self._sines[kind] = turn.cos.data_ptr(), turn.sin.data_ptr()
+        for name in RECORDED:
+            wanted = None if record is None else record.get(name)
+            setattr(step.record, name, None if wanted is None else wanted.data_ptr())
         if self._run(self._engine, self._step_address):
             raise OverflowError("a key or value is beyond the range of float16")
         return logits[:, : self._model.vocabulary]
@@ -136,6 +143,26 @@ class NativeStep:
     def __del__(self) -> None:
         if getattr(self, "_engine", None):
             self._release()
+
+
+def new_record(architecture: Architecture, taps: Taps, count: int) -> dict[str, Tensor]:
+    """Memory for what taps read of `count` tokens in a step, `(layers, count, …)` by tap point."""
+    a = architecture
+    heads, kv_heads = (a.heads, a.head_size), (a.kv_heads, a.head_size)
+    shapes = {"queries": heads, "keys": kv_heads, "values": kv_heads, "heads": heads}
+    wanted = {point for point in BLOCK_POINTS if any(taps.wants(point, layer) for layer in range(a.layers))}
+    if taps.wants("embedding"):
+        wanted.add("input")
+    if "attention_weights" in wanted:
+        wanted.add("queries")
+    if a.parallel:
+        wanted.discard("middle")
+    record = {}
+    for point in RECORDED:
+        if point in wanted:
+            size = shapes.get(point, (a.ffn_width if point == "activations" else a.width,))
+            record[point] = torch.empty(a.layers, count, *size)
+    return record
 
 
 def native_step(decoder: Decoder) -> NativeStep | None:

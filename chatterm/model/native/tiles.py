@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from chatterm.checkpoint.tensors import PackedWeight, Weight
-from chatterm.model.native.binding import ALIGNMENT, Matrix
+from chatterm.model.native.binding import ALIGNMENT, MOST_MATRICES, Matrix
 from chatterm.model.native.build import library
 
 LANES = 16
@@ -26,6 +28,13 @@ class Pool:
         if not self.handle:
             raise MemoryError("no memory for the native operator's threads")
         self.threads: int = library().chatterm_threads(self.handle)
+        self._scratch = torch.zeros(0)
+
+    def scratch(self, floats: int) -> Tensor:
+        """Memory for one call, at least so much; the threads do one piece of work at a time."""
+        if self._scratch.numel() < floats:
+            self._scratch = torch.zeros(floats)
+        return self._scratch
 
     def __del__(self) -> None:
         if getattr(self, "handle", None):
@@ -74,9 +83,7 @@ class Tiles:
 
     def times(self, x: Tensor) -> Tensor:
         """W x + b for one contiguous float32 vector `(columns,)`; `(rows,)`."""
-        y = torch.empty(self.rows + -self.rows % LANES)
-        library().chatterm_multiply(self.pool.handle, ctypes.byref(self.matrix), x.data_ptr(), y.data_ptr())
-        return y[: self.rows]
+        return Product([self])(x[None])[0]
 
     def expand(self, out: Tensor) -> Tensor:
         """W as numbers, written to `out` `(rows, columns)`, contiguous float32 or bfloat16."""
@@ -102,6 +109,49 @@ class Tiles:
         out = torch.empty(rows.numel(), self.columns)
         library().chatterm_rows(ctypes.byref(self.matrix), rows.data_ptr(), rows.numel(), out.data_ptr())
         return out
+
+
+class Product:
+    """Some matrices over the same columns, times a few vectors at once."""
+
+    def __init__(self, parts: Sequence[Tiles]) -> None:
+        """`parts` are at most `MOST_MATRICES`."""
+        assert len(parts) <= MOST_MATRICES
+        self._parts = list(parts)
+        self._matrices = (ctypes.POINTER(Matrix) * len(parts))(*(ctypes.pointer(p.matrix) for p in parts))
+        self._multiply = library().chatterm_multiply
+        self.most_rows: int = library().chatterm_most_rows()
+        """Vectors at once, at most."""
+        self._scratch_size = self.most_rows * (parts[0].columns + parts[0].columns // LANES + 1)
+        starts = list(accumulate((part.rows + -part.rows % LANES for part in parts), initial=0))
+        self._width = starts[-1]
+        self._places = [slice(start, start + part.rows) for start, part in zip(starts, parts, strict=False)]
+        self._is_gapless = all(part.rows % LANES == 0 for part in parts[:-1])
+        self._rows = sum(part.rows for part in parts)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """`(T, columns)` float32 → W x + b of all matrices side by side, `(T, rows in all)`, for any T.
+
+        Each row is the same to the last bit as alone.
+        """
+        x = x.contiguous()
+        count = x.shape[0]
+        y = torch.empty(count, self._width)
+        pool = self._parts[0].pool
+        scratch = pool.scratch(self._scratch_size)
+        for first in range(0, count, self.most_rows):
+            self._multiply(
+                pool.handle,
+                self._matrices,
+                len(self._parts),
+                x.data_ptr() + first * x.stride(0) * x.element_size(),
+                min(self.most_rows, count - first),
+                scratch.data_ptr(),
+                y.data_ptr() + first * y.stride(0) * y.element_size(),
+            )
+        if self._is_gapless:
+            return y[:, : self._rows]
+        return torch.cat([y[:, place] for place in self._places], dim=1)
 
 
 def fits(weight: Weight) -> bool:

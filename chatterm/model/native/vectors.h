@@ -78,13 +78,22 @@ static void prepare(Engine *e, Norm norm, int first) {
     feed(e, rows + first * e->width, e->width, n, e->rows - first);
 }
 
-static void add_branch(Engine *e, Norm norm) {
+/* Every token's numbers times a factor go where a block's are recorded, if anybody wants them. */
+static void record(const Engine *e, float *to, const float *rows, size_t stride, size_t size, float factor) {
+    if (!to) return;
+    to += (size_t)e->index * e->rows * size;
+    for (int r = 0; r < e->rows; r++)
+        for (size_t i = 0; i < size; i++) to[r * size + i] = rows[r * stride + i] * factor;
+}
+
+static void add_branch(Engine *e, Norm norm, float *to) {
     const Model *m = e->model;
     for (int r = 0; r < e->rows; r++) {
         float *branch = e->branch + r * e->width, *x = e->x + r * e->width;
         if (norm.weight) normalise(m, branch, m->width, norm.weight, norm.bias, branch);
         for (int i = 0; i < m->width; i++) x[i] += branch[i] * m->residual_scale;
     }
+    record(e, to, e->branch, e->width, m->width, m->residual_scale);
 }
 
 static void head_norms(const Engine *e, Norm norm, float *heads, int count) {
