@@ -178,6 +178,16 @@ DAMAGED = {
     "empty tensor": (header(tensors=1, rest=tensor(b"t", (0, 4), 0)), "is empty"),
     "unknown block type": (header(tensors=1, rest=tensor(b"t", (32,), 999)), "block type 999"),
     "broken block": (header(tensors=1, rest=tensor(b"t", (33,), 2)), "no whole number of Q4_0"),
+    "shared bytes": (
+        header(tensors=2, rest=tensor(b"a", (1,), 0) + tensor(b"b", (1,), 0) + bytes(64)),
+        "share their bytes",
+    ),
+    "tensors without end": (header(tensors=200_000, rest=bytes(24 * 200_000)), "more than any real model"),
+    "entries without end": (header(pairs=200_000, rest=bytes(24 * 200_000)), "more than any real model"),
+    "lists without end": (
+        header(pairs=1, rest=text(b"k") + struct.pack("<IIQ", 9, 0, 7_000_000) + bytes(7_000_000)),
+        "more than any real model",
+    ),
     "past the end": (header(tensors=1, rest=tensor(b"t", (1000,), 0)), "is cut off"),
     "overflowing shape": (header(tensors=1, rest=tensor(b"t", (2**40, 2**40), 0)), "is cut off"),
     "offset past the end": (header(tensors=1, rest=tensor(b"t", (1,), 0, 2**63)), "is cut off"),

@@ -20,6 +20,8 @@ from chatterm.checkpoint.architecture import LinearScaling, Llama3Scaling, YarnS
 from chatterm.checkpoint.families import FAMILIES
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
 from chatterm.errors import UserError
+from tests.faults import specimens
+from tests.faults.gguf_damage import Parts
 
 CONFIG: dict[str, Any] = {
     "model_type": "llama",
@@ -407,3 +409,31 @@ def test_weights_are_views_of_the_file(tmp_path):
     tensor = read_weight(checkpoint, "embedding.weight")
     stored = checkpoint.stored["model.embed_tokens.weight"]
     assert tensor.data_ptr() == stored.data.ctypes.data
+
+
+def test_a_matrix_written_as_one_long_row_is_refused(tmp_path):
+    """Packed blocks could not be cut into rows again; the decode step would read beside them."""
+    path = specimens.gguf_file(tmp_path / "a.gguf", blocks="Q8_0")
+    parts = Parts.of(path.read_bytes())
+    for info in parts.infos:
+        if info.name == b"blk.0.attn_q.weight":
+            info.shape = [info.shape[0] * info.shape[1]]
+    path.write_bytes(parts.joined())
+    with pytest.raises(
+        UserError, match=r"“blk\.0\.attn_q\.weight” has the shape 1024 where the configuration"
+    ):
+        open_checkpoint(path)
+
+
+def test_norms_of_single_heads_have_one_shape(tmp_path):
+    config = CONFIG | {"model_type": "stablelm", "qk_layernorm": True, "partial_rotary_factor": 0.5}
+    arrays = weights()
+    for layer in range(2):
+        for slot, heads in (("q", 4), ("k", 2)):
+            for head in range(heads):
+                name = f"model.layers.{layer}.self_attn.{slot}_layernorm.norms.{head}.weight"
+                arrays[name] = np.ones(5 if (layer, slot, head) == (1, "q", 3) else 4, np.float32)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save_file(arrays, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="do not belong together"):
+        open_checkpoint(tmp_path)

@@ -87,7 +87,11 @@ def test_folders_without_safetensors_are_refused_with_the_reason(tmp_path, name,
 
 
 @pytest.mark.parametrize(
-    "name", ["../secret", "/etc/passwd", "a/b.safetensors", "..", ".", "", "a\\b", "x/../y"]
+    "name",
+    [
+        *("../secret", "/etc/passwd", "a/b.safetensors", "..", ".", "", "a\\b", "x/../y"),
+        *("a\0b", "\ud800", "x" * 256, "é" * 128),
+    ],
 )
 def test_names_that_lead_out_of_the_folder_are_refused(tmp_path, name):
     shard(tmp_path, {"a": name})
@@ -117,6 +121,19 @@ def test_links_out_of_the_folder_are_refused_except_those_of_a_hugging_face_cach
     assert inside(plain, "config.json") == plain / "config.json"
 
 
+def test_a_link_in_a_circle_is_a_missing_file(tmp_path):
+    shard(tmp_path, {"a": "model-1.safetensors"})
+    (tmp_path / "model-1.safetensors").symlink_to("model-1.safetensors")
+    with pytest.raises(UserError, match="lacks 1 of its 1 weight files"):
+        read_safetensors_folder(tmp_path)
+
+
+def test_more_files_than_any_real_checkpoint_are_refused_unseen(tmp_path):
+    shard(tmp_path, {f"t{number}": f"{number}.safetensors" for number in range(1001)})
+    with pytest.raises(UserError, match="names 1001 weight files"):
+        read_safetensors_folder(tmp_path)
+
+
 def raw(header: object, data: bytes = b"") -> bytes:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
@@ -140,6 +157,11 @@ DAMAGED = {
     "past the end": (raw(entry(shape=[100], offsets=[0, 400]), bytes(8)), "do not fit"),
     "wrong size": (raw(entry(shape=[2], offsets=[0, 4]), bytes(8)), "do not fit"),
     "huge shape": (raw(entry(shape=[2**62, 2**62], offsets=[0, 4]), bytes(8)), "do not fit"),
+    "shared bytes": (raw(entry() | {"u": entry()["t"]}, bytes(4)), "do not lie one after the other"),
+    "a gap": (raw(entry(offsets=[4, 8]), bytes(8)), "do not lie one after the other"),
+    "bytes of nobody": (raw(entry(), bytes(8)), "do not lie one after the other"),
+    "a name twice": (raw(b'{"t": {}, "t": {}}', bytes(8)), "unreadable header"),
+    "entries without end": (raw(b"[" + b"0," * 2_100_000 + b"0]"), "more entries than any real one"),
     "eight bits": (raw(entry(dtype="F8_E4M3", offsets=[0, 1]), bytes(8)), "stored as F8_E4M3"),
 }
 

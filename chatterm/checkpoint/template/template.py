@@ -14,6 +14,12 @@ from chatterm.checkpoint.template.sandbox import ChatEnvironment
 from chatterm.checkpoint.thinking import ThinkingMarkers
 from chatterm.errors import UserError
 
+MOST_ADDED = 1 << 20
+"""Characters that a template may write of its own; cutting a text into tokens takes memory for each."""
+
+MOST_COPIES = 4
+"""Times that it may write the messages."""
+
 _TAG = "CONTINUE_FINAL_MESSAGE_TAG "
 _ENVIRONMENT = ChatEnvironment()
 
@@ -104,9 +110,13 @@ class ChatTemplate:
     def _run(self, messages: list[dict[str, Any]], **options: Any) -> str:
         try:
             with rendering():
-                return self._template.render(
+                text = self._template.render(
                     messages=messages, tools=None, documents=None, **{**self.names, **options}
                 )
+                said = sum(len(message["content"]) for message in messages)
+                if len(text) > MOST_ADDED + MOST_COPIES * said:
+                    raise BudgetError("it writes far more than the conversation holds")
+                return text
         except (BudgetError, RecursionError, MemoryError, OverflowError) as error:
             why = error if isinstance(error, BudgetError) else "it loops without end"
             raise UserError(

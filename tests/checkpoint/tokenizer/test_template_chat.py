@@ -287,7 +287,7 @@ class TestSources:
 
     def test_an_absurd_template_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "chat_template.jinja").write_text("x" * (5 << 20))
-        with pytest.raises(UserError, match="longer than any real one"):
+        with pytest.raises(UserError, match="larger than any real file"):
             template_in_folder(tmp_path)
         (tmp_path / "chat_template.jinja").write_bytes(b"\xff")
         with pytest.raises(UserError, match="not UTF-8"):

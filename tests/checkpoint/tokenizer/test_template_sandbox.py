@@ -70,11 +70,63 @@ def test_endless_loops_are_cut_off(text: str) -> None:
         GROWING.format(start="['a']", step="{% set ns.x = {'a': ns.x, 'b': ns.x} %}"),
         GROWING.format(start="['a']", step="{% set ns.x = (ns.x, ns.x) %}"),
         GROWING.format(start="9", step="{% set ns.x = ns.x * ns.x %}"),
+        "{{ '\t'.expandtabs(tabsize=1000000000) }}",
+        "{{ ('x'|e).ljust(1000000000) }}",
+        "{{ ('{:>1000000000}'|safe).format(1) }}",
+        "{{ 1|round(300000000, 'ceil') }}",
+        "{{ ('a ' * 9999)|wordwrap(1, true, 'x' * 9999999) }}",
+        "{{ ('http://a.b ' * 9999)|urlize(target='x' * 999999) }}",
+        "{{ ([1] * 9999)|tojson(separators=('x' * 9999999, ':')) }}",
+        "{{ ('{0}' * 99999).format('x' * 9999999) }}",
+        "{{ strftime_now('%c' * 9999999) }}",
+        "{{ ([[1]] * 9999)|sum(start=[]) }}",
+        "{{ (['a' * 9999999, 'b'] * 99999)|sort }}",
+        "{{ ('f' * 9999999)|int(0, 16) }}",
+        GROWING.format(start="['a']", step="{% set ns.x = dict(a=ns.x, b=ns.x) %}") + "{{ ns.x|upper }}",
+        GROWING.format(start="['a']", step="{% set ns.x = {'a': ns.x, 'b': ns.x}.values() %}"),
+        GROWING.format(start="['a']", step="{% set ns.x = [ns.x, ns.x]|batch(2)|list %}"),
+        GROWING.format(start="['a']", step="{% set ns.x = dict(a=ns.x, b=ns.x) %}")
+        + "{{ '{0.x!r}'.format(ns) }}",
     ],
 )
 def test_growth_without_bound_is_cut_off(text: str) -> None:
     with pytest.raises(UserError, match="cut off: it grows without bound"):
         render(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ ('a' * 9999999).rfind('b' ~ 'a' * 4999999) }}",
+        "{{ ('a' * 9999999).strip('b' * 4999999) }}",
+        "{{ ('a' * 9999999)|trim('b' * 4999999) }}",
+        "{{ [{}]|sort(attribute='" + "a." * 99 + "a') }}",
+        "{{ ('<' * 999999)|striptags }}",
+        "{{ ('www.' * 99999)|urlize }}",
+    ],
+)
+def test_what_would_take_minutes_is_not_begun(text: str) -> None:
+    with pytest.raises(UserError, match="cut off: it takes too long"):
+        render(text)
+
+
+def test_a_template_writes_no_more_than_a_few_times_the_conversation() -> None:
+    with pytest.raises(UserError, match="it writes far more than the conversation holds"):
+        render("{{ 'x' * 2000000 }}")
+    assert len(render("{{ 'x' * 900000 }}")) == 900_000
+
+
+def test_attempts_in_other_forms_share_one_budget() -> None:
+    """A template that refuses a conversation after much work is not given that work again and again."""
+    work = "{% for a in range(90000) %}{% for b in range(9) %}{% endfor %}{% endfor %}"
+    template = ChatTemplate(work + "{{ raise_exception('no') }}", "a test")
+    with pytest.raises(UserError, match="loops without end"):
+        template.render([Turn("system", "s"), Turn("assistant", "a"), Turn("assistant", "b")])
+
+
+def test_a_namespace_that_holds_itself_does_not_write_itself_out() -> None:
+    text = "{% set ns = namespace() %}{% set ns.a = ns %}{% set ns.b = ns %}{{ ns }}{{ '%r' % ns }}"
+    assert render(text) == "<namespace>" * 2
 
 
 @pytest.mark.parametrize(
@@ -90,6 +142,13 @@ def test_growth_without_bound_is_cut_off(text: str) -> None:
         "{{ lipsum(n=100000) }}",
         "{% include '/etc/passwd' %}",
         "{{ dict.__base__.__subclasses__() }}",
+        "{{ 'x'.encode().hex() }}",
+        "{{ (5).to_bytes(9, 'big').hex() }}",
+        "{{ {}.keys().mapping.x }}",
+        "{{ ([1]|map('string')).gi_yieldfrom.x }}",
+        "{{ ([1]|map('string')).throw('x') }}",
+        "{{ cycler.mro() }}",
+        "{{ cycler(1).next.__func__.x }}",
     ],
 )
 def test_nothing_reaches_out(text: str) -> None:
@@ -98,7 +157,16 @@ def test_nothing_reaches_out(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{% for", "{{ 'a' ", "{% endgeneration %}", "{{ " + "(" * 5000 + ")" * 5000 + " }}"]
+    "text",
+    [
+        "{% for",
+        "{{ 'a' ",
+        "{% endgeneration %}",
+        "{{ " + "(" * 5000 + ")" * 5000 + " }}",
+        "{{ a }}" * 20_000,
+        "{% if 0 %}" + "{% elif 0 %}" * 7000 + "{% endif %}",
+        "{{ 0x" + "f" * 20_000 + " // 3 }}",
+    ],
 )
 def test_what_is_no_template_is_a_sentence(text: str) -> None:
     with pytest.raises(UserError, match="in a test cannot be read"):
@@ -135,6 +203,10 @@ def test_a_refusal_is_given_in_the_templates_words() -> None:
         ),
         ("{% if true %}\n  a\n  {% endif %}\nb", "  a\nb"),
         ("{{ dict(a=1)['a'] + dict.fromkeys('b', 2)['b'] }}", "3"),
+        ("{{ [{'a': 1}, {'a': 2}]|map(attribute='a')|join(',') }}", "1,2"),
+        ("{{ [2, 1]|map('abs')|sort|join }}{{ [1, 2]|select('odd')|sum }}", "121"),
+        ("{{ ('a', 1) == ('a', 1) and 'b' in {'b': 1} and 1 < 2 <= 2 }}", "True"),
+        ("{{ 2.567|round(1) }}{{ 'abc'|reverse }}{{ ' a '|trim }}{{ 'a b'|title }}", "2.6cbaaA B"),
         (
             "{{ bos_token }}{{ tools is none }}{{ documents is none }}{{ add_generation_prompt }}",
             "TrueTrueTrue",

@@ -1,0 +1,125 @@
+"""What a `tokenizer.json` may ask of the library: hostile ones are refused before they end the process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatterm.checkpoint.open import open_checkpoint
+from chatterm.checkpoint.tokenizer import load_tokenizer
+from chatterm.checkpoint.tokenizer.merges import merges_from_scores
+from chatterm.checkpoint.tokenizer.outline import broken_tokenizer, check_character_map
+from chatterm.errors import UserError
+from tests.faults import specimens
+
+
+def load(tmp_path: Path, **changes: Any) -> list[int]:
+    folder = specimens.folder(tmp_path / "model")
+    document = specimens.tokenizer_json() | changes
+    (folder / "tokenizer.json").write_text(json.dumps(document), "utf-8")
+    return load_tokenizer(open_checkpoint(folder)).encode("hello world")
+
+
+def replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": pattern, "content": content}
+
+
+def split(pattern: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+
+
+PADDING = {"direction": "Right", "pad_id": 0, "pad_type_id": 0, "pad_token": "!"}
+
+
+def test_padding_and_truncation_are_never_done(tmp_path: Path) -> None:
+    plain = load(tmp_path, padding=None, truncation=None)
+    endless = PADDING | {"strategy": {"Fixed": 10**11}, "pad_to_multiple_of": 10**12}
+    short = {"direction": "Right", "max_length": 1, "strategy": "OnlySecond", "stride": 0}
+    assert load(tmp_path, padding=endless, truncation=short) == plain
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"normalizer": {"type": "Sequence", "normalizers": [replace({"String": "e"}, "ee")] * 40}},
+            "make texts longer without end",
+        ),
+        ({"normalizer": replace({"String": ""}, "a")}, "looks for nothing at all"),
+        ({"normalizer": {"type": "Prepend", "prepend": "a" * 1000}}, "a long text in front"),
+        (
+            {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [split("a")] * 20_000}},
+            "make texts longer without end",
+        ),
+        ({"pre_tokenizer": {"type": "FixedLength", "length": 0}}, "pieces of no length"),
+        (
+            {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "/////wAAAAA="}},
+            "map of characters",
+        ),
+        ({"pre_tokenizer": split("(.+)+#")}, "retry-limit"),
+        ({"pre_tokenizer": split("(((")}, "not readable as a tokenizer"),
+        ({"added_tokens": [{"content": "x" * 2_000_000}]}, "adds more tokens"),
+        ({"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "b"}}, "cannot cut this text"),
+    ],
+)
+def test_what_no_real_tokenizer_asks_for_is_refused(
+    tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        load(tmp_path, **changes)
+
+
+def test_tokens_put_around_a_text_again_and_again_are_refused(tmp_path: Path) -> None:
+    around = specimens.tokenizer_json()["post_processor"]
+    twice = around | {"single": around["single"] + around["single"]}
+    with pytest.raises(UserError, match="make texts longer without end"):
+        load(tmp_path, post_processor={"type": "Sequence", "processors": [twice] * 40})
+
+
+def test_an_absurd_number_of_a_token_is_refused(tmp_path: Path) -> None:
+    document = specimens.tokenizer_json()
+    document["model"]["vocab"]["zz"] = 2**32 - 1
+    with pytest.raises(UserError, match="numbers its tokens up to 4294967295"):
+        load(tmp_path, **document)
+
+
+def test_many_added_tokens_are_added_together(tmp_path: Path) -> None:
+    folder = specimens.folder(tmp_path / "model")
+    path = folder / "tokenizer_config.json"
+    config = specimens.tokenizer_config()
+    first = specimens.VOCABULARY
+    config["added_tokens_decoder"] |= {str(first + at): {"content": f"<x{at}>"} for at in range(3000)}
+    config["added_tokens_decoder"][str(first + 9000)] = {"content": "<after a gap>"}
+    path.write_text(json.dumps(config), "utf-8")
+    tokenizer = load_tokenizer(open_checkpoint(folder))
+    assert tokenizer.id_of("<x2999>") == first + 2999
+    assert tokenizer.id_of("<after a gap>") is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xff\xff\xff\0\0\0\0", b"\x03\0\0\0abcdefgh", b"\0\0\0\0abcd", b"abc"]
+)
+def test_a_damaged_map_of_characters(content: bytes) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        check_character_map(content)
+
+
+def test_a_panic_of_the_library_is_a_sentence() -> None:
+    class PanicException(BaseException):  # what pyo3 raises is called so, and is no Exception
+        pass
+
+    with (
+        pytest.raises(UserError, match="no tokenizer: index out of bounds"),
+        broken_tokenizer("no tokenizer"),
+    ):
+        raise PanicException("index out of bounds")
+    with pytest.raises(KeyboardInterrupt), broken_tokenizer("no tokenizer"):
+        raise KeyboardInterrupt
+
+
+def test_tokens_without_end_make_no_merges() -> None:
+    with pytest.raises(UserError, match="more than in any real model"):
+        merges_from_scores({"a" * 3_000_000: 0.0, "b" * 3_000_000: 0.0})
