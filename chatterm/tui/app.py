@@ -230,7 +230,9 @@ class ChattermApp(App[int]):
         """The keys of the screen one is on."""
         from chatterm.tui.screens.help import HelpScreen
 
-        if not isinstance(self.screen, HelpScreen):
+        if isinstance(self.screen, HelpScreen):
+            self.screen.action_back()
+        else:
             self.push_screen(HelpScreen(getattr(self.screen, "SCOPE", self.chat.here)))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -153,6 +153,16 @@ class Engines:
         self._spare.append(engine)
         return engine
 
+    async def beside(self, path: str) -> LocalEngine:
+        """A further engine with the checkpoint at `path`, beside the one that answers; `close_spare` ends it.
+
+        Raises:
+            UserError: it cannot be loaded.
+        """
+        engine = await self.load(path)
+        self._spare.append(engine)
+        return engine
+
     async def close_spare(self, engine: LocalEngine) -> None:
         """End an engine that did something long."""
         if engine in self._spare:

@@ -79,7 +79,7 @@ class ModelHost:
 
     async def _switch(self, path: str) -> None:
         old, old_path = self._engines.engine, self._engines.path
-        if old is not None and await self._must_make_room(path):
+        if old is not None and await self.must_make_room(path):
             await self._quiet()
             self._tell("Both models do not fit into memory, so the old one is unloaded first.")
             await self._engines.drop()
@@ -93,7 +93,8 @@ class ModelHost:
         self._deaths = 0
         await self._adopt(engine, path, told=True)
 
-    async def _must_make_room(self, path: str) -> bool:
+    async def must_make_room(self, path: str) -> bool:
+        """Whether memory does not hold the checkpoint at `path` beside what is loaded."""
         try:
             found = await (await self._engines.scout()).discover(self._folders)
         except UserError:

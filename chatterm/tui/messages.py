@@ -194,6 +194,13 @@ class WordsWanted(Message):
 
 
 @dataclass
+class CompareModelWanted(Message):
+    """Another model is to be compared with the loaded one: a path, a name of the catalog or a hub id."""
+
+    model: str
+
+
+@dataclass
 class ViewOpened(Message):
     """Another view of the panel is open."""
 

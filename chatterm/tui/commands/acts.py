@@ -152,6 +152,14 @@ async def model(chat: WritingScreen, rest: str) -> None:
         await chat.run_action("pick")
 
 
+async def compare(chat: WritingScreen, rest: str) -> None:
+    """The loaded model and another one, side by side."""
+    if rest:
+        chat.post_message(messages.CompareModelWanted(rest))
+    else:
+        await chat.run_action("compare_models")
+
+
 async def attach(chat: WritingScreen, rest: str) -> None:
     """A file goes along."""
     if not rest:

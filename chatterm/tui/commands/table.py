@@ -53,6 +53,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("preset", mark("[NAME]"), mark("Take a preset; “save NAME” keeps what is in force"), acts.preset),
     Command("model", mark("[NAME]"), mark("Load a model: a name, path or hub id"), acts.model),
     Command(
+        "compare",
+        mark("[NAME]"),
+        mark("Let the loaded model and another one answer the last message, side by side"),
+        acts.compare,
+    ),
+    Command(
         "seed", mark("[NUMBER]"), mark("The seed of replies; without a number a new one each"), acts.seed
     ),
     Command("attach", mark("FILE"), mark("Send a text file along, as @FILE does"), acts.attach),

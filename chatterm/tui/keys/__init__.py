@@ -13,14 +13,28 @@ from chatterm.language import _
 from chatterm.tui.keys.chat import CHAT
 from chatterm.tui.keys.dialogs import DIALOGS
 from chatterm.tui.keys.inside import INSIDE
-from chatterm.tui.keys.key import SCOPES, Key, Scope
+from chatterm.tui.keys.key import ABOUT, SCOPES, Key, Scope
 
-__all__ = ["KEYS", "NAMES", "SCOPES", "Key", "Scope", "bindings", "name", "of", "pressed", "table", "use"]
+__all__ = [
+    "ABOUT",
+    "KEYS",
+    "NAMES",
+    "SCOPES",
+    "Key",
+    "Scope",
+    "bindings",
+    "name",
+    "of",
+    "pressed",
+    "table",
+    "use",
+]
 
 KEYS: tuple[Key, ...] = (*CHAT, *INSIDE, *DIALOGS)
 
 NAMES = {
     "escape": "esc",
+    "question_mark": "?",
     "pageup": "PgUp",
     "pagedown": "PgDn",
     "up": "↑",

@@ -99,6 +99,7 @@ CHAT: tuple[Key, ...] = (
     Key("chat", "raw", ("alt+r",), mark("What exactly the model sees, to be read and edited"), "", True),
     Key("chat", "edit_system_prompt", ("alt+e",), mark("The system prompt of this conversation"), "", True),
     Key("chat", "presets", ("alt+u",), mark("Presets: system prompts with sampling values"), "", True),
+    Key("chat", "compare_models", ("alt+v",), mark("Compare two models on the last message"), "", True),
     Key("chat", "rank_plot", ("alt+p",), mark("Probability against rank at the selected token"), "", True),
     Key("chat", "conversations", ("f9", "alt+h"), mark("The list of conversations"), mark("history"), True),
     Key("chat", "find", ("alt+q",), mark("Search all conversations"), "", True),

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from chatterm import inert
 from chatterm.language import _
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
 
 
@@ -40,7 +41,8 @@ class ActsScreen(Dialog[str]):
         & OptionList { margin-top: 1; max-height: 8; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", show=False)]
+    SCOPE = "acts"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("acts")
 
     def __init__(
         self, title: str, facts: Iterable[tuple[str, str]], acts: Sequence[Act], note: str = ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from chatterm.language import _
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
 
 
@@ -23,7 +24,8 @@ class AskScreen(Dialog[str]):
         & Input { border: none; background: $panel; height: 1; padding: 0 1; margin: 1 0; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", show=False)]
+    SCOPE = "asking"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("asking")
 
     def __init__(self, title: str, note: str, text: str = "") -> None:
         super().__init__()
@@ -38,6 +40,10 @@ class AskScreen(Dialog[str]):
             box.border_subtitle = _("enter go · esc back")
             yield Static(self._note, markup=False)
             yield Input(self._text, select_on_focus=False)
+
+    async def action_done(self) -> None:
+        """As enter in the line."""
+        await self.query_one(Input).action_submit()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Done."""

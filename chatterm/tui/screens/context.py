@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList, Static
@@ -15,8 +15,8 @@ from textual.widgets.option_list import Option
 
 from chatterm import inert, quoting
 from chatterm.errors import UserError
-from chatterm.language import _, mark
-from chatterm.tui import bars
+from chatterm.language import _
+from chatterm.tui import bars, keys
 from chatterm.tui.filling import Filling
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.session import ChatSession
@@ -43,12 +43,8 @@ class ContextScreen(Dialog[None]):
         & ContextMeter { margin-bottom: 1; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space,enter", "flip", mark("Send it or not"), priority=True),
-        Binding("o", "oldest", mark("Leave out the oldest exchange")),
-        Binding("a", "all", mark("Send all again")),
-        Binding("escape", "back", mark("Back")),
-    ]
+    SCOPE = "window"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("window")
 
     def __init__(self, session: ChatSession, draft: str = "") -> None:
         super().__init__()

@@ -161,6 +161,7 @@ class ContinuationsScreen(Dialog[bool]):
         & Static { color: $text-muted; height: auto; margin: 0 0 1 0; }
     }
     """
+    SCOPE = "continuations"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("continuations")
 
     def __init__(self, session: ChatSession, branch: Branch) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual.await_complete import AwaitComplete
 from textual.command import CommandPalette
 from textual.screen import ModalScreen
+from textual.widgets import OptionList
+
+from chatterm.tui.keys import Scope
 
 Answer = TypeVar("Answer")
 
@@ -50,6 +53,13 @@ class Dialog(ModalScreen[Answer]):
         }
     }
     """
+
+    SCOPE: ClassVar[Scope]
+    """Where its keys stand in the table."""
+
+    def action_choose(self) -> None:
+        """Do what the highlighted row of the list stands for."""
+        self.query_one(OptionList).action_select()
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Go away with an answer, once: however fast the keys come, each takes a screen from the pile."""

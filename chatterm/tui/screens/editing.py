@@ -6,27 +6,24 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static, TextArea
 
 from chatterm.language import _
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
-
-NEWLINE_KEYS = ("ctrl+j", "shift+enter", "alt+enter")
 
 
 class Words(TextArea):
     """Enter is done; ctrl+j is a new line, as where messages are written."""
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "enter" or event.key in NEWLINE_KEYS:
-            event.stop()
-            event.prevent_default()
-            if event.key == "enter":
-                self.screen.dismiss(self.text)
-            else:
-                self.insert("\n")
+        action = keys.pressed("editing", event.key)
+        if action is not None or event.key == "enter":
+            event.prevent_default()  # the text area would take it for itself
+            if action is None:
+                event.stop()
             return
         await super()._on_key(event)
 
@@ -43,7 +40,8 @@ class EditScreen(Dialog[str]):
         & Words .text-area--cursor-line { background: transparent; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", show=False)]
+    SCOPE = "editing"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("editing")
 
     def __init__(self, title: str, note: str, text: str) -> None:
         super().__init__()
@@ -58,6 +56,14 @@ class EditScreen(Dialog[str]):
             box.border_subtitle = _("enter goes on from here · ctrl+j new line · esc back")
             yield Static(self._note, markup=False)
             yield Words(self._text, soft_wrap=True, show_line_numbers=False, tab_behavior="focus")
+
+    def action_go_on(self) -> None:
+        """Done."""
+        self.dismiss(self.query_one(Words).text)
+
+    def action_newline(self) -> None:
+        """A new line."""
+        self.query_one(Words).insert("\n")
 
     def on_mount(self) -> None:
         """At the end."""

@@ -6,12 +6,13 @@ from typing import ClassVar, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
 from chatterm.language import _
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
 
 
@@ -33,7 +34,8 @@ class FieldsScreen(Dialog[tuple[str, ...]]):
         & Static { color: $muted; height: auto; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
+    SCOPE = "asking"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("asking")
 
     def __init__(self, title: str, fields: tuple[Field, ...]) -> None:
         super().__init__()
@@ -48,6 +50,11 @@ class FieldsScreen(Dialog[tuple[str, ...]]):
             for field in self._fields:
                 yield Static(Content(f"{field.name} · {field.hint}" if field.hint else field.name))
                 yield Input(field.value)
+
+    async def action_done(self) -> None:
+        """As enter in the line."""
+        if isinstance(self.focused, Input):
+            await self.focused.action_submit()
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

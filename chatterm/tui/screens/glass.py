@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from textual import on
 
+from chatterm import inert
+from chatterm.errors import UserError
 from chatterm.language import _, mark
-from chatterm.tui import messages
+from chatterm.tui import bars, messages
 from chatterm.tui.screens.tokens import TokensScreen
 from chatterm.tui.widgets.inspector import Inspector
 
@@ -97,6 +99,53 @@ class GlassScreen(TokensScreen):
             self.notify(self.session.no_moment or nothing, markup=False)
             return
         self.app.push_screen(CompareScreen(engine, question))
+
+    @on(messages.CompareModelWanted)
+    def _compare_model_wanted(self, event: messages.CompareModelWanted) -> None:
+        self.compare_with(event.model)
+
+    def compare_with(self, model: str) -> None:
+        """Let the loaded model and another one answer the last message, side by side."""
+        from chatterm.tui.comparing import Comparison
+        from chatterm.tui.screens.models_compared import ModelsScreen
+
+        try:
+            comparison = Comparison(self.session, model)
+        except UserError as error:
+            self.notify(error.sentence, severity="warning", markup=False)
+            return
+        self.leave_tokens()
+        self.app.push_screen(ModelsScreen(comparison))
+
+    def action_compare_models(self) -> None:
+        """Choose a model to compare with the loaded one."""
+        self.run_worker(self._choose_other(), exit_on_error=True)
+
+    async def _choose_other(self) -> None:
+        from chatterm.tui.screens.acts import Act, ActsScreen
+
+        info = self.session.info
+        if info is None:
+            self.notify(_(NO_MODEL))
+            return
+        try:
+            scout = await self.session.engines.scout()
+            found = (await scout.discover(self.session.settings.model_folders)).checkpoints
+        except UserError as error:
+            self.notify(error.sentence, severity="warning", markup=False)
+            return
+        others = [one for one in found if one.problem is None and one.path != info.path]
+        if not others:
+            self.notify(_("There is no other model on this machine; F3 downloads one."))
+            return
+        acts = [Act(one.path, f"{inert.line(one.name)} · {bars.size(one.file_bytes)}") for one in others]
+        title = _("Compare {model} with …").format(model=inert.line(info.name))
+        note = _("Both answer the last message, with the same seed and sampling values.")
+        self.app.push_screen(ActsScreen(title, (), acts, note), self._compare_if)
+
+    def _compare_if(self, model: str | None) -> None:
+        if model is not None:
+            self.compare_with(model)
 
     def action_self_check(self) -> None:
         """Check the identities of the loaded model."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Grid, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
@@ -48,9 +48,11 @@ class HelpScreen(Dialog[None]):
         }
         & Grid > Static { height: auto; }
         & .term { color: $muted; }
+        & .about { height: auto; margin-top: 1; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f1,q", "back", "Back to the chat")]
+    SCOPE = "help"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("help")
 
     def __init__(self, scope: keys.Scope = "chat") -> None:
         super().__init__()
@@ -58,15 +60,22 @@ class HelpScreen(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """One section for each place."""
-        others = (scope for scope in keys.SCOPES if scope != self._scope)
+        is_dialog = self._scope in keys.ABOUT
+        others = (
+            ("anywhere",) if is_dialog else tuple(s for s in keys.SCOPES if s not in (self._scope, "help"))
+        )
         with VerticalScroll(classes="box") as box:
             box.border_title = _("Keys")
             box.border_subtitle = _("esc back")
+            if is_dialog:
+                yield Static(_(keys.ABOUT[self._scope]), classes="about")
             for scope in (self._scope, *others):
                 yield from _section(
                     _(keys.SCOPES[scope]),
                     (("  ".join(map(keys.name, key.keys)), _(key.says)) for key in keys.of(scope)),
                 )
+            if is_dialog:
+                return
             yield from _section(_("Commands"), ((command.usage, _(command.says)) for command in COMMANDS))
             yield from _section(
                 _("Reading the next-token panel"), ((_(term), _(says)) for term, says in LEGEND)

@@ -13,7 +13,7 @@ from chatterm.errors import UserError
 from chatterm.language import _, several
 from chatterm.tui import bars, models
 from chatterm.tui.downloads import Download
-from chatterm.tui.messages import ModelChosen
+from chatterm.tui.messages import CompareModelWanted, ModelChosen
 from chatterm.tui.screens.acts import Act, ActsScreen
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.session import ChatSession
@@ -68,6 +68,9 @@ class ModelActs(Dialog[None]):
         )
         acts = [Act("unload", _("Unload it: give its memory back"))] if loaded else []
         acts += [] if loaded else [Act("load", _("Load it"))]
+        if self.session.info is not None and not loaded:
+            compare = _("Compare it with {model}, side by side")
+            acts.append(Act("compare", compare.format(model=inert.line(self.session.info.name))))
         acts.append(Act("verify", _("Verify its files against their checksums")))
         if found.is_ours:
             acts.append(Act("delete", _("Delete it from this machine …")))
@@ -79,6 +82,9 @@ class ModelActs(Dialog[None]):
             case "load":
                 self.post_message(ModelChosen(found.path))
                 self.dismiss(None)
+            case "compare":
+                self.dismiss(None)
+                self.session.want(CompareModelWanted(found.path))
             case "unload":
                 self.session.stop()
                 self.run_worker(self._unload(), group="acts")

@@ -28,6 +28,7 @@ class ParametersScreen(Dialog[None]):
         & > .box { width: 78; max-width: 100%; margin-top: 1; }
     }
     """
+    SCOPE = "parameters"
     BINDINGS: ClassVar[list[BindingType]] = [
         binding for binding in keys.bindings("parameters") if ".back" in str(binding)
     ]

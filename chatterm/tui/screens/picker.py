@@ -65,6 +65,7 @@ class PickerScreen(ModelActs):
         & #busy.-on { display: block; }
     }
     """
+    SCOPE = "picker"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("picker")
     AUTO_FOCUS = "Input"
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList, Static
@@ -15,9 +15,9 @@ from textual.widgets.option_list import Option
 
 from chatterm import inert
 from chatterm.errors import UserError
-from chatterm.language import _, mark
+from chatterm.language import _
 from chatterm.presets import Preset, delete_preset, load_presets, rename_preset, save_preset
-from chatterm.tui import bars
+from chatterm.tui import bars, keys
 from chatterm.tui.commands.presets import apply, in_force
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.screens.fields import Field, FieldsScreen
@@ -36,13 +36,8 @@ class PresetsScreen(Dialog[None]):
         & #told { height: auto; color: $text-muted; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "save", mark("Save what is in force")),
-        Binding("r", "rename", mark("Rename")),
-        Binding("delete,d", "delete", mark("Delete")),
-        Binding("u", "undo", mark("Bring the deleted one back")),
-        Binding("escape,alt+u", "back", mark("Back")),
-    ]
+    SCOPE = "presets"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("presets")
 
     def __init__(self, session: ChatSession) -> None:
         super().__init__()

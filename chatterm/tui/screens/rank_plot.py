@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.strip import Strip
 from textual.widget import Widget
@@ -18,7 +18,7 @@ from chatterm import inert
 from chatterm.engine.inspection import RankCurve, RankCurveRead
 from chatterm.errors import UserError
 from chatterm.language import _
-from chatterm.tui import bars, messages
+from chatterm.tui import bars, keys, messages
 from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.moment import Moment
 from chatterm.tui.screens.dialog import Dialog
@@ -139,11 +139,8 @@ class RankPlotScreen(Dialog[None]):
         & #said { height: 3; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,p,alt+p", "back", "Back", show=False),
-        Binding("alt+up,ctrl+up,f8", "turn(1)", "Hotter", show=False),
-        Binding("alt+down,ctrl+down,f7", "turn(-1)", "Colder", show=False),
-    ]
+    SCOPE = "rank_plot"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("rank_plot")
 
     def __init__(self, session: ChatSession) -> None:
         super().__init__()

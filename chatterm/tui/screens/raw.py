@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static, TextArea
 
 from chatterm.engine.messages import Rendered
 from chatterm.errors import UserError
-from chatterm.language import _, mark
+from chatterm.language import _
+from chatterm.tui import keys
 from chatterm.tui.rawtext import RawText
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.session import ChatSession
@@ -27,11 +28,8 @@ class RawScreen(Dialog[None]):
         & TextArea { height: 1fr; border: none; background: $panel; padding: 0 1; &:focus { border: none; } }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s,f2", "send_raw", mark("Send"), priority=True),
-        Binding("ctrl+l", "tokens", mark("As tokens"), priority=True),
-        Binding("escape", "back", mark("Back"), priority=True),
-    ]
+    SCOPE = "raw"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("raw")
 
     def __init__(self, session: ChatSession, rendered: Rendered) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import OptionList, Static
@@ -17,7 +17,7 @@ from chatterm.engine.messages import Discovered
 from chatterm.engine.supply import HubChoice, HubOffered
 from chatterm.errors import UserError
 from chatterm.language import _, several
-from chatterm.tui import bars, models
+from chatterm.tui import bars, keys, models
 from chatterm.tui.screens.acts import Act, ActsScreen
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.screens.picker_rows import two_lines
@@ -37,7 +37,8 @@ class RepositoryScreen(Dialog[bool]):
         & #about { height: auto; max-height: 3; color: $muted; margin-top: 1; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", show=False)]
+    SCOPE = "repository"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("repository")
 
     def __init__(self, session: ChatSession, repository: str, machine: Discovered | None) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
@@ -14,6 +14,7 @@ from chatterm import inert
 from chatterm.engine.inspection import Identity, SelfCheck
 from chatterm.engine.protocol import Engine, EngineDiedError, EngineError
 from chatterm.language import _, mark
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
 
 WAITING = mark("Running every identity on a short text …")
@@ -38,7 +39,8 @@ class SelfCheckScreen(Dialog[None]):
         & Static { height: auto; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "back", "Back")]
+    SCOPE = "selfcheck"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("selfcheck")
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()

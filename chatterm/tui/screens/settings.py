@@ -100,6 +100,7 @@ class SettingsScreen(Dialog[None]):
         & #trouble.-on { display: block; }
     }
     """
+    SCOPE = "settings"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("settings")
 
     def __init__(self, settings: Settings, apply: Apply) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static, TextArea
 
-from chatterm.language import _, mark
+from chatterm.language import _
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.session import ChatSession
 
@@ -24,10 +25,8 @@ class SystemPromptScreen(Dialog[None]):
         & TextArea { height: 1fr; border: none; background: $panel; padding: 0 1; &:focus { border: none; } }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s,f2", "keep", mark("Keep it"), priority=True),
-        Binding("escape", "back", mark("Back"), priority=True),
-    ]
+    SCOPE = "system_prompt"
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("system_prompt")
 
     def __init__(self, session: ChatSession) -> None:
         super().__init__()

@@ -102,6 +102,7 @@ class TreeScreen(Dialog[int]):
         & RowList { background: $surface; }
     }
     """
+    SCOPE = "tree"
     BINDINGS: ClassVar[list[BindingType]] = [
         binding for binding in keys.bindings("tree") if ".back" in str(binding)
     ]

@@ -7,12 +7,13 @@ from typing import Any
 
 from chatterm.engine.messages import TokenEvent
 from chatterm.engine.protocol import EngineDiedError
+from chatterm.engine.records import Timing
 from chatterm.errors import UserError
 from chatterm.tui.engines import LocalEngine
 from chatterm.tui.forking import Branch, unchanged
-from chatterm.tui.messages import TurnsReplaced
+from chatterm.tui.messages import StateChanged, TurnChanged, TurnsReplaced
 from chatterm.tui.session.writing import WritingSession
-from chatterm.tui.turns import Turn
+from chatterm.tui.turns import Turn, question_of
 
 
 class BranchingSession(WritingSession):
@@ -54,6 +55,25 @@ class BranchingSession(WritingSession):
     async def _adopt(self, branch: Branch, tokens: tuple[TokenEvent, ...], seed: int) -> None:
         engine = await self.settle(branch)
         self._branch(engine, branch, self.forks.turn(engine, branch, 0, seed), tokens)
+
+    async def take_over(self, turn: Turn, timing: Timing | None) -> None:
+        """Put a reply that was written beside the conversation below its last message, as a branch."""
+        last = question_of(self.turns, Turn("notice"))
+        if last is None or self.live is not None:
+            return
+        if last.role == "assistant":
+            self._cut_off(self.turns.index(last))
+        self._unanswered = False
+        turn.live = False
+        turn.finish = turn.finish or "stopped"
+        question, sampling = question_of(self.turns, turn), turn.sampling or self.values.sampling
+        self._add_unsaved(turn)
+        await self.keeper.ended(turn, question, sampling, timing)
+        if turn.number is not None:
+            self._known[turn.number] = turn
+        self.lookout.follow(turn)
+        self._post(TurnChanged(turn))
+        self._post(StateChanged())
 
     def _branch(self, engine: LocalEngine, branch: Branch, turn: Turn, begun: tuple[TokenEvent, ...]) -> None:
         if branch.reply not in self.turns or self.live is not None:

@@ -159,6 +159,10 @@ class SessionState:
         except (EngineError, EngineDiedError):
             return None
 
+    def want(self, message: Message) -> None:
+        """Let the chat's screen do something, whichever screen lies over it."""
+        self._post(message)
+
     def tell(self, sentence: str, before: Turn | None = None) -> None:
         """Say something of chatterm's own in the conversation."""
         self._add(Turn("notice", sentence), before)
