@@ -6,7 +6,16 @@ from importlib import import_module
 
 from tests.faults.campaign import Campaign
 
-NAMES: tuple[str, ...] = ("disk", "downloads", "terminal_abuse", "kill", "engine_death", "checkpoints", "templates")
+NAMES: tuple[str, ...] = (
+    "disk",
+    "downloads",
+    "terminal_abuse",
+    "kill",
+    "engine_death",
+    "checkpoints",
+    "templates",
+    "soak",
+)
 """Modules of this folder, each with a `CAMPAIGN`."""
 
 

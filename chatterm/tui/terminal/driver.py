@@ -88,6 +88,7 @@ class TerminalDriver(Driver):
         self._has_kitty_keys = not self._is_old and not constants.DISABLE_KITTY_KEY
         self._before: list[Any] | None = None
         self._output: Output | None = None
+        self._writing_to = -1
         self._input: threading.Thread | None = None
         self._wake: tuple[int, int] | None = None
         self._in_band_resize = False
@@ -128,7 +129,8 @@ class TerminalDriver(Driver):
         with contextlib.suppress(termios.error):
             self._before = termios.tcgetattr(self.fileno)
         self._make_raw()
-        self._output = Output(self._out, self._encoding, self._limit, self._caught_up)
+        self._writing_to = _own_descriptor(self._out)
+        self._output = Output(self._writing_to, self._encoding, self._limit, self._caught_up)
         self._output.start()
         self.write(_ENTER)
         if self._has_kitty_keys:
@@ -167,6 +169,8 @@ class TerminalDriver(Driver):
         if not output.stop(PATIENCE):
             output.give_up()
             self._leave_a_stuck_terminal(output, leave)
+        if not output.is_alive():
+            os.close(self._writing_to)
         self._in_band_resize = False
         if self._before is not None:
             with contextlib.suppress(termios.error):
@@ -176,10 +180,10 @@ class TerminalDriver(Driver):
     def _leave_a_stuck_terminal(self, output: Output, leave: str) -> None:
         """Throw away what it has not read, so that there is room for what it has to know."""
         with contextlib.suppress(termios.error, OSError):
+            output.join(PATIENCE)
             termios.tcflush(self._out, termios.TCOFLUSH)
-            output.join(TICK)
-            if not output.is_alive() and select.select([], [self._out], [], 0)[1]:
-                os.write(self._out, (_CANCEL + leave).encode(self._encoding, "replace"))
+            if not output.is_alive() and select.select([], [self._writing_to], [], 0)[1]:
+                os.write(self._writing_to, (_CANCEL + leave).encode(self._encoding, "replace"))
 
     def disable_input(self) -> None:
         """Read no more."""
@@ -310,3 +314,11 @@ class TerminalDriver(Driver):
         size = Size(*self._terminal_size())
         event = events.Resize(size, size)
         asyncio.run_coroutine_threadsafe(self._app._post_message(event), loop=self._loop)
+
+
+def _own_descriptor(terminal: int) -> int:
+    """Another descriptor of the terminal, that does not block: the first one is shared with the shell."""
+    try:
+        return os.open(os.ttyname(terminal), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return os.dup(terminal)

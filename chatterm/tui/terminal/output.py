@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 CHUNK: Final = 4096
-"""Bytes written at once: a stuck write is over as soon as that many have been taken or thrown away."""
+"""Bytes written at once."""
+TICK: Final = 0.05
+"""Seconds for which a terminal that takes nothing is waited for at a time."""
 
 SYNC: Final = ("\x1b[?2026h", "\x1b[?2026l")
 _DRAWS: Final = re.compile(r"\x1b\[(?:\d+;\d+)?H")
@@ -28,7 +31,7 @@ class Output(threading.Thread):
     anew once the terminal has caught up. What sets up the terminal, or copies to its clipboard, is kept.
 
     Args:
-        file: the descriptor of the terminal.
+        file: a descriptor of the terminal, best one that does not block.
         encoding: of the text that it takes.
         limit: characters of drawing that may wait, asked whenever that matters.
         caught_up: is called, by this thread, when something was thrown away and the terminal can take more.
@@ -93,6 +96,8 @@ class Output(threading.Thread):
         while place < len(data) and not self._gave_up:
             try:
                 place += os.write(self._file, data[place : place + CHUNK])
+            except BlockingIOError:
+                select.select([], [self._file], [], TICK)
             except OSError:  # the terminal is gone
                 self._gave_up = True
         return not self._gave_up
@@ -107,7 +112,7 @@ class Output(threading.Thread):
         return not (self.is_alive() or self._gave_up)
 
     def give_up(self) -> None:
-        """Write nothing more than the chunk that is being written."""
+        """Write nothing more."""
         with self._changed:
             self._gave_up = self._stopping = True
             self._waiting.clear()
