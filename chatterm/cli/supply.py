@@ -91,7 +91,7 @@ def verify(as_json: bool, model: str) -> None:
         for name in verdict.unknown:
             click.echo(f"no checksum is known of {inert.line(name)}")
         if not verdict.problems:
-            click.echo(f"{files(verdict.checked)} ({size(verdict.size)}) hold what they should.")
+            click.echo(f"Whole: {files(verdict.checked)}, {size(verdict.size)}, as announced.")
     if verdict.problems:
         raise SystemExit(2)
 
@@ -287,7 +287,9 @@ def count(parameters: int | None) -> str:
     """Like 135M or 1.7B."""
     if parameters is None:
         return "–"
-    return f"{parameters / 1e9:.1f}B" if parameters >= 999.5e6 else f"{parameters / 1e6:.0f}M"
+    if parameters >= 999.5e6:
+        return f"{parameters / 1e9:.1f}B"
+    return f"{parameters / 1e6:.0f}M" if parameters >= 999.5e3 else f"{parameters / 1e3:.0f}k"
 
 
 def print_facts(facts: dict[str, Any]) -> None:

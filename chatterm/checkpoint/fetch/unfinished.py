@@ -56,7 +56,7 @@ def forget_note(folder: Path) -> None:
 
 @contextlib.contextmanager
 def noted(folder: Path, note: Note) -> Iterator[None]:
-    """Keep a note beside `folder` while a download grows in it, and afterwards if something came and is there."""
+    """Keep a note beside `folder` while a download grows in it, and afterwards if something of it is there."""
     write_note(folder, note)
     try:
         yield
