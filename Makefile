@@ -1,5 +1,6 @@
 # make chat   set everything up and open the chat
 # make bench   compare with llama.cpp and transformers, time the interface; see docs/performance.md
+# make audit   look for known holes in what is installed (asks the advisory service of PyPI)
 # make messages   collect the texts of the interface and compile their translations
 # make test   the whole test suite, linter, formatter and strict type checker
 
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 LOCALES := chatterm/locales
 POT := $(VENV)/chatterm.pot
 
-.PHONY: chat test check tests bench messages clean
+.PHONY: chat test check tests bench audit messages clean
 
 chat: $(VENV)/installed
 	@$(BIN)/chatterm
@@ -28,6 +29,10 @@ tests: $(VENV)/installed-test
 bench: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
+
+audit: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[audit]'
+	$(BIN)/python -m tests.audit
 
 messages: $(VENV)/installed-test
 	$(BIN)/pybabel -q extract -F babel.cfg -k mark -k several:1,2 --no-location --sort-output -o $(POT) chatterm

@@ -594,8 +594,9 @@ def write_protected(folder: Path) -> Iterator[None]:
 
 CAMPAIGN = Campaign(
     name="disk",
-    promise="Whatever is wrong with the place where conversations are kept, there is one sentence that says so, "
-    "nothing that was saved is lost, nothing damaged is deleted, and the chat goes on, without saving if it must.",
+    promise="Whatever is wrong with the place where conversations are kept, there is one sentence that says "
+    "so, nothing that was saved is lost, nothing damaged is deleted, and the chat goes on, without saving "
+    "if it must.",
     case=case,
     short=10,
     long=300,

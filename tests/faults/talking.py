@@ -1,4 +1,4 @@
-"""A conversation over a library in any state: with the real interface and a scripted engine, or the whole program."""
+"""A conversation over a library in any state: the interface with a scripted engine, or the whole program."""
 
 from __future__ import annotations
 
