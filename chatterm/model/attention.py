@@ -98,7 +98,7 @@ class Attention(nn.Module):
             scores = grouped.float() @ keys.float().transpose(1, 2)
             scores = self.soft_cap * torch.tanh(scores / self.soft_cap)
         if mask is not None:
-            scores = torch.where(mask, scores, float("-inf"))
+            scores = scores.masked_fill(~mask, float("-inf"))
         weights = scores.softmax(-1, dtype=torch.float32).to(values.dtype)
         return (weights @ values).view(1, self.heads, self.head_size)
 

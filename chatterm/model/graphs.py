@@ -93,7 +93,7 @@ class GraphSteps:
     def __init__(self, decoder: Decoder, capture: Capture | None = None) -> None:
         """`capture` makes a step repeatable at once; None = as a CUDA graph."""
         self._decoder = decoder
-        self._capture = capture
+        self._given, self._capture = capture, capture
         self._captured: dict[tuple[int, tuple[int, ...]], _Captured] = {}
         self._cache: weakref.ref[Cache] | None = None
         self._memory: tuple[Tensor, Tensor] | None = None
@@ -189,7 +189,9 @@ class GraphSteps:
         self._next = -1
         self._make_finite(cache, key[0])
         try:
-            run = (self._capture or captures(self._decoder.device))(step)
+            if self._capture is None or not self._captured:  # memory of graphs that are gone goes with them
+                self._capture = self._given or captures(self._decoder.device)
+            run = self._capture(step)
             difference = _difference(run(), logits)
         finally:
             cache.keys[:, :, at], cache.values[:, :, at] = kept
