@@ -119,8 +119,8 @@ def growing(frames: list[Frame]) -> list[list[Frame]]:
     found: list[list[Frame]] = []
     inside = False
     for frame in frames:
-        if frame.state != "saving" or not frame.used:
-            inside = inside and frame.state == "saving"
+        if frame.state != "saving" or not frame.timed or not frame.used:
+            inside = False
             continue
         if not inside or frame.used < (found[-1][-1].used or 0):
             found.append([])

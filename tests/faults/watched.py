@@ -37,12 +37,14 @@ class Frame:
         at: when it was read, by the monotonic clock: never before it was drawn.
         state: what the status line says of saving; "" where it does not.
         used: tokens of the context window, the status line's own count; None without a model.
+        timed: the status line has a speed: where a reply is being written, it has tokens of its own.
         said: the messages of the user in sight.
     """
 
     at: float
     state: str
     used: int | None
+    timed: bool
     said: frozenset[str]
 
 
@@ -77,6 +79,7 @@ class Watched(Terminal):
                 at=min(time.monotonic(), self.killed_at or float("inf")),
                 state=next((part for part in parts if part in _STATES), ""),
                 used=int(found[1].replace("\N{NO-BREAK SPACE}", "")) if found else None,
+                timed=any(part.endswith(" tok/s") for part in parts),
                 said=frozenset(match[1] for row in rows[:-5] if (match := _SAID.search(row))),
             )
         )
