@@ -1,7 +1,10 @@
 """Looks for known holes in what `make` installs: `python -m tests.audit`, or `make audit`.
 
-Asks the advisory service of PyPI through pip-audit (the extra `audit`), about the pinned versions. Exit status
-0: none is known; 1: some are, or something is not pinned; 3: the service cannot be reached, so nothing is known.
+Asks the advisory service of PyPI about the pinned versions, with pip-audit (the extra `audit`). Exit status:
+
+- 0: none is known;
+- 1: some are, or something is not pinned;
+- 3: the service cannot be reached, so nothing is known.
 """
 
 from __future__ import annotations
