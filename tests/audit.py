@@ -4,7 +4,7 @@ Asks the advisory service of PyPI about the pinned versions, with pip-audit (the
 
 - 0: none is known;
 - 1: some are, or something is not pinned;
-- 3: the service cannot be reached, so nothing is known.
+- 3: the service gave no answer about some or all of them.
 """
 
 from __future__ import annotations
@@ -48,12 +48,16 @@ def judge(status: int, output: str, errors: str) -> tuple[int, list[str]]:
         for package in packages
         for hole in package.get("vulns", ())
     ]
-    skipped = [package["name"] for package in packages if "skip_reason" in package]
+    skipped = [package for package in packages if "skip_reason" in package]
+    asked = len(packages) - len(skipped)
+    if asked:
+        lines.insert(0, f"Asked about {asked} packages; {len(lines) or 'no'} advisories are known.")
     if skipped:
-        lines.append(f"Not asked about: {', '.join(skipped)}.")
+        why = str(skipped[0]["skip_reason"])[:200].rstrip(".")
+        lines.append(f"Nothing could be learnt about {len(skipped)} of {len(packages)} packages ({why}).")
     if any(package.get("vulns") for package in packages):
         return HOLES, lines
-    return 0, [f"{len(packages)} packages, and no advisory is known against any of them.", *lines]
+    return (UNREACHABLE if skipped or not packages else 0), lines
 
 
 def _versions(hole: dict[str, list[str]]) -> str:

@@ -53,6 +53,8 @@ def problems(project: str, constraints: str) -> list[str]:
     while waiting:
         requirement, who = waiting.pop()
         name = canonicalize_name(requirement.name)
+        if name == "pip":
+            continue  # what installs all the others
         if name not in pinned:
             found[f"{name}, for {who}, is not pinned in constraints.txt."] = None
         elif not requirement.specifier.contains(pinned[name], prereleases=True):

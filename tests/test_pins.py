@@ -34,10 +34,14 @@ def test_what_is_missing_or_out_of_range_is_named() -> None:
 
 def test_an_audit_that_could_not_be_made_is_no_audit() -> None:
     assert judge(1, "", "requests.exceptions.ConnectionError: Max retries exceeded")[0] == UNREACHABLE
-    assert judge(0, '{"dependencies": [{"name": "click", "version": "8", "vulns": []}]}', "") == (
-        0,
-        ["1 packages, and no advisory is known against any of them."],
-    )
     hole = {"id": "X-1", "fix_versions": ["9"]}
-    vulnerable = {"dependencies": [{"name": "click", "version": "8", "vulns": [hole]}]}
-    assert judge(1, json.dumps(vulnerable), "") == (1, ["click 8: X-1, mended in 9."])
+    click, rich = {"name": "click", "version": "8", "vulns": []}, {"name": "rich", "skip_reason": "not found"}
+
+    def answer(*packages: dict[str, object]) -> tuple[int, list[str]]:
+        return judge(0, json.dumps({"dependencies": packages}), "")
+
+    assert answer(click) == (0, ["Asked about 1 packages; no advisories are known."])
+    status, lines = answer(click | {"vulns": [hole]}, rich)
+    assert status == 1 and "click 8: X-1, mended in 9." in lines
+    assert answer(rich) == (UNREACHABLE, ["Nothing could be learnt about 1 of 1 packages (not found)."])
+    assert answer(click, rich)[0] == answer()[0] == UNREACHABLE
