@@ -11,7 +11,8 @@ from chatterm.engine.messages import Finished, TokenEvent
 from chatterm.engine.records import Message
 from chatterm.library import Library, Timing
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.records import to_stored
+from chatterm.tui.records import from_stored, to_stored
+from chatterm.tui.turns import chat_of
 
 FLUSH_SECONDS = 1.0
 """A growing reply is on disk at most this long after each token."""
@@ -45,7 +46,8 @@ class Talk:
         """
         opened = library.open(conversation)
         talk = cls(library if save else None, conversation)
-        talk.said = tuple(Message(message.role, message.content) for message in opened.path)
+        turns = [from_stored(message) for message in opened.path if message.role != "system"]
+        talk.said = chat_of(turns, "").messages  # without what the user chose not to send
         talk.system_prompt = opened.conversation.system_prompt
         talk.sampling = opened.conversation.sampling
         talk._parent = opened.path[-1].id if opened.path else None
