@@ -31,6 +31,7 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerFailed
 
 from chatterm import inert
+from chatterm.errors import UserError
 from chatterm.language import _, speak
 from chatterm.settings import Settings
 from chatterm.tui import alt_digits, background, crash, keymap, keys, layout, messages, themes
@@ -321,8 +322,25 @@ def _ask_the_terminal_for_its_size() -> None:
             os.environ.pop(name, None)
 
 
+def _need_a_cursor() -> None:
+    """A terminal that cannot place the cursor would show nothing but the sequences that do.
+
+    Raises:
+        UserError: this is one.
+    """
+    name = os.environ.get("TERM", "")
+    if name in ("", "dumb", "unknown") and "TEXTUAL_DRIVER" not in os.environ and sys.platform != "win32":
+        raise UserError(
+            _(
+                "The chat needs a terminal that can place the cursor, and by its name (TERM={name}) this one "
+                "cannot; `chatterm ask` works in any."
+            ).format(name=inert.line(name))
+        )
+
+
 def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:
     """Open the chat and stay until the user leaves; the exit status."""
+    _need_a_cursor()
     _ask_the_terminal_for_its_size()
     for number in LEAVE_AT:
         signal.signal(number, _leave_at_once)

@@ -125,6 +125,11 @@ class AbusedTerminal(Terminal):
         process = psutil.Process(self.process.pid)
         self.family = [process, *process.children(recursive=True)]
 
+    def children(self, name: str) -> list[psutil.Process]:
+        """The processes below the program that have a name in their command line."""
+        below = psutil.Process(self.process.pid).children(recursive=True)
+        return [one for one in below if any(part.endswith(name) for part in one.cmdline()[:2])]
+
     def signal(self, number: int) -> None:
         """Send the program a signal."""
         os.kill(self.process.pid, number)
