@@ -397,6 +397,11 @@ def _obituary(status: int, last_line: str) -> str:
     killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)  # the latter is what a container reports
     if killed or last_line.startswith("MemoryError"):
         return "The engine was killed, most likely because memory ran out; a smaller model may fit."
+    if hasattr(signal, "SIGALRM") and status == -signal.SIGALRM:
+        return (
+            "The engine was ended because this checkpoint's tokenizer takes far too long to cut a text into "
+            "tokens; it is damaged, choose another."
+        )
     if status < 0:
         try:
             name = signal.Signals(-status).name

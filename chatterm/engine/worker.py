@@ -135,10 +135,12 @@ class Worker:
         return self._session
 
     def _load(self, request: Load) -> None:
+        from chatterm.checkpoint.tokenizer import alarm
         from chatterm.engine.session import Session
 
+        alarm.arm()
         if not gc.get_freeze_count():
-            gc.freeze()  # what the imports made stays; looking for garbage in it would take longer than a load
+            gc.freeze()  # what the imports made stays; looking for garbage in it takes longer than a load
         self._session = None  # never two models in memory
         progress = _Throttle()
 

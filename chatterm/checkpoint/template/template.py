@@ -14,7 +14,7 @@ from chatterm.checkpoint.template.sandbox import ChatEnvironment
 from chatterm.checkpoint.thinking import ThinkingMarkers
 from chatterm.errors import UserError
 
-MOST_ADDED = 1 << 20
+MOST_ADDED = 1 << 17
 """Characters that a template may write of its own; cutting a text into tokens takes memory for each."""
 
 MOST_COPIES = 4

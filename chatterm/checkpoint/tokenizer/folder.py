@@ -233,8 +233,8 @@ def _id(backend: tokenizers.Tokenizer, name: str | None) -> int | None:
 
 def _stated_ends(backend: tokenizers.Tokenizer, folder: Path, names: Mapping[str, str]) -> set[int]:
     """End tokens from the tokenizer's own files, `generation_config.json` and `config.json` together."""
-    ends = {_id(backend, names.get("eos_token"))}
+    ends: list[Any] = [_id(backend, names.get("eos_token"))]
     for file in ("generation_config.json", "config.json"):
         value = read_json_if_there(folder, file).get("eos_token_id")
-        ends.update(value if isinstance(value, list) else [value])
+        ends += value if isinstance(value, list) else [value]
     return {end for end in ends if isinstance(end, int) and not isinstance(end, bool) and end >= 0}

@@ -154,5 +154,6 @@ def broken_tokenizer(complaint: str) -> Iterator[None]:
         raise
     except BaseException as error:
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            raise UserError(f"{complaint}: {str(error).rstrip('.')[:200]}.") from error
+            reason = " ".join(str(error).split())[:200].rstrip(". ")
+            raise UserError(f"{complaint}: {reason}.") from error
         raise

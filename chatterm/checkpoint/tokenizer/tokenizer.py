@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import tokenizers
 from tokenizers import AddedToken
 
+from chatterm.checkpoint.tokenizer.alarm import alarm
 from chatterm.checkpoint.tokenizer.outline import broken_tokenizer
 from chatterm.checkpoint.tokenizer.pieces import byte_fallback_bytes, byte_level_bytes, visible
 from chatterm.checkpoint.tokenizer.stream import TextStream
@@ -108,7 +109,8 @@ class Tokenizer:
         return self._encode_with(text, own, marks, special=False)
 
     def _encode(self, text: str, *, special: bool) -> list[TokenSpan]:
-        with broken_tokenizer(f"The tokenizer in {self.source} cannot cut this text into tokens"):
+        complaint = f"The tokenizer in {self.source} cannot cut this text into tokens"
+        with broken_tokenizer(complaint), alarm(len(text)):
             return self._cut_into_tokens(text, special=special)
 
     def _cut_into_tokens(self, text: str, *, special: bool) -> list[TokenSpan]:

@@ -16,11 +16,11 @@ from chatterm.errors import UserError
 from tests.faults import specimens
 
 
-def load(tmp_path: Path, **changes: Any) -> list[int]:
+def load(tmp_path: Path, text: str = "hello world", **changes: Any) -> list[int]:
     folder = specimens.folder(tmp_path / "model")
     document = specimens.tokenizer_json() | changes
     (folder / "tokenizer.json").write_text(json.dumps(document), "utf-8")
-    return load_tokenizer(open_checkpoint(folder)).encode("hello world")
+    return load_tokenizer(open_checkpoint(folder)).encode(text)
 
 
 def replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
@@ -59,7 +59,6 @@ def test_padding_and_truncation_are_never_done(tmp_path: Path) -> None:
             {"normalizer": {"type": "Precompiled", "precompiled_charsmap": "/////wAAAAA="}},
             "map of characters",
         ),
-        ({"pre_tokenizer": split("(.+)+#")}, "retry-limit"),
         ({"pre_tokenizer": split("(((")}, "not readable as a tokenizer"),
         ({"added_tokens": [{"content": "x" * 2_000_000}]}, "adds more tokens"),
         ({"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "b"}}, "cannot cut this text"),
@@ -70,6 +69,12 @@ def test_what_no_real_tokenizer_asks_for_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         load(tmp_path, **changes)
+
+
+def test_a_pattern_that_never_ends_is_given_up(tmp_path: Path) -> None:
+    assert load(tmp_path, pre_tokenizer=split("(a+)+$"))
+    with pytest.raises(UserError, match=r"cannot cut this text into tokens: .*retry-limit"):
+        load(tmp_path, "a" * 41 + "b world", pre_tokenizer=split("(a+)+$"))
 
 
 def test_tokens_put_around_a_text_again_and_again_are_refused(tmp_path: Path) -> None:
@@ -115,7 +120,7 @@ def test_a_panic_of_the_library_is_a_sentence() -> None:
         pytest.raises(UserError, match="no tokenizer: index out of bounds"),
         broken_tokenizer("no tokenizer"),
     ):
-        raise PanicException("index out of bounds")
+        raise PanicException("index\nout of bounds.")
     with pytest.raises(KeyboardInterrupt), broken_tokenizer("no tokenizer"):
         raise KeyboardInterrupt
 
@@ -123,3 +128,11 @@ def test_a_panic_of_the_library_is_a_sentence() -> None:
 def test_tokens_without_end_make_no_merges() -> None:
     with pytest.raises(UserError, match="more than in any real model"):
         merges_from_scores({"a" * 3_000_000: 0.0, "b" * 3_000_000: 0.0})
+
+
+@pytest.mark.parametrize("value", [{}, [{}, []], "x", True, -1, 1e300])
+def test_what_is_no_end_token_is_passed_over(tmp_path: Path, value: Any) -> None:
+    folder = specimens.folder(tmp_path / "model")
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": value}))
+    ends = load_tokenizer(open_checkpoint(folder)).end_ids
+    assert ends == {specimens.PIECES.index("<|im_end|>")}
