@@ -17,19 +17,17 @@ import contextlib
 import difflib
 import os
 import tempfile
-import tomllib
 import unicodedata
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from chatterm import inert, paths
+from chatterm import inert, paths, toml
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
 
 MAX_NAME = 40
-MAX_BYTES = 1 << 20
 SUFFIX = ".toml"
 _ALSO_IN_NAMES = " -_"
 
@@ -175,8 +173,8 @@ def save_preset(preset: Preset, *, replace: bool = False) -> Path:
         raise UserError(f"There is a preset called {old.stem}: choose another name, or replace it.")
     target = old or presets_folder() / f"{name}{SUFFIX}"
     text = _toml(preset)
-    if len(text) > MAX_BYTES:
-        raise UserError(f"The preset {name} is too large: up to {MAX_BYTES >> 20} MB are kept.")
+    if len(text) > toml.MAX_BYTES:
+        raise UserError(f"The preset {name} is too large: up to {toml.MAX_BYTES >> 10} kB are kept.")
     try:
         paths.make_private(target.parent)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".preset-")
@@ -268,13 +266,9 @@ def _key(name: str) -> str:
 def _read(file: Path) -> Preset:
     name = checked_name(file.stem)
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UserError(f"The preset {file} is too large: up to {MAX_BYTES >> 20} MB are read.")
-        found = msgspec.convert(tomllib.loads(data.decode()), _File)
+        found = msgspec.convert(toml.load(file), _File)
         SamplingParameters().replace(**found.sampling)
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError) as error:
         why = getattr(error, "strerror", None) or error
         raise UserError(
             inert.line(f"The preset {file} cannot be used ({why}): mend or remove it.")

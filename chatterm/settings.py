@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from chatterm import paths
+from chatterm import paths, toml
 from chatterm.errors import UserError
 from chatterm.language import Choice, _, mark
 
@@ -144,8 +143,8 @@ def from_text(name: str, text: str) -> object:
         value = [part.strip() for part in text.split(os.pathsep) if part.strip()]
     elif isinstance(default, dict):
         try:
-            value = tomllib.loads(f"value = {text.strip() or '{}'}")["value"]
-        except tomllib.TOMLDecodeError as error:
+            value = toml.parse(f"value = {text.strip() or '{}'}")["value"]
+        except ValueError as error:
             raise UserError(
                 _("This is no table like {{ temperature = 0.7 }} ({error}).").format(error=error)
             ) from error
@@ -183,10 +182,10 @@ def save_setting(name: str, value: object) -> None:
 
     file = settings_file()
     try:
-        document = tomlkit.parse(file.read_text("utf-8")) if file.exists() else tomlkit.document()
+        document = tomlkit.parse(toml.text(file)) if file.exists() else tomlkit.document()
         _put(document, name, value)
         _write(file, document.as_string())
-    except (OSError, UnicodeDecodeError, TOMLKitError) as error:
+    except (OSError, ValueError, RecursionError, TOMLKitError) as error:
         raise UserError(
             _("The settings cannot be saved to {file} ({error}).").format(file=file, error=error)
         ) from error
@@ -230,10 +229,10 @@ def _from_file() -> dict[str, object]:
     file = settings_file()
     values: dict[str, object] = {}
     try:
-        values = tomllib.loads(file.read_text("utf-8"))
+        values = toml.load(file)
     except FileNotFoundError:
         pass
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(
             _("The settings in {file} cannot be read ({error}); mend or remove the file.").format(
                 file=file, error=error

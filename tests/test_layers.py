@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "chatterm"
 
 EVERYBODY = {
-    *("sampling", "errors", "paths", "settings", "inert", "language", "presets", "quoting", "__init__"),
+    *("sampling", "errors", "paths", "settings", "inert", "language", "presets", "quoting", "toml"),
+    "__init__",
     *("engine.inspection", "engine.records", "engine.supply"),
 }
 """Base modules: anybody may import them, they import only each other."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatterm.errors import UserError
+from chatterm.errors import LONGEST, UserError
 from chatterm.settings import (
     Settings,
     from_text,
@@ -127,3 +127,31 @@ def test_a_damaged_file_is_named_and_left_alone():
 def test_texts_of_values_read_back(pair):
     name, value = pair
     assert from_text(name, to_text(name, value)) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'theme = "' + "x" * 300_000 + '"',
+        "x = " + "[" * 5_000,
+        "[" + "a." * 50_000 + "a]",
+        '"\\ud800" = 1',
+        "\0",
+    ],
+    ids=["large", "deep", "dotted", "half a character", "zero"],
+)
+def test_a_file_of_absurd_size_or_depth_is_one_sentence(text):
+    write(text)
+    with pytest.raises(UserError) as refused:
+        load_settings()
+    assert "\n" not in refused.value.sentence and len(refused.value.sentence) <= LONGEST
+    with pytest.raises(UserError):
+        save_setting("theme", "chatterm-dark")
+    assert settings_file().read_text("utf-8") == text
+
+
+def test_a_long_value_does_not_make_a_long_sentence():
+    write('quantise = "' + "x" * 70_000 + '"')
+    with pytest.raises(UserError) as refused:
+        load_settings()
+    assert 10 < len(refused.value.sentence) <= LONGEST

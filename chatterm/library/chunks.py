@@ -99,7 +99,7 @@ def decode(chunk: bytes, start: int) -> tuple[Token, ...]:
     """
     try:
         return tuple(_tokens(_decoder.decode(_unpacked(chunk)), start))
-    except (ValueError, IndexError, zlib.error, msgspec.MsgspecError) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, zlib.error) as error:
         raise UserError(
             f"The stored probabilities of this reply cannot be read ({error}); its text is not affected."
         ) from error

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from chatterm.errors import UserError
-from chatterm.library import index
+from chatterm.library import index, lenient
 from chatterm.library.records import Conversation
 from chatterm.library.store import Store
 from chatterm.library.text import folded, one_line, storable
@@ -97,7 +97,9 @@ class Conversations(Store):
                 "SELECT content FROM message WHERE conversation = ? AND role = 'user' ORDER BY id LIMIT 1",
                 conversation,
             )
-        return self._change(conversation, title=title_of(first[0]) if first else "", title_is_users=False)
+        return self._change(
+            conversation, title=title_of(lenient.text(first[0])) if first else "", title_is_users=False
+        )
 
     def pin(self, conversation: int, pinned: bool = True) -> Conversation:
         """Keep it at the head of the list, or no longer.
@@ -209,14 +211,14 @@ def _record(row: tuple[Any, ...]) -> Conversation:
     id_, title, is_users, created, updated, pinned, deleted, model, system_prompt, sampling = row
     return Conversation(
         id=id_,
-        title=title,
+        title=lenient.text(title),
         title_is_users=bool(is_users),
-        created=created,
-        updated=updated,
+        created=lenient.real(created),
+        updated=lenient.real(updated),
         pinned=bool(pinned),
-        deleted=deleted,
-        model=model,
-        system_prompt=system_prompt,
+        deleted=lenient.optional_real(deleted),
+        model=lenient.optional_text(model),
+        system_prompt=lenient.text(system_prompt),
         sampling=read_sampling(sampling),
     )
 
@@ -232,11 +234,11 @@ def read_sampling(stored: bytes | None) -> SamplingParameters | None:
         return None
     try:
         return msgspec.msgpack.decode(stored, type=SamplingParameters)
-    except msgspec.MsgspecError:
+    except (ValueError, TypeError, RecursionError):
         pass
     try:
         fields = msgspec.msgpack.decode(stored, type=dict[str, object])
-    except msgspec.MsgspecError:
+    except (ValueError, TypeError, RecursionError):
         return None
     sampling = SamplingParameters()
     for name, value in fields.items():

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from chatterm.errors import UserError
-from chatterm.library import index, marks
+from chatterm.library import index, lenient, marks
 from chatterm.library.conversations import new_id, optional, stored_sampling
 from chatterm.library.document import ConversationDocument, MessageDocument, TokenDocument
 from chatterm.library.records import Conversation, Message, Timing, Token
@@ -45,7 +45,7 @@ class Whole(msgspec.Struct, frozen=True):
         by_number = {message.id: message for message in self.messages}
         path = []
         here = self.chosen.get(None)
-        while here is not None:
+        while here is not None and here in by_number:
             path.append(by_number[here])
             here = self.chosen.get(here)
         return tuple(path)
@@ -63,7 +63,7 @@ class Exchange(Tree):
         with self._reading() as connection:
             record = self._conversation(conversation)
             rows = connection.execute(f"{MESSAGE} WHERE m.conversation = ? ORDER BY m.id", (conversation,))
-            messages = tuple(message_record(row) for row in rows)
+            messages = _hung_up([message_record(row) for row in rows])
             chosen: dict[int | None, int] = dict(
                 connection.execute(
                     "SELECT id, chosen FROM message WHERE conversation = ? AND chosen IS NOT NULL",
@@ -73,6 +73,8 @@ class Exchange(Tree):
             first = self._row("SELECT chosen FROM conversation WHERE id = ?", conversation)
             if first and first[0] is not None:
                 chosen[None] = first[0]
+            parents = {message.id: message.parent for message in messages}
+            chosen = {above: below for above, below in chosen.items() if parents.get(below, below) == above}
             tokens, problems = {}, []
             for message in messages:
                 try:
@@ -168,10 +170,23 @@ class Exchange(Tree):
         return number
 
 
+def _hung_up(messages: list[Message]) -> tuple[Message, ...]:
+    """Messages of which each answers one before it, or none; another program may have edited them."""
+    before: set[int] = set()
+    found = []
+    for message in messages:
+        if message.parent is not None and message.parent not in before:
+            message = msgspec.structs.replace(message, parent=None)
+        before.add(message.id)
+        found.append(message)
+    return tuple(found)
+
+
 def _place(connection: sqlite3.Connection, added: Sequence[int]) -> None:
     """Give new conversations the places in the list that their dates ask for; the others keep their order."""
     new = set(added)
     rows = connection.execute("SELECT id, updated FROM conversation ORDER BY recency, id").fetchall()
+    rows = [(number, lenient.real(updated)) for number, updated in rows]
     old = [row for row in rows if row[0] not in new]
     # The order of the old ones is a count and wins over their dates, which a clock may have disturbed.
     latest = itertools.accumulate((updated for _, updated in old), max)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from chatterm.library import lenient
 from chatterm.library.text import folded
 
 # Trigrams find any part of any word in any script, Chinese too. The text is stored already folded: the index
@@ -34,7 +35,7 @@ def rebuild(connection: sqlite3.Connection) -> None:
     rows = connection.execute("SELECT id, content FROM message WHERE status <> 'writing'")
     connection.executemany(
         "INSERT INTO search (rowid, text) VALUES (?, ?)",
-        ((message, folded(content)) for message, content in rows),
+        ((message, folded(lenient.text(content))) for message, content in rows),
     )
 
 

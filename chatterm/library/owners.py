@@ -65,7 +65,7 @@ def is_alive(folder: Path, name: str) -> bool:
         return False
     try:
         file = os.open(folder / name, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
+    except (OSError, ValueError):  # no file, or no name that one could have
         return False
     try:
         if not try_lock(file):

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from chatterm.errors import UserError
-from chatterm.library import index
+from chatterm.library import index, lenient
 from chatterm.library.owners import Owner, forget_dead, is_alive
 from chatterm.library.records import Finish, Message, Status, Timing, Token
 from chatterm.library.text import storable
@@ -178,8 +178,8 @@ class Replies(Tree):
             "AND m.id = (SELECT min(id) FROM message WHERE conversation = c.id AND role = 'user')",
             reply.parent,
         )
-        if row is not None and row[0] == title_of(row[1]):
-            title = title_from(row[1], reply.content)
+        if row is not None and lenient.text(row[0]) == title_of(lenient.text(row[1])):
+            title = title_from(lenient.text(row[1]), reply.content)
             self._connection.execute(
                 "UPDATE conversation SET title = ? WHERE id = ?", (title, reply.conversation)
             )
@@ -199,7 +199,9 @@ class Replies(Tree):
                 "SELECT DISTINCT owner FROM message WHERE status = 'writing'"
             ).fetchall()
         mine = self._owner.name if self._owner else None
-        dead = [name for (name,) in rows if name != mine and not is_alive(self._owners_folder, name)]
+        dead = [
+            name for (name,) in rows if name != mine and not is_alive(self._owners_folder, lenient.text(name))
+        ]
         forget_dead(self._owners_folder)
         if not dead:
             return 0
@@ -258,7 +260,7 @@ class Replies(Tree):
         row = self._row("SELECT content, owner FROM message WHERE id = ?", reply)
         if row is None or row[1] != self._name():
             raise UserError(f"Reply {reply} is not being written here; it cannot grow.")
-        content = row[0]
+        content = lenient.text(row[0])
         added = storable("".join(token.text for token in tokens)) + storable(text)
         if tokens:
             self._append_tokens(reply, tokens, len(content))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+from chatterm.library import lenient
 from chatterm.library.records import Hit
 from chatterm.library.store import Store
 from chatterm.library.text import folded, one_line, storable
@@ -71,8 +72,9 @@ class Search(Store):
             rows = connection.execute(sql, (*parameters, limit, offset)).fetchall()
         hits = []
         for conversation, title, message, role, created, content in rows:
-            piece, spans = snippet(content, wanted)
-            hits.append(Hit(conversation, title, message, role, created, piece, spans))
+            piece, spans = snippet(lenient.text(content), wanted)
+            said = lenient.text(title), message, lenient.role(role), lenient.real(created)
+            hits.append(Hit(conversation, *said, piece, spans))
         return tuple(hits)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from chatterm import paths
 from chatterm.errors import UserError
-from chatterm.library import damage, schema
+from chatterm.library import damage, lenient, schema
 from chatterm.library.damage import DamagedError, is_damage, primary_code, says_nothing
 from chatterm.library.owners import Owner
 from chatterm.library.text import folded
@@ -215,7 +215,9 @@ class Store:
         )
         try:
             connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-            connection.create_function("folded", 1, folded, deterministic=True)
+            connection.create_function(
+                "folded", 1, lambda value: folded(lenient.text(value)), deterministic=True
+            )
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA cell_size_check = ON")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -326,6 +328,8 @@ class Store:
                 return f"That is too large to be saved with {where}."
             case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_NOMEM:
                 return f"The disk refused to read or write {where} ({error})."
+            case sqlite3.SQLITE_CONSTRAINT | sqlite3.SQLITE_MISMATCH:
+                return f"Something in {where} does not fit together ({error}); another program has edited it."
             case sqlite3.SQLITE_ERROR if isinstance(error, sqlite3.OperationalError):
                 return f"Something is wrong with {where} ({error})."
             case _:

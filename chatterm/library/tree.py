@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from chatterm.errors import UserError
-from chatterm.library import chunks, index, marks
+from chatterm.library import chunks, index, lenient, marks
 from chatterm.library.conversations import Conversations, new_id, optional, read_sampling, stored_sampling
 from chatterm.library.records import Message, Node, OpenConversation, Role, Siblings, Status, Timing, Token
 from chatterm.library.text import one_line, shortened, storable
@@ -39,9 +39,11 @@ MESSAGE = """
 """
 _ACTIVE = """
     WITH RECURSIVE active (id, depth) AS (
-        SELECT chosen, 0 FROM conversation WHERE id = ? AND chosen IS NOT NULL
+        SELECT first.id, 0 FROM conversation c JOIN message first ON first.id = c.chosen
+            WHERE c.id = ? AND first.conversation = c.id
         UNION ALL
-        SELECT m.chosen, depth + 1 FROM active JOIN message m ON m.id = active.id WHERE m.chosen IS NOT NULL
+        SELECT child.id, depth + 1 FROM active JOIN message m ON m.id = active.id
+            JOIN message child ON child.id = m.chosen WHERE child.parent = m.id AND child.id > m.id
     )
 """
 _notices = msgspec.json.Decoder(tuple[str, ...])
@@ -188,16 +190,29 @@ class Tree(Conversations):
                 (conversation,),
             ).fetchall()
         children: dict[int | None, list[tuple[Any, ...]]] = {}
+        numbers = {row[0] for row in rows}
         for row in rows:
-            children.setdefault(row[1], []).append(row)
+            hangs = row[1] in numbers and row[1] < row[0]  # else another program has edited it
+            children.setdefault(row[1] if hangs else None, []).append(row)
         nodes = []
         waiting = [(row, 0) for row in children.get(None, ())]
         while waiting:
             (id_, parent, role, status, created, model, beginning), depth = waiting.pop()
             below = children.get(id_, [])
-            preview = shortened(" ".join(one_line(beginning).split()), PREVIEW_CELLS)
+            preview = shortened(" ".join(one_line(lenient.text(beginning)).split()), PREVIEW_CELLS)
             nodes.append(
-                Node(id_, parent, depth, role, status, created, model, preview, len(below), id_ in active)
+                Node(
+                    id=id_,
+                    parent=parent if depth else None,
+                    depth=depth,
+                    role=lenient.role(role),
+                    status=lenient.status(status),
+                    created=lenient.real(created),
+                    model=lenient.optional_text(model),
+                    preview=preview,
+                    children=len(below),
+                    active=id_ in active,
+                )
             )
             waiting += [(row, depth + 1) for row in below]
         return tuple(nodes)
@@ -275,10 +290,10 @@ class Tree(Conversations):
             WITH RECURSIVE up (id, parent) AS (
                 SELECT id, parent FROM message WHERE id = ?
                 UNION ALL
-                SELECT m.id, m.parent FROM up JOIN message m ON m.id = up.parent
+                SELECT m.id, m.parent FROM up JOIN message m ON m.id = up.parent AND m.id < up.id
             )
             UPDATE message SET chosen = up.id FROM up
-            WHERE message.id = up.parent AND message.chosen IS NOT up.id
+            WHERE message.id = up.parent AND message.id < up.id AND message.chosen IS NOT up.id
             """,
             (message,),
         )
@@ -287,10 +302,12 @@ class Tree(Conversations):
             WITH RECURSIVE up (id, parent, conversation) AS (
                 SELECT id, parent, conversation FROM message WHERE id = ?
                 UNION ALL
-                SELECT m.id, m.parent, m.conversation FROM up JOIN message m ON m.id = up.parent
+                SELECT m.id, m.parent, m.conversation FROM up
+                    JOIN message m ON m.id = up.parent AND m.id < up.id
             )
             UPDATE conversation SET chosen = up.id FROM up
-            WHERE up.parent IS NULL AND conversation.id = up.conversation AND conversation.chosen IS NOT up.id
+            WHERE NOT EXISTS (SELECT 1 FROM message WHERE id = up.parent AND id < up.id)
+                AND conversation.id = up.conversation AND conversation.chosen IS NOT up.id
             """,
             (message,),
         )
@@ -373,19 +390,19 @@ def message_record(row: tuple[Any, ...]) -> Message:
         id=id_,
         conversation=conversation,
         parent=parent,
-        role=role,
-        content=content,
-        created=created,
-        status=status,
-        model=model,
+        role=lenient.role(role),
+        content=lenient.text(content),
+        created=lenient.real(created),
+        status=lenient.status(status),
+        model=lenient.optional_text(model),
         sampling=read_sampling(sampling),
-        finish=finish,
+        finish=lenient.optional_text(finish),
         notices=_read(_notices, notices) or (),
         timing=_read(_timing, timing),
-        edited_from=edited_from,
-        forked_from=forked_from,
-        forked_at=forked_at,
-        tokens=tokens,
+        edited_from=lenient.optional_integer(edited_from),
+        forked_from=lenient.optional_integer(forked_from),
+        forked_at=lenient.optional_integer(forked_at),
+        tokens=lenient.natural(tokens),
         sibling=sibling,
         siblings=siblings,
         left_out=bool(left_out),
@@ -399,5 +416,5 @@ def _read(decoder: msgspec.json.Decoder[Value], stored: str | None) -> Value | N
     """A stored JSON value, or None where it is not there or makes no sense to this version."""
     try:
         return None if stored is None else decoder.decode(stored)
-    except msgspec.MsgspecError:
+    except (ValueError, TypeError, RecursionError):
         return None

@@ -40,16 +40,18 @@ def read(wishes: Mapping[str, Any]) -> Keymap:
     complaints = []
     for action, wish in _flat(wishes).items():
         names = wish if isinstance(wish, list | tuple) else [wish]
-        shown = inert.line(action)
+        shown = inert.line(action)[:80]
         if action not in table:
             complaints.append(_("There is no action {action}; docs/keys.md lists them.").format(action=shown))
         elif not 0 < len(names) <= MAX_KEYS or not all(isinstance(name, str) for name in names):
             complaints.append(
                 _("The keys of {action} must be one text or a list of texts.").format(action=shown)
             )
-        elif bad := next((name for name in names if canonical(name) is None), None):
+        elif (bad := next((name for name in names if canonical(name) is None), None)) is not None:
             complaints.append(
-                _("{key} is no key, so {action} keeps its own.").format(key=inert.line(bad), action=shown)
+                _("{key} is no key, so {action} keeps its own.").format(
+                    key=inert.line(bad)[:40] or "“”", action=shown
+                )
             )
         else:
             own[action] = tuple(dict.fromkeys(key for name in names if (key := canonical(name))))

@@ -24,6 +24,9 @@ LEFT_WIDTH, LEFT_HEIGHT = 30, 4
 """Cells that the conversation keeps."""
 
 
+MAX_BYTES = 1 << 16
+
+
 class Layout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """None stands for what fits the terminal."""
 
@@ -57,8 +60,9 @@ def load_layout(file: Path | None) -> Layout:
     if file is None:
         return Layout()
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Layout)
-    except (OSError, msgspec.DecodeError):
+        with file.open("rb") as stream:
+            return msgspec.json.decode(stream.read(MAX_BYTES), type=Layout)
+    except (OSError, ValueError, RecursionError):
         return Layout()
 
 

@@ -39,7 +39,7 @@ async def _selfcheck(model: str | None, as_json: bool) -> bool:
             {"model": info.name, "computation": info.computation, "identities": identities, "ok": holds}
         )
     else:
-        _print(f"{inert.line(info.name)}, {info.computation}", checked)
+        _print(inert.line(f"{info.name}, {info.computation}"), checked)
     return holds
 
 
