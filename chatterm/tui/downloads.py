@@ -125,7 +125,8 @@ class Downloads:
         """Take in what lies unfinished on the disk: of an earlier start, or of another process."""
         found = tuple(found)
         keys = {one.key for one in found}
-        self.all = [one for one in self.all if one.state in ACTIVE or not one.key or one.key in keys]
+        kept = (*ACTIVE, "done")
+        self.all = [one for one in self.all if one.state in kept or not one.key or one.key in keys]
         for one in found:
             known = next((mine for mine in self.all if mine.key == one.key), None)
             known = known or (self.find(one.name) if one.name else None)
