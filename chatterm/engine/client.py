@@ -72,6 +72,7 @@ from chatterm.engine.supply import (
     Verified,
     Verify,
 )
+from chatterm.language import _
 from chatterm.sampling import SamplingParameters
 
 DEFAULT_OPTIONS = LoadOptions()
@@ -396,9 +397,9 @@ def _last_words(stderr: IO[bytes]) -> str:
 def _obituary(status: int, last_line: str) -> str:
     killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)  # the latter is what a container reports
     if killed or last_line.startswith("MemoryError"):
-        return "The engine was killed, most likely because memory ran out; a smaller model may fit."
+        return _("The engine was killed, most likely because memory ran out; a smaller model may fit.")
     if hasattr(signal, "SIGALRM") and status == -signal.SIGALRM:
-        return (
+        return _(
             "The engine was ended because this checkpoint's tokenizer takes far too long to cut a text into "
             "tokens; it is damaged, choose another."
         )
@@ -407,5 +408,6 @@ def _obituary(status: int, last_line: str) -> str:
             name = signal.Signals(-status).name
         except ValueError:
             name = str(-status)
-        return f"The engine crashed ({name}); it has to be started again."
-    return f"The engine ended unexpectedly (status {status}{f': {last_line}' if last_line else ''})."
+        return _("The engine crashed ({signal}).").format(signal=name)
+    what = _("status {number}").format(number=status) + (f": {last_line}" if last_line else "")
+    return _("The engine ended unexpectedly ({what}).").format(what=what)

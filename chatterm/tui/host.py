@@ -57,7 +57,7 @@ class ModelHost:
     async def open(self, model: str) -> None:
         """Find a model, load it while the chat goes on, and let it answer from then on."""
         if self.is_busy:
-            self._tell("A model is being loaded already; wait for it.")
+            self._tell(_("A model is being loaded already; wait for it."))
             return
         self.is_busy = True
         self.trouble = ""
@@ -74,14 +74,14 @@ class ModelHost:
         try:
             await self._switch(await self._engines.find(model))
         except EngineDiedError as error:
-            self._tell(f"{error.sentence} It is tried once more.")
+            self._tell(_("{trouble} It is tried once more.").format(trouble=error.sentence))
             await self._switch(await self._engines.find(model))
 
     async def _switch(self, path: str) -> None:
         old, old_path = self._engines.engine, self._engines.path
         if old is not None and await self.must_make_room(path):
             await self._quiet()
-            self._tell("Both models do not fit into memory, so the old one is unloaded first.")
+            self._tell(_("Both models do not fit into memory, so the old one is unloaded first."))
             await self._engines.drop()
         try:
             engine = await self._engines.load(path)
@@ -89,7 +89,8 @@ class ModelHost:
             if old is None or self._engines.engine is not None:
                 raise
             await self._adopt(await self._engines.load(old_path), old_path, told=False)
-            raise UserError(f"{error.sentence} The model from before is back.") from error
+            sentence = _("{trouble} The model from before is back.").format(trouble=error.sentence)
+            raise UserError(sentence) from error
         self._deaths = 0
         await self._adopt(engine, path, told=True)
 
@@ -158,9 +159,12 @@ class ModelHost:
             await self._engines.drop()
             if self._deaths >= DEATHS_IN_A_ROW:
                 raise UserError(
-                    f"{error.sentence} That was twice in a row; choose another model with ctrl+o."
+                    _("{trouble} That was twice in a row; choose another model with ctrl+o.").format(
+                        trouble=error.sentence
+                    )
                 )
-            self._tell(f"{error.sentence} What was written is kept; the engine is being started again.")
+            sentence = _("{trouble} What was written is kept; the engine is being started again.")
+            self._tell(sentence.format(trouble=error.sentence))
             await self._adopt(await self._engines.load(path), path, told=False)
         except UserError as trouble:
             self.trouble = trouble.sentence
