@@ -56,6 +56,22 @@ def make_private(folder: Path) -> Path:
     return folder
 
 
+def write_private(file: Path, content: bytes) -> None:
+    """Put a file there for the user alone (0600), whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        with open(part, "wb", opener=private_opener) as stream:
+            stream.write(content)
+        part.replace(file)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def private_opener(path: str, flags: int) -> int:
     """For `open(…, opener=private_opener)`: a file that is made is the user's alone (0600)."""
     return os.open(path, flags, 0o600)

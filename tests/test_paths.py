@@ -42,7 +42,11 @@ def test_every_folder_that_is_made_is_private_and_those_there_stay(tmp_path: Pat
 def test_a_file_that_is_made_is_private(tmp_path: Path) -> None:
     with open(tmp_path / "file", "xb", opener=paths.private_opener) as file:
         file.write(b"x")
-    assert mode(tmp_path / "file") == 0o600
+    paths.write_private(tmp_path / "written", b"y")
+    paths.write_private(tmp_path / "written", b"z")
+    assert mode(tmp_path / "file") == mode(tmp_path / "written") == 0o600
+    assert (tmp_path / "written").read_bytes() == b"z"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ def case(numbers: random.Random, folder: Path) -> str:
         path = machine.attempt(name, PATIENT)
         assert path is not None, f"without any fault: {machine.said[-1]}"
         check_whole(machine, path)
+        open_to_others = [file for file in machine.models.rglob("*") if file.stat().st_mode & 0o077]
+        assert not open_to_others, f"others may read {open_to_others}"
         if kept:
             asked = [one.range for one in hub.asked[before:] if one.server == "network"]
             assert asked and asked[0] == f"bytes={kept}-", f"{kept} bytes were there, asked for {asked}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +16,7 @@ import msgspec
 
 from chatterm.checkpoint.fetch.transfer import Checksum, RemoteFile
 from chatterm.checkpoint.folders import entries
-from chatterm.paths import make_private
+from chatterm.paths import make_private, write_private
 
 FOLDER = ".receipts"
 MAX_BYTES = 4 << 20
@@ -58,10 +57,7 @@ def write_receipt(models: Path, path: Path, receipt: Receipt) -> None:
     with contextlib.suppress(OSError):
         make_private(models / FOLDER)
         content = msgspec.json.encode(msgspec.structs.replace(receipt, path=relative))
-        target = _file(models, relative)
-        part = target.with_suffix(f".{os.getpid()}")
-        part.write_bytes(content)
-        part.replace(target)
+        write_private(_file(models, relative), content)
 
 
 def receipts(models: Path) -> dict[Path, Receipt]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from chatterm import inert
 from chatterm.checkpoint.fetch.storage import UNFINISHED
 from chatterm.checkpoint.folders import entries
 from chatterm.errors import UserError
+from chatterm.paths import write_private
 
 MAX_BYTES = 1 << 20
 MOST = 1000
@@ -43,10 +43,7 @@ class Unfinished:
 def write_note(folder: Path, note: Note) -> None:
     """Say what the download that grows in `folder` is to become."""
     with contextlib.suppress(OSError):
-        target = _note(folder)
-        part = target.with_suffix(f".{os.getpid()}")
-        part.write_bytes(msgspec.json.encode(note))
-        part.replace(target)
+        write_private(_note(folder), msgspec.json.encode(note))
 
 
 def forget_note(folder: Path) -> None:
