@@ -20,12 +20,12 @@ class Words(TextArea):
 
     async def _on_key(self, event: events.Key) -> None:
         action = keys.pressed("editing", event.key)
-        if action is not None or event.key == "enter":
-            event.prevent_default()  # the text area would take it for itself
-            if action is None:
-                event.stop()
+        if action is None:
+            await super()._on_key(event)
             return
-        await super()._on_key(event)
+        event.stop()
+        event.prevent_default()  # the text area would take it for itself
+        await self.screen.run_action(action)
 
 
 class EditScreen(Dialog[str]):
