@@ -72,13 +72,16 @@ def discover(extra_folders: Iterable[Path] = (), packed: bool = False) -> list[F
 
 def describe_candidate(candidate: Candidate, packed: bool = False) -> Found:
     """Open one candidate's headers; what is wrong with it becomes its `problem`."""
+    unnamed = not _is_text(str(candidate.path))
     found = Found(
         name=inert.line(candidate.name),
-        path=str(candidate.path),
+        path=inert.line(str(candidate.path)) if unnamed else str(candidate.path),
         source=candidate.source,
         format=candidate.format,
         file_bytes=_size(candidate.path),
     )
+    if unnamed:
+        return replace(found, problem="Its name is not UTF-8 text; give it another one.")
     if candidate.problem is not None:
         return replace(found, problem=f"{candidate.problem[0].upper()}{candidate.problem[1:]}.")
     try:
@@ -120,6 +123,15 @@ def has_chat_template(checkpoint: Checkpoint) -> bool:
         if not settings.get("chat_template"):
             settings = read_json_if_there(folder, name)
     return bool(settings.get("chat_template"))
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path can be sent and shown: the system allows any bytes as names."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _size(path: Path) -> int:

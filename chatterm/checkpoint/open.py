@@ -153,9 +153,7 @@ def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
         names=family.gguf,
         file_bytes=file.file_bytes,
         generation_defaults={
-            key.removeprefix(_SAMPLING_PREFIX): value
-            for key, value in file.metadata.items()
-            if key.startswith(_SAMPLING_PREFIX)
+            key: value for key, value in file.metadata.items() if key.startswith(_SAMPLING_PREFIX)
         },
     )
 

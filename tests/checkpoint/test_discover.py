@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import psutil
 import pytest
 
@@ -491,3 +494,13 @@ def test_describing_one(default_model_path):
 def test_describing_what_does_not_load(models, put_checkpoint):
     with pytest.raises(UserError, match="mixtral"):
         describe(put_checkpoint(models / "moe", model_type="mixtral"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_a_name_that_is_no_text_hides_nothing_else(models, put_gguf):
+    put_gguf(models / "fine.gguf")
+    put_gguf(models / "sound.gguf").rename(models / os.fsdecode(b"\xff\xfe.gguf"))
+    fine, odd = discover()
+    assert fine.problem is None
+    assert odd.problem == "Its name is not UTF-8 text; give it another one."
+    assert msgspec.msgpack.encode(odd)

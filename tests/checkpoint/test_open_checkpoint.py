@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from chatterm.checkpoint.architecture import LinearScaling, Llama3Scaling, YarnScaling
 from chatterm.checkpoint.families import FAMILIES
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
+from chatterm.decode.samplers.starting import starting_parameters
 from chatterm.errors import UserError
 from tests.faults import specimens
 from tests.faults.gguf_damage import Parts
@@ -312,7 +313,8 @@ def test_a_gguf_file_says_what_it_is(tmp_path):
     checkpoint = open_checkpoint(path)
     assert (checkpoint.name, checkpoint.format, checkpoint.family) == ("some-model.Q8", "gguf", "llama")
     assert checkpoint.quantisation == "F32"
-    assert checkpoint.generation_defaults == {"temp": 0.5}
+    assert checkpoint.generation_defaults == {"general.sampling.temp": 0.5}
+    assert starting_parameters(checkpoint.generation_defaults)[0].temperature == 0.5
     assert checkpoint.gguf is not None and checkpoint.folder is None
     assert checkpoint.architecture.tied
 

@@ -13,7 +13,7 @@ MAX_STEPS = 2_000_000  # loop iterations and calls
 MAX_STRING = 1 << 24  # characters of one string
 MAX_TOTAL = 1 << 27  # characters of all strings made on the way
 MAX_INTEGER_BITS = 1 << 14
-MAX_SECONDS = 4.0  # of this thread's own work, so that a busy machine changes nothing
+MAX_SECONDS = 2.0  # of this thread's own work, so that a busy machine changes nothing
 STEPS_BETWEEN_LOOKS = 200  # at the clock
 
 

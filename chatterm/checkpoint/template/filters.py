@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from functools import wraps
 from typing import Any
 
@@ -78,6 +78,7 @@ def _check(budget: Budget, name: str, value: Any, given: Sequence[Any]) -> None:
     if name in _WIDE and any(number > MAX_WIDTH for number in numbers):
         raise BudgetError("it grows without bound")
     if name in _SORTING:
+        budget.step(len(value) if isinstance(value, Sized) else 1)
         budget.characters(budget.weight(value))
         if name == "sum" and any(isinstance(part, (list, tuple)) for part in given):
             budget.characters(budget.weight(value) * len(value))  # each sum is a new list

@@ -1,8 +1,8 @@
 """An end to what nothing else can end.
 
-A `tokenizer.json` brings regular expressions of its own. One that takes its time at every word of a text holds
-the interpreter meanwhile, so that no thread of the process could stop it; only the system can, by ending the
-process.
+A `tokenizer.json` brings regular expressions of its own. One that takes its time at every word of a text
+holds the interpreter meanwhile, so that no thread of the process could stop it; only the system can, by
+ending the process.
 """
 
 from __future__ import annotations

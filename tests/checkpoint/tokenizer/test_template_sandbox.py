@@ -27,6 +27,7 @@ def render(text: str) -> str:
         "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
         "{% set x = ('x' * 9999999).split('x') %}",
         "{% set x = ('x' * 9999999)|list %}",
+        "{{ ('x' * 9999999)|unique|list }}",
         "{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}",
         GROWING.format(start="['a']", step="{% set ns.x = ns.x + ns.x %}"),
     ],
