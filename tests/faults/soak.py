@@ -89,14 +89,26 @@ class Soak:
         self.press(text, 0.4)
         self.press("\r", 0.2)
 
+    def home(self) -> None:
+        """Back to writing, wherever the keys led: the line of keys begins with that for help then."""
+        for _ in range(60):
+            last = self.terminal.screen.display[-1].lstrip()
+            if last.startswith("F1 keys") and "Ask something" in self.terminal.text:
+                return
+            self.press("\x1b", 0.5)
+        raise AssertionError(f"it does not come back to writing:\n{self.terminal.text}")
+
     def round(self, numbers: random.Random) -> None:
         """Everything once."""
         number = len(self.held)
+        self.home()
         if number and number % SWITCH_EVERY == 0:
             self.place = 1 - self.place
             self.say(f"/model {self.models[self.place]}")
-            self.terminal.wait(lambda screen: "answers" in screen and "Loading" not in screen, 180)
+            name = Path(self.models[self.place]).stem[:10].lower()
+            self.terminal.wait(lambda screen: name in screen.splitlines()[-2].lower(), 240)
         self.press("\x0e")
+        self.home()
         self._write(numbers.choice(SAID))
         self.press("\x12")  # another reply beside it
         self.terminal.wait("tok/s")
@@ -104,17 +116,17 @@ class Soak:
         self.press("\x1bOQ" + "\x1b[D" * 3, 0.5)  # fork at a token
         self.press("\r", 0.5)
         self.press("\x1b[B\r", 1.5)
-        self.press("\x1b", 0.8)
+        self.home()
         for view in PANELS:
             self.press(view, 0.5)
         self.press(PANELS[0])
         for keys in DIALOGS.values():
             self.press(keys, 0.6)
-            self.press("\x1b", 0.5)
+            self.home()
         self._search(numbers)
         self.terminal.resize(*numbers.choice(((80, 24), (200, 50), (120, 40))))
         self.terminal.resize(120, 40)
-        self.press("\x1b", 0.5)
+        self.home()
         self.terminal.raw = b""  # what was written is not kept here, an hour of it
         assert self.terminal.process.isalive(), f"it died:\n{self.terminal.text}"
         self.held.append(self._look())
@@ -129,13 +141,12 @@ class Soak:
         """Look for a word; delete a conversation and bring it back, delete another for good."""
         self.press("\x1bh", 0.8)
         self.press("/" + numbers.choice(("sea", "light", "one", "果")), 1.0)
-        self.press("\x1b", 0.5)
-        self.press("\x1b", 0.5)
+        self.home()
         self.press("\x1bh", 0.6)
         self.press("\x1b[B", 0.3)
         self.press("d", 0.5)
         self.press("u", 0.5)
-        self.press("\x1b", 0.5)
+        self.home()
 
     def _look(self) -> Held:
         children = self.process.children(recursive=True)

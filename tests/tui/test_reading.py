@@ -183,3 +183,14 @@ async def test_what_the_mouse_selected_is_copied_also_while_one_writes(chat):
         assert it.session.lookout.pin is None, "a drag selects words, not a token"
         await it.press("ctrl+c")
         assert it.app.clipboard == "reflecting"
+
+
+@pytest.mark.parametrize("width", range(1, 9))
+async def test_it_is_drawn_however_narrow_the_terminal_is(chat, width):
+    async with chat(size=(80, 24)) as it:
+        await it.ready()
+        await it.pilot.resize_terminal(width, 40)
+        await it.pilot.pause()
+        await it.press("f1", "escape", "f4", "escape", "alt+h", "escape")
+        await it.pilot.resize_terminal(80, 24)
+        assert it.app.screen is it.app.chat

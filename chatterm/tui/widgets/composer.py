@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import TextArea
 
@@ -62,6 +63,12 @@ class Composer(TextArea):
         self._sending: Timer | None = None
         self.completions: Completions | None = None
         self.has_attachments = False  # there is something to send without a word
+
+    def render_line(self, y: int) -> Strip:
+        """A line; none where the terminal is too narrow for a sign, by whose width Textual would divide."""
+        if self.scrollable_content_region.width < 1:
+            return Strip.blank(self.size.width)
+        return super().render_line(y)
 
     def count(self, tokens: int | None, room: int | None = None) -> None:
         """Show how many tokens the text is, and whether `room` tokens are too few; None while not known."""
