@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Literal
 
 from msgspec import UNSET
@@ -172,10 +173,12 @@ class Keeper:
     async def _flush_soon(self, turn: Turn, question: Turn | None, sampling: SamplingParameters) -> None:
         try:
             while turn.live:
+                began = monotonic()
                 async with self._lock:
                     if turn.live:
                         await self._flush(turn, question, sampling)
-                await asyncio.sleep(FLUSH_SECONDS)
+                # What came meanwhile has waited already: on a busy machine writing takes its time.
+                await asyncio.sleep(max(0.0, FLUSH_SECONDS - (monotonic() - began)))
         finally:
             if self._flushing is turn:
                 self._flushing = None

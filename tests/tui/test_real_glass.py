@@ -53,4 +53,5 @@ async def test_each_view_opens_on_a_word_and_a_head_is_switched_off(default_mode
         await it.until(lambda: "✎" not in it.text())
         await it.until(lambda: inspector.inspecting.idle and f"rank {token.rank}" in it.text())
         await it.press("ctrl+q")
+        await app._leaving
     assert app.return_code == 0

@@ -47,6 +47,7 @@ async def test_a_question_is_answered_and_the_temperature_turned(default_model_p
         assert math.isclose(drawn.logprob, look.token.logprob, abs_tol=2e-3)
         assert it.session.info.parameters == 134_515_008
         await it.press("ctrl+q")
+        await app._leaving
     assert app.return_code == 0
 
 
@@ -97,3 +98,4 @@ async def test_a_reply_is_forked_at_a_token_and_the_same_seed_goes_on_alike(defa
         await it.until(lambda: "<|im_start|>" in it.transcript())
         assert "·水" in it.transcript() or "<0x" in it.transcript()
         await it.press("ctrl+q")
+        await app._leaving
