@@ -15,6 +15,8 @@ NAMES: tuple[str, ...] = (
     "checkpoints",
     "templates",
     "soak",
+    "strings",
+    "records",
 )
 """Modules of this folder, each with a `CAMPAIGN`."""
 

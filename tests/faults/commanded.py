@@ -83,8 +83,17 @@ WORDS = {
     "analogy": ["analogy"],
     "map": ["map"],
 }
+KINDS = {
+    "with a model": ENGINE,
+    "about models": MODELS,
+    "on saved conversations": SAVED,
+    "with hostile arguments and file names": WORDS,
+}
 RAW = {"ask", "ask --save", "ask --format markdown", "a file to ask about", "models get"}
 """Into a pipe or a file goes exactly what the model wrote, or a path as it is."""
+EXPORTS = {"export as markdown", "export as html", "export as svg"}
+"""Markup, which `exported` reads as its readers do; a sign and its joiner may be in elements of their own."""
+CONTROLS = {chr(code) for code in (*range(9), *range(11, 32), *range(0x7F, 0xA0))}
 
 
 def case(numbers: random.Random, folder: Path) -> str:
@@ -104,7 +113,8 @@ def case(numbers: random.Random, folder: Path) -> str:
         ):
             result = CliRunner().invoke(main, arguments, input="")
     _check(result, name, arguments, terminal)
-    return f"{name}, to a {'terminal' if terminal else 'pipe'}"
+    kind = next(kind for kind, commands in KINDS.items() if name in commands)
+    return f"command {kind}, to a {'terminal' if terminal else 'pipe'}"
 
 
 def _command(numbers: random.Random, villain: Villain, folder: Path) -> tuple[str, list[str]]:
@@ -168,6 +178,9 @@ def _check(result: Result, name: str, arguments: list[str], terminal: bool) -> N
         text = written.decode("utf-8")
         if not terminal and stream == "stdout" and name in RAW:
             continue
-        found = terminal_complaint(text, COLUMNS, 1) if terminal else complaint(text)
+        if stream == "stdout" and name in EXPORTS:
+            assert not set(text) & CONTROLS, f"{where}: a control"
+            continue
+        found = terminal_complaint(text, COLUMNS, 1) if terminal else complaint(text, allowed="\n\t")
         assert not found, f"{where}: {stream}: {found}"
         assert "Traceback" not in text, where

@@ -23,8 +23,11 @@ _ALLOWED = re.compile(
 )
 
 
-def complaint(text: str, allowed: str = "\n") -> str:
-    """What in a text would act or hide; "" if nothing does."""
+def complaint(text: str, allowed: str = "\n", *, on_screen: bool = False) -> str:
+    """What in a text would act or hide; "" if nothing does.
+
+    On a screen a box may lie over half of a sign: then a space and the sign's joiner or selector are left.
+    """
     marks = 0
     before = ""
     for place, character in enumerate(text):
@@ -37,7 +40,9 @@ def complaint(text: str, allowed: str = "\n") -> str:
             return _said("a control", text, place)
         if character in _UNSEEN_LETTERS or (ord(character) & 0xFFFE) == 0xFFFE:
             return _said("an unseen character", text, place)
-        if _SELECTORS.match(character):
+        if on_screen and before == " " and (character in _JOINERS or _SELECTORS.match(character)):
+            pass
+        elif _SELECTORS.match(character):
             if not before or before.isspace() or (before.isalpha() and before.isascii()) or _hides(before):
                 return _said("a selector of nothing", text, place)
         elif character in _JOINERS:
@@ -77,14 +82,14 @@ def terminal_complaint(written: str, columns: int, rows: int) -> str:
         end = match.end()
     texts.append(written[end:])
     # a letter and its mark may be in cells of different colours
-    return complaint("".join(texts), allowed="\n\r")
+    return complaint("".join(texts), allowed="\n\r", on_screen=True)
 
 
 def strip_complaint(rows: Iterable[Iterable[Segment]]) -> str:
     """What is wrong with the rows of a screen, links and actions included."""
     for row in rows:
         segments = [segment for segment in row if not segment.control]
-        if found := complaint("".join(segment.text for segment in segments), allowed=""):
+        if found := complaint("".join(segment.text for segment in segments), allowed="", on_screen=True):
             return found
         for segment in segments:
             style = segment.style

@@ -25,7 +25,7 @@ from tests.faults.hostile import HostileKnobs, Villain, conversation, home, litt
 from tests.faults.oracle import complaint, strip_complaint, terminal_complaint
 
 SIZES = ((120, 36), (80, 24), (160, 48), (50, 16))
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds after which a session that does not come to rest is given up; never how long one takes."""
 
 _LEFT_OUT = ("app.quit", "edit_outside", "suspend", "copy_text")
@@ -64,7 +64,10 @@ async def _session(villain: Villain, folder: Path) -> str:
         patch.object(HeadlessDriver, "write", lambda self, data: written.append(data)),
         patch.object(HeadlessDriver, "is_headless", PropertyMock(return_value=False)),
     ):
-        async with asyncio.timeout(PATIENCE), app.run_test(size=size, notifications=True, tooltips=True) as pilot:
+        async with (
+            asyncio.timeout(PATIENCE),
+            app.run_test(size=size, notifications=True, tooltips=True) as pilot,
+        ):
             session = Session(app, pilot, villain, folder, written)
             await session.settle()
             session.look("the start")

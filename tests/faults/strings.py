@@ -13,7 +13,7 @@ def case(numbers: random.Random, folder: Path) -> str:
     """One place, with attacks of its own."""
     from tests.faults import commanded, exported, screened
 
-    place = numbers.choices((exported.case, commanded.case, screened.case), (3, 4, 3))[0]
+    place = numbers.choices((exported.case, commanded.case, screened.case), (4, 6, 2))[0]
     try:
         return place(numbers, folder)
     except AssertionError:
@@ -24,8 +24,8 @@ def case(numbers: random.Random, folder: Path) -> str:
 
 CAMPAIGN = Campaign(
     "strings",
-    "Whatever a model, a file, a chat from elsewhere or a name holds, no control sequence reaches the terminal, "
-    "no markup is interpreted, and what hides or turns the order of letters is seen.",
+    "Whatever a model, a file, a chat from elsewhere or a name holds: no control sequence reaches the "
+    "terminal, no markup is interpreted, what hides or turns the order of letters is seen.",
     case,
     short=40,
     long=2_000,

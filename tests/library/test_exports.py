@@ -302,3 +302,28 @@ def test_svg_leaves_letters_from_right_to_left_to_the_viewer() -> None:
     picture = export([said("שלום עולם", title="T")], "svg")
     (line,) = [line for line in picture.splitlines() if "שלום" in line and "<title>" not in line]
     assert "textLength" not in line and "<tspan" in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[x](javascript:alert(1))",
+        "[x](JaVaScRiPt&colon;y)",
+        "[x]\n\n[x]: data:text/html,y",
+        "a &#8238; b",
+        "[x](file:///etc/y)",
+    ],
+)
+def test_markdown_that_would_act_or_hide_elsewhere_is_fenced(text: str) -> None:
+    assert "```text" in export([said(text)], "markdown")
+    assert "```text" not in export([said("[x](https://a.example) <b> [y](mailto:a@b.c) &amp;")], "markdown")
+
+
+def test_a_sign_of_several_tokens_stays_whole_in_a_page(library: Library, make_tokens: MakeTokens) -> None:
+    talk = library.create(model="You").id
+    question = library.add_message(talk, None, "user", "?")
+    reply = library.begin_reply(talk, question.id, model="You")
+    library.finish_reply(reply.id, "end", tokens=make_tokens(["👩", "\u200d", "👧", "a", "\u200d", "b"]))
+    page = Page(export([library.whole(talk)], "html"))
+    assert page.said[-1] == "👩\u200d👧a�b"
+    assert "“You”" in export([library.whole(talk)], "text")

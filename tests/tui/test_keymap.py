@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatterm.tui import keymap, keys
@@ -70,6 +70,7 @@ def test_two_actions_can_change_places():
     assert read.complaints == ()
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([key.id for key in keys.KEYS]),
@@ -114,3 +115,9 @@ async def test_mistakes_in_the_keys_are_said_at_the_start(chat):
         await it.ask()
         await it.press("f13")
         assert it.session.turns == []
+
+
+def test_an_empty_name_takes_no_key_away():
+    read = keymap.read({"chat.hotter": [""], "chat.colder": "ctrl+y"})
+    assert "chat.hotter" not in read.own and read.own["chat.colder"] == ("ctrl+y",)
+    assert len(read.complaints) == 1

@@ -137,3 +137,11 @@ async def test_the_edge_can_be_dragged(knobs, tmp_path):
         await until(pilot, lambda: panel.region.x == left - 9)
         await app.session.close()
     assert load_layout(tmp_path / "layout.json").width == 140 - left + 9
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff\xfe", b'{"view": "\xc6"}', b"[" * 100_000, b'{"x": ' * 5_000, b"0" * 200_000]
+)
+def test_a_layout_that_makes_no_sense_is_the_usual_one(tmp_path, data):
+    (tmp_path / "layout.json").write_bytes(data)
+    assert load_layout(tmp_path / "layout.json") == Layout()
