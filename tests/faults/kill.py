@@ -11,6 +11,7 @@ that the last frame drawn a second before the death counted.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -314,7 +315,8 @@ def _check(life: Life, library: Path, before: dict[int, Message], stalled: float
 def _check_growing(life: Life, library: Path, new: list[Message], said: set[str], stalled: float) -> None:
     episodes = growing(life.terminal.frames)
     assert life.terminal.killed_at is not None
-    due = life.terminal.killed_at - LOST_SECONDS - 4 * stalled
+    stalled = max(stalled, _longest_gap(life.terminal.frames, life.terminal.killed_at))
+    due = life.terminal.killed_at - LOST_SECONDS - 2 * stalled
     shown = [[frame for frame in episode if frame.at <= due] for episode in episodes]
     begun = [episode for episode in shown if len({frame.used for frame in episode}) > 1]
     assert len(new) >= len(begun), f"{len(begun)} replies were shown a second before, {len(new)} are saved"
@@ -328,6 +330,12 @@ def _check_growing(life: Life, library: Path, new: list[Message], said: set[str]
         if late is not None:
             lost = life.terminal.killed_at - late
             print(f"kill: {lost:.2f} s lost, stalled for {stalled:.2f} s", file=sys.stderr, flush=True)
+
+
+def _longest_gap(frames: list[Frame], until: float) -> float:
+    """How long the program itself stood still near the end: it draws at least with every token."""
+    last = [frame.at for frame in frames if frame.at > until - 4 * LOST_SECONDS]
+    return max((later - earlier for earlier, later in itertools.pairwise(last)), default=0.0)
 
 
 def _last_conversation(library: Path) -> list[Message]:
