@@ -53,7 +53,7 @@ def forget_note(folder: Path) -> None:
 
 @contextlib.contextmanager
 def noted(folder: Path, note: Note) -> Iterator[None]:
-    """Keep a note beside `folder` while a download grows in it, and afterwards if something of it is there."""
+    """Keep a note beside `folder` while a download grows in it, and afterwards if anything of it is left."""
     write_note(folder, note)
     try:
         yield
