@@ -103,5 +103,5 @@ DIALOGS: tuple[Key, ...] = (
     Key("repository", "choose", ("enter",), mark("More about it, and download it"), mark("more")),
     Key("repository", "back", ("escape",), mark("Back to the list of models"), mark("back")),
     Key("selfcheck", "back", ("escape", "q", "enter"), mark("Back to the chat"), mark("back")),
-    Key("help", "back", ("escape", "q", "f1"), mark("Back"), mark("back")),
+    Key("help", "back", ("escape", "q"), mark("Back"), mark("back")),
 )
