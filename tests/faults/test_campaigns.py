@@ -32,7 +32,8 @@ def test_the_last_whole_run_is_written_down(name: str) -> None:
 def test_a_broken_promise_is_counted_and_the_next_case_runs(tmp_path: Path) -> None:
     def case(numbers: random.Random, folder: Path) -> str:
         assert folder.is_dir() and not any(folder.iterdir())
-        assert numbers.random() < 0.5, "too large"
+        number = numbers.random()  # a sentence with the method in it would name its place in memory
+        assert number < 0.5, "too large"
         return "small"
 
     outcome = run(Campaign("sample", "Numbers are small.", case, 1, 40), range(40), 3, tmp_path)
