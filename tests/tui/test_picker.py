@@ -117,6 +117,8 @@ async def test_a_search_that_takes_long_blocks_nothing(chat, knobs):
         await open_picker(it)
         await it.press(*"sea", "tab")
         await it.until(lambda: "Asking the hub" in it.text())
+        await it.press("enter")
+        assert isinstance(it.app.screen, PickerScreen), "Enter waits for what was asked for"
         await it.press("escape", "escape")
         assert it.app.screen is it.app.chat
 

@@ -79,6 +79,8 @@ class PickerScreen(ModelActs):
         self._found: list[HubRepository] = []
         self._more: dict[Format, str] | None = None
         self._hub_says = ""
+        self._is_asking = False
+        self._can_ask_again = False  # the search failed
 
     def compose(self) -> ComposeResult:
         """A line to type in, the list, a description of what is highlighted, and the progress of loading."""
@@ -141,7 +143,8 @@ class PickerScreen(ModelActs):
         options.clear_options()
         options.add_options(Option(row.content, row.id, disabled=not row.can_choose) for row in listed)
         usable = [row.id for row in listed if row.can_choose]
-        chosen = before.id if before is not None and before.id in usable else next(iter(usable), None)
+        first = None if self._is_asking else next(iter(usable), None)  # a late answer must not meet an Enter
+        chosen = before.id if before is not None and before.id in usable else first
         options.highlighted = options.get_option_index(chosen) if chosen is not None else None
         self._is_listed = not self._instead
         self._states = self._state_of_downloads()
@@ -200,7 +203,7 @@ class PickerScreen(ModelActs):
             listed = [*found, *([rows.more()] if self._more else [])]
         if typed == self._searched and self._hub_says:
             listed.append(rows.words(self._hub_says))
-        if typed != self._searched or (self._hub_says and not self._found):
+        if typed != self._searched or self._can_ask_again:
             listed.append(rows.search(typed))
         if self.names_repository(typed):
             listed.append(rows.open_(typed))
@@ -263,6 +266,7 @@ class PickerScreen(ModelActs):
 
     @on(Input.Changed)
     def _filter(self) -> None:
+        self._is_asking = False
         self._list()
 
     @on(Input.Submitted)
@@ -346,7 +350,9 @@ class PickerScreen(ModelActs):
     def _search(self, words: str, more: dict[Format, str] | None) -> None:
         if more is None:
             self._searched, self._found = words, []
-        self._hub_says, self._more = _("Asking the hub …"), None
+        self._hub_says, self._more, self._can_ask_again = _("Asking the hub …"), None, False
+        self._is_asking = True
+        self.query_one(OptionList).highlighted = None
         self._list()
         self.run_worker(self._ask_hub(words, more), exclusive=True, group="hub")
 
@@ -354,9 +360,11 @@ class PickerScreen(ModelActs):
         try:
             answer = await (await self.session.engines.scout()).search_hub(words, more)
         except UserError as error:
-            self._hub_says = error.sentence
+            self._is_asking = False
+            self._hub_says, self._can_ask_again = error.sentence, True
             self._list()
             return
+        self._is_asking = False
         known = {one.repository for one in self._found}
         new = [one for one in answer.repositories if one.repository not in known]
         self._found += new
