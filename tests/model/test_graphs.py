@@ -174,7 +174,7 @@ def test_a_capture_that_fails_is_told_once_and_never_tried_again(with_graphs) ->
 
     decoder = with_graphs(LLAMA, fails)
     torch.testing.assert_close(stepped(decoder, decoder.new_cache(70)), ordinary(decoder))
-    assert attempts == [0] and decoder.way == "torch"
+    assert attempts == [0] and decoder.way.startswith("torch, because a CUDA graph failed")
     (notice,) = decoder.take_notices()
     assert "RuntimeError: no such luck)" in notice and decoder.take_notices() == ()
 
