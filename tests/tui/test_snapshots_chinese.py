@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from rich.cells import cell_len
+from test_glass_snapshots import SCENES as VIEWS
+from test_glass_snapshots import lens_grid
 from test_snapshots import compare, help_screen, picker, selected, values, welcome
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
@@ -30,6 +32,13 @@ def _chinese(monkeypatch, tmp_path):
 )
 def test_look_in_chinese(scene, size, snap_compare, monkeypatch):
     assert compare(scene, size, "chatterm-dark", snap_compare, monkeypatch, language="zh")
+
+
+@pytest.mark.parametrize("scene", (*VIEWS, lens_grid), ids=lambda scene: scene.__name__)
+def test_look_of_a_view_in_chinese(scene, snap_compare, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("chatterm.tui.widgets.glass.shades.is_plain", lambda app: False)
+    assert compare(scene, (120, 40), "chatterm-dark", snap_compare, monkeypatch, language="zh")
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
