@@ -230,7 +230,7 @@ OTHER_KEYS = (
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     family=st.sampled_from([family.model_types[0] for family in FAMILIES]),
     key=st.sampled_from([*CONFIG, *OTHER_KEYS]),

@@ -598,6 +598,6 @@ CAMPAIGN = Campaign(
     "so, nothing that was saved is lost, nothing damaged is deleted, and the chat goes on, without saving "
     "if it must.",
     case=case,
-    short=10,
+    short=5,
     long=300,
 )

@@ -27,6 +27,6 @@ CAMPAIGN = Campaign(
     "Settings, presets, imports and library rows with wrong types, of future versions or of absurd sizes are "
     "refused with one sentence or shown as far as they make sense; nothing else is lost, the program opens.",
     case,
-    short=40,
+    short=20,
     long=3_000,
 )

@@ -230,7 +230,7 @@ CAMPAIGN = Campaign(
     "An hour of writing, forking, changing models, searching and opening everything leaves the memory of "
     "both processes where it was, and no open file, thread or process behind.",
     case,
-    short=2,
+    short=1,
     long=180,
     end=end,
 )

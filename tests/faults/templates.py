@@ -92,6 +92,6 @@ CAMPAIGN = Campaign(
     "A chat template never leaves its sandbox; one that runs away is cut off with one sentence, in under 5 "
     "seconds and 1 GB.",
     case,
-    short=40,
+    short=20,
     long=2000,
 )

@@ -223,6 +223,6 @@ CAMPAIGN = Campaign(
     "Whatever happens to the terminal, and however the program is left, the terminal is then as it was, no "
     "process stays, and the reply that was being written is saved.",
     case,
-    short=4,
+    short=2,
     long=300,
 )

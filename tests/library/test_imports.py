@@ -342,13 +342,13 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(JSON)
 def test_any_json_is_imported_whole_or_refused_in_a_sentence(value: Any) -> None:
     take(json.dumps(value).encode())
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=60))
 def test_any_bytes_are_imported_or_refused(data: bytes) -> None:
     take(data)
@@ -370,7 +370,7 @@ SEEDS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(SEEDS), st.data())
 def test_a_file_with_something_wrong_in_it(seed: Any, data: st.DataObject) -> None:
     """A good file in which one value is another."""

@@ -60,7 +60,7 @@ def example() -> bytes:
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_damaged_chunk_is_refused_or_read_but_never_breaks(data: st.DataObject) -> None:
     body = bytearray(zlib.decompress(example()[1:]))

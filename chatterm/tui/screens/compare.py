@@ -133,8 +133,9 @@ class Sides(TwoSides):
         """A line for each token: clean with the KL before it, and what the edited model wrote."""
         most = max(compared.kl_along, default=0.0) or 1.0
         width = max(6, (self.size.width - KL_CELLS - 3 * GAP) // 2)
-        kl_heading = bars.fit(_("KL before it, nats"), KL_CELLS)
-        heading = f"{bars.fit(_('clean wrote'), width)}  {kl_heading}  {_('edited wrote')}"
+        heading = "  ".join(
+            (bars.fit(_("clean wrote"), width), bars.fit(_("KL before, nats"), KL_CELLS), _("edited wrote"))
+        )
         rows: list[Row] = [[Segment(heading, self.muted)]]
         clean, edited = compared.clean_reply, compared.edited_reply
         parted = False
