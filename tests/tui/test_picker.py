@@ -213,6 +213,7 @@ async def test_no_measurement_no_estimate_but_the_reason(chat, knobs, reason, sa
 
 async def begin(it, knobs, *, then: str = "Download; go on") -> None:
     """Begin the first download of the repository, and stop it half way."""
+    await it.ready()  # or the gate holds up the model the chat begins with
     knobs.fetch_gate, knobs.fetch_progress = asyncio.Event(), [HALF]
     await open_repository(it)
     await it.press("enter")
