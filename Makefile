@@ -24,7 +24,7 @@ check: $(VENV)/installed-test
 
 tests: $(VENV)/installed-test
 	$(BIN)/chatterm models get default
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 bench: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'

@@ -28,5 +28,5 @@ def command(model: str | None, port: int, opens: bool) -> None:
     server = ChatServer(["-m", model] if model else [], listen(port))
     click.echo(f"The chat is at {server.guard.link}\nCtrl+C ends it.")
     if opens:
-        webbrowser.open(server.guard.link)
+        webbrowser.open(server.guard.link_for_once())
     server.run()

@@ -12,9 +12,7 @@ from chatterm.engine.supply import (
     Delete,
     Deleted,
     Discard,
-    HubChoice,
     HubOffered,
-    HubRepository,
     HubSearched,
     LookAtHub,
     SearchHub,
@@ -59,7 +57,7 @@ def unfinished() -> tuple[Unfinished, ...]:
     """Downloads that began and did not end."""
     from chatterm.checkpoint.fetch.unfinished import unfinished
 
-    return tuple(Unfinished(**asdict(one)) for one in unfinished(user_models_folder()))
+    return tuple(unfinished(user_models_folder()))
 
 
 def _search(request: SearchHub, stopped: Stopped) -> HubSearched:
@@ -68,7 +66,7 @@ def _search(request: SearchHub, stopped: Stopped) -> HubSearched:
     page = search(request.words, request.formats, request.more, check=_checking(stopped))
     return HubSearched(
         request=request.request,
-        repositories=tuple(HubRepository(**asdict(facts)) for facts in page.repositories),
+        repositories=page.repositories,
         more=page.more,
     )
 
@@ -80,8 +78,8 @@ def _look(request: LookAtHub, stopped: Stopped) -> HubOffered:
     folder = user_models_folder()
     return HubOffered(
         request=request.request,
-        repository=HubRepository(**asdict(offer.facts)),
-        choices=tuple(HubChoice(**asdict(choice)) for choice in offer.choices),
+        repository=offer.facts,
+        choices=offer.choices,
         page=offer.page,
         has_token=offer.has_token,
         folder=str(folder),

@@ -15,6 +15,7 @@ from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Conversation, Node, OpenConversation
 from chatterm.library import Timing as StoredTiming
 from chatterm.sampling import SamplingParameters
+from chatterm.tui.behind import Behind, NotYetError
 from chatterm.tui.records import add_records, from_stored, to_stored
 from chatterm.tui.turns import Ending, Turn
 
@@ -66,9 +67,9 @@ class Keeper:
         self._opening = asyncio.Lock()
         self._lock = asyncio.Lock()
         self._here = _Place()
-        self._stored = 0  # tokens of the growing reply that are on disk
         self._flushing: Turn | None = None
         self._unsaved: dict[Turn, _Place] = {}  # turns that are shown and not on disk, and where they belong
+        self._behind = Behind()
         self._told: set[str] = set()
         self._is_closed = False
         self._held_with: tuple[object, ...] = ()  # what was last saved of model, system prompt and values
@@ -81,7 +82,9 @@ class Keeper:
     @property
     def state(self) -> State:
         """Whether all that is shown of the conversation is on disk; "" before there is anything."""
-        return "saving" if self._unsaved and self._state != "not saved" else self._state
+        if self._unsaved and self._state != "not saved":
+            return "saving"
+        return "not saved" if self._behind.of(self._here) else self._state
 
     @property
     def conversation(self) -> int | None:
@@ -134,35 +137,45 @@ class Keeper:
 
     async def said(self, turn: Turn, after: Turn | None, sampling: SamplingParameters) -> None:
         """Save what the user said; it is on disk when this returns."""
+        place = self._unsaved.get(turn, self._here)
+        model, system_prompt = self.model, self.system_prompt
+
+        async def save(library: AsyncLibrary) -> None:
+            if after is not None and after.number is None:
+                raise NotYetError("The message before it is not saved.")
+            if place.number is None:
+                conversation = await library.create(
+                    model=model or None, system_prompt=system_prompt, sampling=sampling
+                )
+                place.number = conversation.id
+                if place is self._here:
+                    await library.hold(conversation.id)
+            parent = after.number if after is not None else None
+            edited = turn.edited.number if turn.edited is not None else None
+            message = await library.add_message(place.number, parent, "user", turn.text, edited_from=edited)
+            turn.number, turn.conversation = message.id, message.conversation
+            turn.sibling, turn.siblings = message.sibling, message.siblings
+
         try:
-            await self._said(turn, after, sampling, self._unsaved.get(turn, self._here))
+            async with self._lock:
+                self._behind.add(turn, place, save)
+                if await self._catch_up():
+                    await self._keep_values()
         finally:
             self._unsaved.pop(turn, None)
 
-    async def _said(
-        self, turn: Turn, after: Turn | None, sampling: SamplingParameters, place: _Place
-    ) -> None:
-        async with self._lock:
-            try:
-                library = await self.library()
-                if place.number is None:
-                    conversation = await library.create(
-                        model=self.model or None, system_prompt=self.system_prompt, sampling=sampling
-                    )
-                    place.number = conversation.id
-                    if place is self._here:
-                        await library.hold(conversation.id)
-                parent = after.number if after is not None else None
-                edited = turn.edited.number if turn.edited is not None else None
-                message = await library.add_message(
-                    place.number, parent, "user", turn.text, edited_from=edited
-                )
-                turn.number, turn.conversation = message.id, message.conversation
-                turn.sibling, turn.siblings = message.sibling, message.siblings
-                await self._keep_values()
-                self._saved(library)
-            except UserError as error:
+    async def _catch_up(self) -> bool:
+        """Save whatever is not saved yet; whether all of this conversation is now."""
+        try:
+            library = await self.library()
+            for error in await self._behind.catch_up(library):
                 self._failed(error)
+        except UserError as error:
+            self._failed(error)
+        else:
+            if not self._behind.of(self._here):
+                self._saved(library)
+        return not self._behind.of(self._here)
 
     def grew(self, turn: Turn, question: Turn | None, sampling: SamplingParameters) -> None:
         """A reply has more tokens; they are on disk soon."""
@@ -185,31 +198,38 @@ class Keeper:
 
     async def _flush(self, turn: Turn, question: Turn | None, sampling: SamplingParameters) -> None:
         try:
-            library = await self.library()
-            if turn.number is None and not await self._begin_reply(library, turn, question, sampling):
-                return
-            upto = len(turn.tokens)
-            if upto > self._stored and turn.number is not None:
-                tokens = to_stored(turn.tokens[self._stored : upto])
-                await library.extend_reply(turn.number, tokens)
-                self._stored = upto
+            if self._behind:
+                await self._catch_up()
+            await self._store(await self.library(), turn, question, sampling)
+        except NotYetError:
+            return
         except UserError as error:
             self._failed(error)
 
+    async def _store(
+        self, library: AsyncLibrary, turn: Turn, question: Turn | None, sampling: SamplingParameters
+    ) -> None:
+        if turn.number is None:
+            await self._begin_reply(library, turn, question, sampling)
+        upto = len(turn.tokens)
+        if upto > turn.stored and turn.number is not None:
+            await library.extend_reply(turn.number, to_stored(turn.tokens[turn.stored : upto]))
+            turn.stored = upto
+
     async def _begin_reply(
         self, library: AsyncLibrary, turn: Turn, question: Turn | None, sampling: SamplingParameters
-    ) -> bool:
+    ) -> None:
         if question is None or question.number is None or question.conversation is None:
-            return False  # the message that it answers could not be saved
+            raise NotYetError("The message that it answers is not saved.")
         origin = turn.origin
         if origin is not None and origin.number is not None and turn.goes_on:
             message = await library.continue_reply(origin.number, model=turn.model, sampling=sampling)
-            self._stored = turn.kept
+            turn.stored = turn.kept
         elif origin is not None and origin.number is not None:
             message = await library.fork_reply(
                 origin.number, turn.kept, model=turn.model, sampling=sampling, placed=turn.chosen
             )
-            self._stored = turn.kept
+            turn.stored = turn.kept
         else:
             message = await library.begin_reply(
                 question.conversation,
@@ -218,41 +238,33 @@ class Keeper:
                 sampling=sampling,
                 raw_prompt=turn.prompt if turn.raw else None,
             )
-            self._stored = 0
+            turn.stored = 0
         turn.conversation = message.conversation
         turn.number, turn.sibling, turn.siblings = message.id, message.sibling, message.siblings
-        return True
 
     async def ended(
         self, turn: Turn, question: Turn | None, sampling: SamplingParameters, timing: Timing | None
     ) -> None:
         """Save the end of a reply."""
+
+        async def save(library: AsyncLibrary) -> None:
+            await self._store(library, turn, question, sampling)
+            assert turn.number is not None
+            spoken = turn.span(len(turn.tokens) - 1)[1] if turn.tokens else 0
+            await library.finish_reply(
+                turn.number,
+                _FINISH[turn.finish or "stopped"],
+                text=turn.text[spoken:],
+                timing=_stored_timing(timing),
+            )
+
         try:
             if turn.text:
-                await self._ended(turn, question, sampling, timing)
+                async with self._lock:
+                    self._behind.add(turn, self._unsaved.get(turn, self._here), save)
+                    await self._catch_up()
         finally:
             self._unsaved.pop(turn, None)
-
-    async def _ended(
-        self, turn: Turn, question: Turn | None, sampling: SamplingParameters, timing: Timing | None
-    ) -> None:
-        async with self._lock:
-            await self._flush(turn, question, sampling)
-            if turn.number is None:
-                return
-            try:
-                library = await self.library()
-                spoken = turn.span(len(turn.tokens) - 1)[1] if turn.tokens else 0
-                await library.finish_reply(
-                    turn.number,
-                    _FINISH[turn.finish or "stopped"],
-                    tokens=to_stored(turn.tokens[self._stored :]),
-                    text=turn.text[spoken:],
-                    timing=_stored_timing(timing),
-                )
-                self._saved(library)
-            except UserError as error:
-                self._failed(error)
 
     async def leave_out(self, turns: Sequence[Turn]) -> None:
         """Save what of these is sent to the model."""
@@ -348,6 +360,8 @@ class Keeper:
     async def close(self) -> None:
         """Everything is on disk when this returns."""
         async with self._lock, self._opening:
+            if self._behind and self._library is not None:
+                await self._behind.catch_up(self._library)
             await self._keep_values()
             library, self._library = self._library, None
             self._is_closed = True

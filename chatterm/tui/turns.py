@@ -60,6 +60,7 @@ class Turn:
     markers: tuple[str, str] = USUAL_MARKERS  # what opens and closes thinking
     number: int | None = None  # in the library …
     conversation: int | None = None  # … and of its conversation
+    stored: int = 0  # of its tokens, how many this session has put there
     sibling: int = 1  # which of the replies to the same message this is, from 1
     siblings: int = 1
     unread: int = 0  # records of its tokens that are in the library and not here yet

@@ -26,6 +26,10 @@ HEADERS = {
 """Nothing is loaded from elsewhere, and nobody may put the chat into a frame."""
 
 REFUSAL = "Open the link that `chatterm web` printed when it started; it changes with every start.\n"
+USED = (
+    "This link worked once and has been used. Open the one that `chatterm web` printed. "
+    "If it was not your browser that used it, end chatterm: somebody else on this machine watches you.\n"
+)
 
 
 class Guard:
@@ -34,6 +38,8 @@ class Guard:
     def __init__(self, port: int) -> None:
         self.port = port
         self.secret = secrets.token_urlsafe(32)
+        self._once: set[str] = set()
+        self._used: set[str] = set()
         self._cookie = f"chatterm-{port}"
         self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
 
@@ -42,12 +48,22 @@ class Guard:
         """What the user opens."""
         return f"http://127.0.0.1:{self.port}/?secret={self.secret}"
 
+    def link_for_once(self) -> str:
+        """A link that works once: for a command line, which other users of this machine can read."""
+        secret = secrets.token_urlsafe(32)
+        self._once.add(secret)
+        return f"http://127.0.0.1:{self.port}/?secret={secret}"
+
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request through, trade the secret in its link for a cookie, or refuse it."""
         if not self.comes_from_here(request):
             raise web.HTTPForbidden(text="chatterm answers only pages of its own.\n", headers=HEADERS)
-        if request.path == "/" and self._is_secret(request.query.get("secret")):
+        given = request.query.get("secret", "") if request.path == "/" else ""
+        if given in self._used:
+            raise web.HTTPForbidden(text=USED, headers=HEADERS)
+        if self._is_secret(given) or given in self._once:
+            self._used |= self._once & {given}
             response = web.HTTPFound("/", headers=HEADERS)
             response.set_cookie(self._cookie, self.secret, httponly=True, samesite="Strict", path="/")
             raise response

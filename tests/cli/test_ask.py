@@ -211,6 +211,11 @@ def test_there_is_nothing_to_go_on_with() -> None:
     assert result.stderr == "chatterm: No conversation has been saved yet.\n"
 
 
+def may_be_interrupted() -> None:
+    """Whatever whoever runs the tests does: a shell lets its background jobs ignore Ctrl+C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.model
 @pytest.mark.usefixtures("default_model_path")
 def test_a_reply_that_is_stopped_is_kept() -> None:
@@ -222,6 +227,7 @@ def test_a_reply_that_is_stopped_is_kept() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
+        preexec_fn=may_be_interrupted,
     )
     assert asking.stdout is not None
     begun = asking.stdout.read(8).decode()

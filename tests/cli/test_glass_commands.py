@@ -1,38 +1,35 @@
-"""The glass box as a script uses it: the installed program, the real default model."""
+"""The glass box as a script uses it: the commands, a real engine, the real default model."""
 
 from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
-pytestmark = [pytest.mark.model, pytest.mark.usefixtures("default_model_path")]
+from chatterm.cli import main
+
+pytestmark = [pytest.mark.model, pytest.mark.usefixtures("default_model_path", "warm_engine")]
 
 TEXT = "The best thing about AI is its ability to"
 CHINESE = "苹果是一种水果"
 
 
-def chatterm(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).with_name("chatterm")
-    return subprocess.run(
-        [str(program), *arguments], input=stdin, capture_output=True, text=True, check=False, timeout=240
-    )
+def chatterm(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=stdin)
 
 
 def document(*arguments: str, stdin: str | None = None) -> Any:
     result = chatterm(*arguments, "--json", stdin=stdin)
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
 
 
 def shown(*arguments: str) -> str:
     result = chatterm(*arguments)
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     assert "\x1b" not in result.stdout
     return result.stdout
 
@@ -215,6 +212,6 @@ def assert_straight(text: str) -> None:
 )
 def test_mistakes_get_one_sentence_and_status_2(arguments: tuple[str, ...], sentence: str) -> None:
     result = chatterm(*arguments)
-    assert (result.returncode, result.stdout) == (2, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert sentence in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

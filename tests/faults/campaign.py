@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import random
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+Case = Callable[[random.Random, Path], str]
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Campaign:
 
     name: str
     promise: str
-    case: Callable[[random.Random, Path], str]
+    case: Case
     short: int
     long: int
     end: Callable[[], object] = lambda: None
@@ -58,6 +61,17 @@ class Outcome:
 def numbers(campaign: Campaign, seed: int, case: int) -> random.Random:
     """The random numbers of one case."""
     return random.Random(f"{campaign.name} {seed} {case}")
+
+
+def in_one_of(places: dict[Case, int], numbers: random.Random, folder: Path) -> str:
+    """A case in one of several places, drawn by weight; whatever it raises breaks the promise."""
+    place = numbers.choices(list(places), list(places.values()))[0]
+    try:
+        return place(numbers, folder)
+    except AssertionError:
+        raise
+    except Exception as error:
+        raise AssertionError("".join(traceback.format_exception(error)[-6:])) from error
 
 
 def run(

@@ -7,7 +7,6 @@ it did, not only what it left behind.
 from __future__ import annotations
 
 import random
-import unicodedata
 
 ATTACKS: dict[str, tuple[str, ...]] = {
     "CSI": (
@@ -113,27 +112,6 @@ ATTACKS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """By kind. What is listed under a kind belongs together, so that a campaign can count what it tried."""
-
-READABLE = {
-    "Arabic": "مرحبا بالعالم",
-    "Persian with its non-joiner": "می\u200cخواهم",
-    "Hebrew with vowels and an accent": "בְּרֵאשִׁ֖ית בָּרָ֣א",
-    "Hindi with a joiner": "क्\u200dष क्\u200cष नमस्ते",
-    "Malayalam": "അവ\u0d28\u0d4d\u200d",
-    "Thai with a break for words": "สวัสดี\u200bครับ",
-    "Tibetan, eight signs on one": "ཧྐྵྨླྺྼྻྂ",
-    "Chinese": "苹果是水果吗？",
-    "a name with an ideographic variant": "葛\U000e0100城",
-    "Korean in letters": "\u1112\u1161\u11ab",
-    "Vietnamese, decomposed": unicodedata.normalize("NFD", "Tiếng Việt"),
-    "a family": "👩\u200d👩\u200d👧",
-    "a heart on fire": "❤\ufe0f\u200d🔥",
-    "an eye in a bubble": "👁\ufe0f\u200d🗨\ufe0f",
-    "a tone of skin": "👋🏽 🧑🏾\u200d🚀",
-    "a flag": "🇩🇪 🏳\ufe0f\u200d🌈",
-    "a key cap": "1\ufe0f\u20e3",
-}
-"""What must be shown as it is, joiners, selectors and marks included."""
 
 _WORDS = (
     "the",

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import random
-import traceback
 from pathlib import Path
 
-from tests.faults.campaign import Campaign
+from tests.faults.campaign import Campaign, in_one_of
 
 
 def case(numbers: random.Random, folder: Path) -> str:
     """One place, with attacks of its own."""
     from tests.faults import commanded, exported, screened
 
-    place = numbers.choices((exported.case, commanded.case, screened.case), (4, 6, 2))[0]
-    try:
-        return place(numbers, folder)
-    except AssertionError:
-        raise
-    except Exception as error:
-        raise AssertionError("".join(traceback.format_exception(error)[-6:])) from error
+    return in_one_of({exported.case: 4, commanded.case: 6, screened.case: 2}, numbers, folder)
 
 
 CAMPAIGN = Campaign(

@@ -23,7 +23,7 @@ from chatterm.tui.widgets.next_token import NextTokenPanel
 from chatterm.tui.widgets.transcript import Transcript
 from chatterm.tui.widgets.welcome import Welcome
 
-PATIENCE = 10.0  # seconds after which a test gives up; never how long it takes
+PATIENCE = 60.0  # seconds after which a test gives up; never how long it takes
 
 
 class Chat:

@@ -56,34 +56,28 @@ def test_no_screen_has_keys_of_its_own_making():
         assert not [c for c in made if isinstance(c.func, ast.Name) and c.func.id == "Binding"], file.name
 
 
-@pytest.mark.parametrize(
-    ("opens", "scope"),
-    [
-        ("alt+r", "raw"),
-        ("alt+a", "window"),
-        ("alt+e", "system_prompt"),
-        ("alt+u", "presets"),
-        ("alt+c", "continuations"),
-        ("alt+p", "rank_plot"),
-        ("alt+t", "tree"),
-        ("f3", "picker"),
-        ("f4", "parameters"),
-        ("f11", "settings"),
-        ("alt+v", "acts"),
-    ],
-)
-async def test_f1_explains_the_screen_one_is_on(chat, opens, scope):
+OPENS = {
+    **{"alt+r": "raw", "alt+a": "window", "alt+e": "system_prompt", "alt+u": "presets", "alt+t": "tree"},
+    **{"alt+c": "continuations", "alt+p": "rank_plot", "f3": "picker", "f4": "parameters", "f11": "settings"},
+    **{"alt+v": "acts"},
+}
+
+
+async def test_f1_explains_the_screen_one_is_on(chat):
     async with chat(size=(120, 50)) as it:
         await it.ask()
-        await it.press(opens)
-        await it.until(lambda: getattr(it.app.screen, "SCOPE", "") == scope)
-        await it.press("f1")
-        await it.until(lambda: isinstance(it.app.screen, HelpScreen))
-        await it.until(lambda: keys.SCOPES[scope] in it.text())
-        titles = [str(title.render()) for title in it.app.screen.query(".scope")]
-        assert titles == [keys.SCOPES[scope], keys.SCOPES["anywhere"]], "just its keys"
-        await it.press("escape")
-        await it.until(lambda: getattr(it.app.screen, "SCOPE", "") == scope)
+        for opens, scope in OPENS.items():
+            await it.press(opens)
+            await it.until(lambda scope=scope: getattr(it.app.screen, "SCOPE", "") == scope)
+            await it.press("f1")
+            await it.until(lambda: isinstance(it.app.screen, HelpScreen))
+            await it.until(lambda scope=scope: keys.SCOPES[scope] in it.text())
+            titles = [str(title.render()) for title in it.app.screen.query(".scope")]
+            assert titles == [keys.SCOPES[scope], keys.SCOPES["anywhere"]], "just its keys"
+            await it.press("escape")
+            await it.until(lambda scope=scope: getattr(it.app.screen, "SCOPE", "") == scope)
+            await it.press("escape")
+            await it.until(lambda: it.app.screen is it.app.chat)
 
 
 async def test_f1_in_help_stays_there_and_in_the_chat_lists_everything(chat):

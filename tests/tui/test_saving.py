@@ -180,6 +180,47 @@ async def test_a_write_that_fails_is_told_once_and_does_not_stop_the_reply(chat)
         assert it.session.keeper.state == "not saved"
 
 
+async def test_what_could_not_be_saved_is_saved_as_soon_as_something_can(chat, library_file):
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.ask("one")
+
+        async def refuse(*_args, **_more):
+            raise UserError("The disk is full; make room.")
+
+        library = await it.session.keeper.library()
+        add_message, library.add_message = library.add_message, refuse
+        await it.ask("two")
+        finish_reply, library.finish_reply = library.finish_reply, refuse
+        library.add_message = add_message
+        await it.ask("three")
+        assert it.session.keeper.state == "not saved", "the reply to “three” has no end yet"
+        await it.press("ctrl+n")
+        assert it.session.keeper.state == "", "nothing of the new conversation is missing"
+        library.finish_reply = finish_reply
+        await it.ask("elsewhere")
+        assert it.session.keeper.state == "saved"
+        with Library(library_file) as stored:
+            first = stored.conversations()[-1].id
+            path = stored.open(first).path
+            said = [message.content for message in path if message.role == "user"]
+            replies = [(message.content, message.status) for message in path if message.role == "assistant"]
+            assert said == ["one", "two", "three"]
+            assert replies == [("".join(HAIKU), "done")] * 3
+
+
+async def test_a_conversation_that_was_deleted_elsewhere_holds_up_no_other(chat, library_file):
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.ask("one")
+        with Library(library_file) as stored:
+            stored.delete(it.session.keeper.conversation)
+            stored.purge(it.session.keeper.conversation)
+        await it.ask("two")
+        assert it.session.keeper.state == "not saved"
+        await it.press("ctrl+n")
+        await it.ask("three")
+        assert it.session.keeper.state == "saved"
+
+
 async def test_an_unknown_conversation_is_one_sentence(chat, knobs):
     async with chat() as it:
         await it.session.resume(99)

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -24,15 +25,16 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 class Served:
     """A running `chatterm web`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, browser: str = "") -> None:
         environment = {
             **os.environ,
+            "BROWSER": browser,
             "CHATTERM_CONFIG": str(folder / "config"),
             "CHATTERM_DATA": str(folder / "data"),
             "PYTHONUNBUFFERED": "1",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "chatterm", "web", "--port", "0", "--no-open"],
+            [sys.executable, "-m", "chatterm", "web", "--port", "0", "--open" if browser else "--no-open"],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
@@ -44,6 +46,15 @@ class Served:
     def end(self) -> int:
         self.process.terminate()
         return self.process.wait(30)
+
+
+def written(file: Path, patience: float = 30.0) -> str:
+    """What another process writes into a file, once it has."""
+    gives_up = time.monotonic() + patience
+    while not file.exists():
+        assert time.monotonic() < gives_up, f"nobody wrote {file}"
+        time.sleep(0.05)
+    return file.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +81,27 @@ async def test_the_link_opens_the_page_and_hides_the_secret(
         assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     async with browser.get(f"{served.address}/static/js/textual.js") as script:
         assert script.status == 200
+
+
+async def test_what_the_command_line_of_the_browser_shows_works_once(
+    tmp_path: Path, browser: aiohttp.ClientSession
+) -> None:
+    opener = tmp_path / "opener"
+    opener.write_text('#!/bin/sh\nprintf %s "$1" > "$0.part"\nmv "$0.part" "$0.link"\n')
+    opener.chmod(0o700)
+    served = Served(tmp_path, f"{opener} %s")
+    try:
+        link = await asyncio.to_thread(written, tmp_path / "opener.link")
+        assert link.startswith(f"{served.address}/?secret=") and served.secret not in link
+        async with browser.get(link) as page:
+            assert page.status == 200
+        async with browser.get(link) as again:
+            assert again.status == 403
+            assert "worked once and has been used" in await again.text()
+        async with browser.get(served.address) as page:
+            assert page.status == 200, "whoever came first stays"
+    finally:
+        served.end()
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,12 @@ from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE, BY_MODEL_TYPE
 from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
 from chatterm.checkpoint.fetch.hub import Hub, HubError, Listing, Sibling, connect, plainly, select
-from chatterm.checkpoint.fetch.repository import Facts, Format, facts_of, shortened
+from chatterm.checkpoint.fetch.repository import facts_of, shortened
 from chatterm.checkpoint.fetch.web import RefusedError, Timeouts, UnreachableError
 from chatterm.checkpoint.gguf import GGUFFile, peek
 from chatterm.checkpoint.gguf_config import gguf_config
 from chatterm.checkpoint.memory import memory_around
+from chatterm.engine.supply import HubChoice, HubRepository
 from chatterm.errors import UserError
 
 HEAD_BYTES = 64 << 10
@@ -41,27 +42,11 @@ _DIGITS = re.compile(r"(?:i|t)?q(\d)|[bf]f?(?:p)?(16|32)|mxfp(4)")
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One checkpoint that can be fetched. Sizes in bytes."""
-
-    name: str  # what to fetch it with: `organisation/name`, `organisation/name:Q4_K_M`
-    label: str  # how its file is called
-    format: Format
-    size: int
-    files: int
-    quantisation: str | None = None
-    bits: float | None = None  # per weight
-    memory: int | None = None  # estimate of what it takes to run
-    step_bytes: int | None = None  # that a decode step reads
-    problem: str = ""  # why it would not load
-
-
-@dataclass(frozen=True)
 class Offer:
     """A repository and everything in it that can be fetched, and whether the hub knows who asks."""
 
-    facts: Facts
-    choices: tuple[Choice, ...]
+    facts: HubRepository
+    choices: tuple[HubChoice, ...]
     page: str  # its address
     has_token: bool
 
@@ -101,7 +86,9 @@ def _plain(content: bytes) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
 
 
-def _choices(hub: Hub, listing: Listing, source: HubSource, facts: Facts, packed: bool) -> tuple[Choice, ...]:
+def _choices(
+    hub: Hub, listing: Listing, source: HubSource, facts: HubRepository, packed: bool
+) -> tuple[HubChoice, ...]:
     found = []
     whole = _whole(hub, listing, source, facts, packed)
     if whole is not None:
@@ -120,7 +107,7 @@ def _choices(hub: Hub, listing: Listing, source: HubSource, facts: Facts, packed
             twin = _TWIN if Path(path).name in called else ""
             called.add(Path(path).name)
             found.append(
-                Choice(
+                HubChoice(
                     name=f"{source.repository}:{names[path]}",
                     label=shortened(f"{_stem(path)}.gguf"),
                     format="gguf",
@@ -139,7 +126,9 @@ def _choices(hub: Hub, listing: Listing, source: HubSource, facts: Facts, packed
 # --- the safetensors checkpoint -------------------------------------------------------------------------
 
 
-def _whole(hub: Hub, listing: Listing, source: HubSource, facts: Facts, packed: bool) -> Choice | None:
+def _whole(
+    hub: Hub, listing: Listing, source: HubSource, facts: HubRepository, packed: bool
+) -> HubChoice | None:
     try:
         files = select(listing, source, None, hub.endpoint)
     except HubError:
@@ -156,7 +145,7 @@ def _whole(hub: Hub, listing: Listing, source: HubSource, facts: Facts, packed: 
     weights = sum(file.size for file in files if file.name.endswith(".safetensors"))
     parameters = facts.parameters if "safetensors" in facts.formats else None
     held = weights if packed or not parameters else 4 * parameters
-    return Choice(
+    return HubChoice(
         name=source.repository,
         label="safetensors",
         format="safetensors",

@@ -7,12 +7,12 @@ as if it were not there.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from chatterm import inert
 from chatterm.checkpoint.families.refused import refuse_config, refuse_gguf
 from chatterm.checkpoint.locate import HUB_ID
+from chatterm.engine.supply import Format, HubRepository
 from chatterm.errors import UserError
 
 LONGEST = 200
@@ -28,29 +28,10 @@ _NOT_TEXT = frozenset(
     }
 )
 
-Format = Literal["gguf", "safetensors"]
 FORMATS: tuple[Format, ...] = ("gguf", "safetensors")
 
 
-@dataclass(frozen=True)
-class Facts:
-    """A repository of the hub. None and "" where the hub says nothing."""
-
-    repository: str
-    formats: tuple[Format, ...]
-    downloads: int | None = None  # in the last month
-    likes: int | None = None
-    licence: str = ""
-    licence_url: str = ""
-    modified: str = ""  # 2025-03-01
-    gated: bool = False  # its licence has to be accepted on the hub first
-    private: bool = False
-    parameters: int | None = None
-    family: str = ""  # its architecture, in the words of its format
-    problem: str = ""  # why it would not load, one sentence
-
-
-def facts_of(raw: object) -> Facts | None:
+def facts_of(raw: object) -> HubRepository | None:
     """The facts in one entry of the hub's answer; None where it is none that could be fetched from."""
     if not isinstance(raw, dict):
         return None
@@ -64,7 +45,7 @@ def facts_of(raw: object) -> Facts | None:
     gguf, safetensors = _table(raw, "gguf"), _table(raw, "safetensors")
     config = _table(raw, "config")
     family = _text(gguf, "architecture") or _text(config, "model_type")
-    return Facts(
+    return HubRepository(
         repository=name,
         formats=tuple(formats),
         downloads=_number(raw, "downloads"),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 
 from chatterm.checkpoint.fetch.hub import Hub, connect, plainly
-from chatterm.checkpoint.fetch.repository import FORMATS, Facts, Format, facts_of
+from chatterm.checkpoint.fetch.repository import FORMATS, facts_of
 from chatterm.checkpoint.fetch.web import Timeouts, UnreachableError
+from chatterm.engine.supply import Format, HubRepository
 from chatterm.errors import UserError
 
 PAGE = 20
@@ -29,7 +30,7 @@ _ONLY = {"gguf": ("gguf",), "safetensors": ("safetensors", "config")}
 class Page:
     """Repositories, the most downloaded first, and what to ask for more of them (None: that was all)."""
 
-    repositories: tuple[Facts, ...]
+    repositories: tuple[HubRepository, ...]
     more: dict[Format, str] | None
 
 
@@ -58,7 +59,7 @@ def search(
     if not words:
         raise UserError("Say what to search the hub for: words of a name, or organisation/name.")
     hub = connect("The hub cannot be searched:", timeouts, check)
-    found: dict[str, Facts] = {}
+    found: dict[str, HubRepository] = {}
     cursors: dict[Format, str] = {}
     with plainly(hub, None):
         for kind in formats:
@@ -68,14 +69,14 @@ def search(
             for entry in entries:
                 known = found.get(entry.repository, entry)
                 kinds = tuple(each for each in FORMATS if each in (*known.formats, kind))
-                found[entry.repository] = replace(known, formats=kinds)
+                found[entry.repository] = msgspec.structs.replace(known, formats=kinds)
             if cursor:
                 cursors[kind] = cursor
     ordered = sorted(found.values(), key=lambda facts: -(facts.downloads or 0))
     return Page(tuple(ordered), cursors or None)
 
 
-def _page(hub: Hub, words: str, kind: Format, cursor: str | None) -> tuple[list[Facts], str]:
+def _page(hub: Hub, words: str, kind: Format, cursor: str | None) -> tuple[list[HubRepository], str]:
     asked = [("search", words), ("filter", kind), ("sort", "downloads"), ("direction", "-1")]
     asked += [("limit", str(PAGE)), *(("expand", name) for name in (*_WANTED, *_ONLY[kind]))]
     if cursor:

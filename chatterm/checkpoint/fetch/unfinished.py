@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -13,6 +12,7 @@ import msgspec
 from chatterm import inert
 from chatterm.checkpoint.fetch.storage import UNFINISHED
 from chatterm.checkpoint.folders import entries
+from chatterm.engine.supply import Unfinished
 from chatterm.errors import UserError
 from chatterm.paths import write_private
 
@@ -27,17 +27,6 @@ class Note(msgspec.Struct, frozen=True):
     source: str  # the repository
     total: int  # bytes
     files: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """A download that began and did not end."""
-
-    key: str  # of `discard`
-    name: str  # to fetch it with; "" where nobody noted it
-    done: int  # bytes on disk
-    total: int | None
-    is_running: bool  # some process works on it now
 
 
 def write_note(folder: Path, note: Note) -> None:

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SECONDS = 30
+SECONDS = 5
 CHARACTERS_PER_SECOND = 20_000
 """A hundredth of what a slow machine cuts into tokens."""
 

@@ -83,6 +83,16 @@ def inline_spans(token: Token, source: Source, style: int = 0, at: int | None = 
             words = "".join(span.text for span in spans if span.style & LINK)
             if address and address not in words:
                 spans.append(Span(f" ({inert.line(address)})", style=FAINT))
+        elif kind in ("math_inline", "math_inline_double"):
+            opens = source.text.find(child.markup, at, end)
+            begin = opens + len(child.markup) if opens >= 0 else at
+            lines = formula_spans(child.content, source, begin, end, style)
+            on_its_own = kind == "math_inline_double" and len(lines) > 1
+            for number, line in enumerate(lines):
+                if (number or on_its_own) and spans and not spans[-1].text.endswith("\n"):
+                    spans.append(Span("\n"))
+                spans.extend(line)
+            at = min(begin + len(child.content) + len(child.markup), end)
         elif kind in ("softbreak", "hardbreak"):
             place = source.text.find("\n", at, end)
             spans.append(Span("\n", source.base + place if place >= 0 else DECORATION, style))
@@ -95,6 +105,21 @@ def inline_spans(token: Token, source: Source, style: int = 0, at: int | None = 
             last = max(offsets, default=DECORATION)
             at = last - source.base + 1 if last >= 0 else at
     return spans
+
+
+def formula_spans(content: str, source: Source, at: int, end: int, style: int = 0) -> list[list[Span]]:
+    """The lines of a formula that stands in the source between `at` and `end`."""
+    from chatterm.tui.text.formula import formula
+
+    offsets = source.align(content, at, end)
+    return [
+        [
+            Span(inert.line(text), offsets[place] if place >= 0 else DECORATION, style)
+            for text, place in line
+            if text
+        ]
+        for line in formula(content)
+    ]
 
 
 def _inert(text: str, before: list[Span]) -> str:

@@ -7,6 +7,7 @@ line break: models mean it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from chatterm import inert
 from chatterm.language import _
 from chatterm.tui.text.highlight import highlight
-from chatterm.tui.text.inline import Source, inline_spans
+from chatterm.tui.text.inline import Source, formula_spans, inline_spans
 from chatterm.tui.text.lines import FAINT, FENCE, HEADING, MUTED, STRONG, TITLE, Line, Span
 from chatterm.tui.text.tables import Cell, table_lines
 from chatterm.tui.text.wrap import wrap
@@ -28,6 +29,8 @@ CODE_MARGIN = Span(" ", style=FENCE)
 COPY = " ⧉ "
 """The sign behind the language of a block of code that copies it when it is clicked."""
 CODE_CONTINUES = Span("↪", style=FENCE | FAINT)
+_EMPTY_LINE = re.compile(r"\n[ \t]*\n[ \t]*\Z")
+FORMULA_INDENT = "   "
 DEEPEST = 8
 """Containers within containers that still indent; a reply of a thousand `>` must not squeeze out the text."""
 
@@ -35,8 +38,20 @@ DEEPEST = 8
 @cache
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-    return MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
+    from chatterm.tui.text.bracket_math import bracket_math
+
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
+    parser.use(
+        dollarmath_plugin,
+        allow_labels=False,
+        allow_space=False,
+        allow_digits=False,  # prices are no formulas
+        allow_blank_lines=False,
+        double_inline=True,
+    )
+    return parser.use(bracket_math)
 
 
 def parse(source: str) -> list[Token]:
@@ -74,13 +89,28 @@ class Markdown:
         Returns:
             The number of blocks that did not change.
         """
-        start = self.blocks[-1].start - self.base if self.blocks else 0
-        if self.blocks:
-            self.blocks.pop()
+        start = self._unsettled()
         self.source += inert.block(text, self.source[-inert.CONTEXT :])
         kept = len(self.blocks)
         self.blocks.extend(layout(self.source[start:], self.width, self.base + start))
         return kept
+
+    def _unsettled(self) -> int:
+        """Take away the blocks that more text can change; where the first of them begins.
+
+        That is the last one, and those right before it among which a formula may have begun: its lines look
+        like paragraphs and lists until it ends.
+        """
+        starts = [block.start - self.base for block in self.blocks]
+        first = len(starts) - 1
+        for index in range(len(starts) - 2, -1, -1):
+            before = self.source[starts[index] : starts[index + 1]]
+            if _EMPTY_LINE.search(before):
+                break
+            if "$$" in before or "\\[" in before:
+                first = index
+        del self.blocks[max(first, 0) :]
+        return starts[first] if starts else 0
 
     def lines(self) -> list[Line]:
         """All lines, with an empty one between blocks."""
@@ -139,6 +169,8 @@ class _Layout:
                 return self._inline(inner[0], first, rest, style)
             case "fence" | "code_block":
                 return self._code(token, first, rest)
+            case "math_block":
+                return self._formula(token, first, rest)
             case "hr":
                 room = max(3, min(self.width, 40) - sum(len(span.text) for span in first))
                 return [Line([*first, Span("─" * room, style=FAINT)])]
@@ -167,6 +199,21 @@ class _Layout:
 
     def _inline(self, token: Token, first: list[Span], rest: list[Span], style: int = 0) -> list[Line]:
         return wrap(inline_spans(token, self.source, style), self.width, first, rest)
+
+    def _formula(self, token: Token, first: list[Span], rest: list[Span]) -> list[Line]:
+        begin, end = token.map or (0, 0)
+        at, behind = self.source.line_start(begin), self.source.line_start(end)
+        indent = Span(FORMULA_INDENT)
+        return [
+            line
+            for number, spans in enumerate(formula_spans(token.content, self.source, at, behind))
+            for line in wrap(
+                spans,
+                self.width,
+                [*(rest if number else first), indent],
+                [*rest, indent, indent],
+            )
+        ]
 
     def _code(self, token: Token, first: list[Span], rest: list[Span]) -> list[Line]:
         language = token.info.strip().split(" ")[0]

@@ -61,6 +61,7 @@ class GlassPanel(Widget, can_focus=True):
         self.waiting = False
         self.top = 0  # first body line in sight
         self._lines: list[Strip] = []
+        self._base: Style | None = None  # while the lines are as they are
         self._body_top = 0  # the line on which the body begins
         self._body_height = 0
         self._body_lines = 0
@@ -98,7 +99,7 @@ class GlassPanel(Widget, can_focus=True):
 
     def redraw(self) -> None:
         """Draw anew; the size stays."""
-        self._lines = []
+        self._lines, self._base = [], None
         self.refresh()
 
     def ask(self) -> None:
@@ -134,31 +135,33 @@ class GlassPanel(Widget, can_focus=True):
     @property
     def base(self) -> Style:
         """Ordinary text."""
-        return self.rich_style
+        if self._base is None:
+            self._base = self.rich_style
+        return self._base
 
     @property
     def muted(self) -> Style:
         """What explains."""
-        return self.rich_style + self.paint.style(MUTED)
+        return self.base + self.paint.style(MUTED)
 
     @property
     def faint(self) -> Style:
         """What only separates."""
-        return self.rich_style + self.paint.style(FAINT)
+        return self.base + self.paint.style(FAINT)
 
     @property
     def bold(self) -> Style:
         """What counts."""
-        return self.rich_style + Style(bold=True)
+        return self.base + Style(bold=True)
 
     @property
     def chosen(self) -> Style:
         """Where the cursor is."""
-        return self.rich_style + Style(reverse=self.has_focus, bold=True)
+        return self.base + Style(reverse=self.has_focus, bold=True)
 
     def probability(self, p: float) -> Style:
         """The colour of a probability: that of its surprise."""
-        return self.rich_style + self.paint.surprise(-math.log(p) if p > 0 else math.inf)
+        return self.base + self.paint.surprise(-math.log(p) if p > 0 else math.inf)
 
     # --- drawing ----------------------------------------------------------------------------------------
 
