@@ -175,7 +175,7 @@ class Replies(Tree):
         row = self._row(
             "SELECT c.title, m.content FROM conversation c JOIN message m ON m.conversation = c.id "
             "WHERE m.id = ? AND m.role = 'user' AND NOT c.title_is_users "
-            "AND m.id = (SELECT min(id) FROM message WHERE conversation = c.id AND role = 'user')",
+            "AND NOT EXISTS (SELECT 1 FROM message a WHERE a.id = m.parent AND a.role != 'system')",
             reply.parent,
         )
         if row is not None and lenient.text(row[0]) == title_of(lenient.text(row[1])):

@@ -87,7 +87,7 @@ class Tree(Conversations):
         """Save a message below `parent` (None: at the beginning) and make it the end of the active path.
 
         When this returns, the message survives a power cut. The first user message gives the conversation its
-        title, unless the user has given one.
+        title, unless the user has given one; other words for it (`edited_from`) give it another.
 
         Raises:
             UserError: there is no such conversation or parent, or it cannot be saved.
@@ -99,10 +99,10 @@ class Tree(Conversations):
                 conversation, parent, role, content, status="done", model=None, edited_from=edited_from
             )
             index.add(connection, message, content)
-            if role == "user" and not record.title:
-                connection.execute(
-                    "UPDATE conversation SET title = ? WHERE id = ?", (title_of(content), conversation)
-                )
+            if role == "user" and (
+                not record.title or (edited_from is not None and self._begins(edited_from))
+            ):
+                self._entitle(conversation, content)
             return self._message(message)
 
     def edit(self, message: int, content: str) -> Message:
@@ -128,7 +128,23 @@ class Tree(Conversations):
             )
             self._copy_beginning(new, old, unchanged(self._tokens(old.id), old.content, content))
             index.add(connection, new, content)
+            if old.role == "user" and self._begins(old.id):
+                self._entitle(old.conversation, content)
             return self._message(new)
+
+    def _entitle(self, conversation: int, message: str) -> None:
+        """Give a conversation the title that its first message makes, unless it has the user's own."""
+        self._connection.execute(
+            "UPDATE conversation SET title = ? WHERE id = ? AND NOT title_is_users",
+            (title_of(message), conversation),
+        )
+
+    def _begins(self, message: int) -> bool:
+        """Whether nothing was said before a message."""
+        above = self._row(
+            "SELECT a.role FROM message m JOIN message a ON a.id = m.parent WHERE m.id = ?", message
+        )
+        return above is None or above[0] == "system"
 
     def leave_out(self, messages: Mapping[int, tuple[bool, bool]]) -> None:
         """Mark messages as not to be sent to the model, or as to be sent again; all of them or none.

@@ -251,13 +251,29 @@ def test_the_order_does_not_depend_on_the_clock(library: Library, monkeypatch: p
     assert [c.id for c in library.conversations()] == ids
 
 
+def test_other_words_for_the_first_message_give_another_title(library: Library) -> None:
+    conversation = library.create().id
+    first = library.add_message(conversation, None, "user", "Write a haiku about the sea").id
+    reply = library.begin_reply(conversation, first, model="tiny").id
+    second = library.add_message(conversation, reply, "user", "And another").id
+    library.add_message(conversation, reply, "user", "And two more", edited_from=second)
+    assert library.conversation(conversation).title == "Write a haiku about the sea"
+    library.add_message(conversation, None, "user", "Write an ode to the moon", edited_from=first)
+    assert library.conversation(conversation).title == "Write an ode to the moon"
+    library.rename(conversation, "mine")
+    library.add_message(conversation, None, "user", "Write a limerick about rain", edited_from=first)
+    assert library.conversation(conversation).title == "mine"
+
+
 def test_titles_come_from_the_first_message_until_the_user_gives_one(library: Library) -> None:
     conversation = library.create().id
     assert library.conversations() == ()
     first = library.add_message(conversation, None, "user", "# Write a **haiku** about the sea")
     assert library.conversation(conversation).title == "Write a haiku about the sea"
-    library.edit(first.id, "something else")
+    library.add_message(conversation, first.id, "user", "something else")
     assert library.conversation(conversation).title == "Write a haiku about the sea"
+    library.edit(first.id, "An ode")
+    assert library.conversation(conversation).title == "An ode"
     named = library.rename(conversation, "  my\n sea ")
     assert (named.title, named.title_is_users) == ("my sea", True)
     assert library.conversations(matching="SEA") == (named,)
