@@ -16,9 +16,10 @@ from chatterm.library import index, lenient, marks
 from chatterm.library.conversations import new_id, optional, stored_sampling
 from chatterm.library.document import ConversationDocument, MessageDocument, TokenDocument
 from chatterm.library.records import Conversation, Message, Timing, Token
+from chatterm.library.rows import MESSAGE, message_record, stored_notices
 from chatterm.library.text import one_line, storable
 from chatterm.library.titles import title_of
-from chatterm.library.tree import MESSAGE, Tree, message_record, stored_notices
+from chatterm.library.tree import Tree
 from chatterm.sampling import SamplingParameters
 
 

@@ -11,9 +11,10 @@ from chatterm.errors import UserError
 from chatterm.library import index, lenient
 from chatterm.library.owners import Owner, forget_dead, is_alive
 from chatterm.library.records import Finish, Message, Status, Timing, Token
+from chatterm.library.rows import stored_notices
 from chatterm.library.text import storable
 from chatterm.library.titles import title_from, title_of
-from chatterm.library.tree import Tree, stored_notices, unchanged
+from chatterm.library.tree import Tree, unchanged
 from chatterm.sampling import SamplingParameters
 
 _IN_MEMORY = "memory"
