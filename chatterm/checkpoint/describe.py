@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chatterm.checkpoint.architecture import Architecture, LayerOptions, Rotary
-from chatterm.checkpoint.discover import Found, found_of
+from chatterm.checkpoint.discover import found_of
 from chatterm.checkpoint.open import open_checkpoint
+from chatterm.engine.supply import FoundCheckpoint
 
 Details = dict[str, str | int | float | bool | None]
 
 
-def describe(path: Path, packed: bool = False) -> tuple[Found, Details]:
+def describe(path: Path, packed: bool = False) -> tuple[FoundCheckpoint, Details]:
     """A checkpoint, and further facts about it in the order in which to show them.
 
     Raises:

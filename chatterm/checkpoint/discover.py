@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+
+from msgspec.structs import replace
 
 from chatterm import inert
 from chatterm.checkpoint.fetch.keeping import is_ours
@@ -15,10 +15,10 @@ from chatterm.checkpoint.memory import available_memory, memory_needed, step_byt
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
 from chatterm.checkpoint.seen import Seen
 from chatterm.checkpoint.sources import Candidate, candidates
+from chatterm.engine.supply import FoundCheckpoint
 from chatterm.errors import UserError
 
 __all__ = [
-    "Found",
     "available_memory",
     "describe_candidate",
     "discover",
@@ -26,37 +26,18 @@ __all__ = [
     "memory_needed",
 ]
 
+LONGEST_LICENCE = 200
 _TEMPLATE_KEY = "tokenizer.chat_template"
 
 
-@dataclass(frozen=True)
-class Found:
-    """A checkpoint on this machine, or something that looks like one and cannot be loaded (`problem`)."""
-
-    name: str
-    path: str
-    source: str  # "models/", "your models", "Hugging Face cache" …
-    format: Literal["gguf", "safetensors"]
-    file_bytes: int
-    family: str | None = None
-    parameters: int | None = None
-    quantisation: str | None = None
-    trained_context: int | None = None
-    is_chat: bool | None = None
-    memory_bytes: int | None = None  # estimate of what it takes to run
-    step_bytes: int | None = None  # of weights that a decode step reads
-    is_ours: bool = False  # chatterm downloaded it, and may delete it
-    problem: str | None = None  # one sentence
-
-
-def discover(extra_folders: Iterable[Path] = (), packed: bool = False) -> list[Found]:
+def discover(extra_folders: Iterable[Path] = (), packed: bool = False) -> list[FoundCheckpoint]:
     """Every checkpoint in chatterm's folders, the extra ones, the Hugging Face cache, Ollama and LM Studio.
 
     Reads headers only, and those only of what has changed since the last time. `packed`: weights
     will stay as small in memory as they are on disk (see `memory_needed`).
     """
     extra = tuple(expand(folder) for folder in extra_folders)
-    seen = Seen.load(Found, f"packed={packed}")
+    seen = Seen.load(FoundCheckpoint, f"packed={packed}")
     found = []
     for candidate in candidates(extra):
         known = seen.recall(candidate.path)
@@ -70,10 +51,10 @@ def discover(extra_folders: Iterable[Path] = (), packed: bool = False) -> list[F
     return found
 
 
-def describe_candidate(candidate: Candidate, packed: bool = False) -> Found:
+def describe_candidate(candidate: Candidate, packed: bool = False) -> FoundCheckpoint:
     """Open one candidate's headers; what is wrong with it becomes its `problem`."""
     unnamed = not _is_text(str(candidate.path))
-    found = Found(
+    found = FoundCheckpoint(
         name=inert.line(candidate.name),
         path=inert.line(str(candidate.path)) if unnamed else str(candidate.path),
         source=candidate.source,
@@ -93,9 +74,9 @@ def describe_candidate(candidate: Candidate, packed: bool = False) -> Found:
         return replace(found, problem=f"It cannot be read ({type(error).__name__}).")
 
 
-def found_of(checkpoint: Checkpoint, name: str, source: str, packed: bool) -> Found:
+def found_of(checkpoint: Checkpoint, name: str, source: str, packed: bool) -> FoundCheckpoint:
     """An opened checkpoint in a list of found ones."""
-    return Found(
+    return FoundCheckpoint(
         name=name,
         path=str(checkpoint.path),
         source=source,
@@ -108,7 +89,17 @@ def found_of(checkpoint: Checkpoint, name: str, source: str, packed: bool) -> Fo
         is_chat=has_chat_template(checkpoint),
         memory_bytes=memory_needed(checkpoint, packed),
         step_bytes=step_bytes(checkpoint, packed),
+        licence=_licence(checkpoint),
     )
+
+
+def _licence(checkpoint: Checkpoint) -> str:
+    """What a GGUF file states; the file in a folder that holds the text."""
+    if checkpoint.folder is not None:
+        texts = [path for path in entries(checkpoint.folder) if path.stem.upper() in ("LICENSE", "LICENCE")]
+        return inert.line(str(texts[0])) if texts and _is_text(str(texts[0])) else ""
+    stated = [checkpoint.config.get(f"general.license{key}") for key in ("", ".name", ".link")]
+    return " · ".join(inert.line(one[:LONGEST_LICENCE]) for one in stated if isinstance(one, str) and one)
 
 
 def has_chat_template(checkpoint: Checkpoint) -> bool:

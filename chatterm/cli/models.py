@@ -16,9 +16,9 @@ from rich.text import Text
 from chatterm import inert
 from chatterm.checkpoint.catalog import CatalogEntry, catalog
 from chatterm.cli import common, supply
-from chatterm.engine.messages import Checked, Described, Discovered, FoundCheckpoint
+from chatterm.engine.messages import Checked, Described, Discovered
 from chatterm.engine.protocol import EngineError
-from chatterm.engine.supply import HubOffered
+from chatterm.engine.supply import FoundCheckpoint, HubOffered
 from chatterm.settings import load_settings
 
 

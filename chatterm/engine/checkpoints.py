@@ -16,7 +16,6 @@ from chatterm.engine.messages import (
     Discovered,
     Fetch,
     Fetched,
-    FoundCheckpoint,
     Progress,
 )
 from chatterm.engine.speed import bandwidth
@@ -52,7 +51,7 @@ def _discover(request: Discover) -> Discovered:
     rate, reason = bandwidth()
     return Discovered(
         request=request.request,
-        checkpoints=tuple(FoundCheckpoint(**asdict(checkpoint)) for checkpoint in found),
+        checkpoints=tuple(found),
         available_bytes=available_memory(),
         unfinished=unfinished(),
         bytes_per_second=rate,
@@ -74,7 +73,7 @@ def _describe(request: Describe) -> Described:
     from chatterm.checkpoint.describe import describe
 
     found, details = describe(Path(request.path), packed=expected())
-    return Described(request=request.request, checkpoint=FoundCheckpoint(**asdict(found)), details=details)
+    return Described(request=request.request, checkpoint=found, details=details)
 
 
 def _check(request: Check, send: Send, stopped: Stopped) -> Checked:

@@ -25,7 +25,7 @@ from chatterm.engine.records import (
     Request,
     Timing,
 )
-from chatterm.engine.supply import SupplyAnswer, SupplyRequest, Unfinished
+from chatterm.engine.supply import FoundCheckpoint, SupplyAnswer, SupplyRequest, Unfinished
 from chatterm.sampling import SamplingParameters
 
 PROTOCOL_VERSION = 1
@@ -273,25 +273,6 @@ class Rendered(Event, frozen=True, tag="rendered"):
     text: str
     tokens: tuple[PromptToken, ...]
     notices: tuple[str, ...] = ()
-
-
-class FoundCheckpoint(msgspec.Struct, frozen=True):
-    """A checkpoint on this machine, or something that looks like one and cannot be loaded."""
-
-    name: str
-    path: str
-    source: str  # "models/", "your models", "Hugging Face cache" …
-    format: Literal["gguf", "safetensors"]
-    file_bytes: int
-    family: str | None = None
-    parameters: int | None = None
-    quantisation: str | None = None
-    trained_context: int | None = None
-    is_chat: bool | None = None
-    memory_bytes: int | None = None  # estimate of what it takes to run
-    step_bytes: int | None = None  # of weights that a decode step reads
-    is_ours: bool = False  # chatterm downloaded it, and may delete it
-    problem: str | None = None  # why it cannot be loaded, one sentence
 
 
 class Discovered(Event, frozen=True, tag="discovered"):

@@ -57,6 +57,26 @@ class Discard(Request, frozen=True, tag="discard"):
 # --- what they are answered with ------------------------------------------------------------------------
 
 
+class FoundCheckpoint(msgspec.Struct, frozen=True):
+    """A checkpoint on this machine, or something that looks like one and cannot be loaded."""
+
+    name: str
+    path: str
+    source: str  # "models/", "your models", "Hugging Face cache" …
+    format: Literal["gguf", "safetensors"]
+    file_bytes: int
+    family: str | None = None
+    parameters: int | None = None
+    quantisation: str | None = None
+    trained_context: int | None = None
+    is_chat: bool | None = None
+    memory_bytes: int | None = None  # estimate of what it takes to run
+    step_bytes: int | None = None  # of weights that a decode step reads
+    is_ours: bool = False  # chatterm downloaded it, and may delete it
+    licence: str = ""  # as it states it; "" where it says nothing
+    problem: str | None = None  # why it cannot be loaded, one sentence
+
+
 class Unfinished(msgspec.Struct, frozen=True):
     """A download that began and did not end."""
 

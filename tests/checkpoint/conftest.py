@@ -93,9 +93,12 @@ def put_checkpoint():
 def put_gguf():
     """Write a whole, tiny GGUF file of the Llama family, with a chat template."""
 
-    def put(path: Path) -> Path:
+    def put(path: Path, licence: str = "", link: str = "") -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = gguf.GGUFWriter(path, "llama")
+        if licence:
+            writer.add_license(licence)
+            writer.add_license_link(link)
         writer.add_block_count(1)
         writer.add_context_length(64)
         writer.add_embedding_length(16)

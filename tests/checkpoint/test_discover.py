@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +19,6 @@ from chatterm.checkpoint.discover import discover
 from chatterm.checkpoint.locate import locate
 from chatterm.checkpoint.memory import RUNTIME_BYTES, available_memory, memory_needed
 from chatterm.checkpoint.open import open_checkpoint
-from chatterm.engine.messages import FoundCheckpoint
 from chatterm.errors import UserError
 
 A = "a" * 40
@@ -53,7 +51,7 @@ def test_a_gguf_file(models, default_model_path):
     assert found.memory_bytes is not None
     assert found.memory_bytes > 4 * 134_515_008
     assert found.step_bytes == 4 * 134_515_008, "its embedding is its unembedding"
-    assert asdict(found) | {"memory_bytes": None, "step_bytes": None} == {
+    assert msgspec.structs.asdict(found) | {"memory_bytes": None, "step_bytes": None} == {
         "name": "Mine.Q4_1",
         "path": str(path),
         "source": "your models",
@@ -67,6 +65,7 @@ def test_a_gguf_file(models, default_model_path):
         "memory_bytes": None,
         "step_bytes": None,
         "is_ours": False,
+        "licence": "apache-2.0",
         "problem": None,
     }
 
@@ -133,9 +132,15 @@ def test_whatever_is_found_can_be_asked_for_by_name(
     assert [str(locate(checkpoint.name)) for checkpoint in found] == [checkpoint.path for checkpoint in found]
 
 
-def test_the_fields_are_those_that_travel_to_the_interface(models, put_gguf):
-    put_gguf(models / "Mine.gguf")
-    assert FoundCheckpoint(**asdict(only())).name == "Mine"
+def test_it_says_the_licence_that_it_states(models, put_checkpoint, put_gguf):
+    put_gguf(models / "Mine.gguf", "apache\x1b[31m-2.0", "https://l")
+    assert "apache" in only().licence and "\x1b" not in only().licence
+    assert only().licence.endswith(" · https://l")
+    (models / "Mine.gguf").unlink()
+    put_checkpoint(models / "other")
+    assert only().licence == ""
+    (models / "other" / "LICENSE.md").write_text("Do what you like.")
+    assert only().licence == str(models / "other" / "LICENSE.md")
 
 
 def test_the_same_file_twice_is_listed_once(models, put_checkpoint, tmp_path):

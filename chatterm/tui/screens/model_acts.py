@@ -8,7 +8,8 @@ from typing import Literal
 
 from chatterm import inert
 from chatterm.checkpoint.catalog import find_entry
-from chatterm.engine.messages import Discovered, FoundCheckpoint
+from chatterm.engine.messages import Discovered
+from chatterm.engine.supply import FoundCheckpoint
 from chatterm.errors import UserError
 from chatterm.language import _, several
 from chatterm.tui import bars, models
@@ -63,6 +64,7 @@ class ModelActs(Dialog[None]):
             (_("context"), _("{count} tokens").format(count=bars.count(found.trained_context or 0))),
             (_("memory"), models.fit(found.memory_bytes, self.machine)),
             (_("speed"), models.speed_reason(found.step_bytes, self.machine)),
+            (_("licence"), found.licence),
             (_("lies in"), found.source),
             (_("path"), found.path),
         )

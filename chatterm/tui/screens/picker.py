@@ -13,8 +13,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from chatterm.checkpoint.catalog import catalog
-from chatterm.engine.messages import FoundCheckpoint
-from chatterm.engine.supply import Format, HubRepository
+from chatterm.engine.supply import Format, FoundCheckpoint, HubRepository
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import bars, keys

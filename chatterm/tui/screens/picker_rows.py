@@ -10,8 +10,8 @@ from textual.content import Content
 
 from chatterm import inert
 from chatterm.checkpoint.catalog import CatalogEntry
-from chatterm.engine.messages import Discovered, FoundCheckpoint
-from chatterm.engine.supply import HubRepository
+from chatterm.engine.messages import Discovered
+from chatterm.engine.supply import FoundCheckpoint, HubRepository
 from chatterm.language import _, mark
 from chatterm.tui import bars, models
 from chatterm.tui.downloads import Download
