@@ -197,6 +197,18 @@ async def test_a_gated_repository_says_what_to_do_first(chat, knobs, has_token, 
         assert says in " ".join(it.text().replace("│", " ").split())
 
 
+async def test_the_hub_is_asked_again_about_a_repository(chat, knobs):
+    async with chat(size=(120, 36)) as it:
+        await search(it)
+        await it.until(lambda: "people/Sea-1B-GGUF" in it.text())
+        knobs.hub_error = "hub.example cannot be reached; try again later."
+        await choose(it, "people/Sea-1B-GGUF")
+        await it.until(lambda: "cannot be reached" in it.text() and "r asks again." in it.text())
+        knobs.hub_error = None
+        await it.press("r")
+        await it.until(lambda: "Q8_0" in it.text())
+
+
 @pytest.mark.parametrize(
     ("reason", "says"), [("unmeasured", "measured when a model is first loaded"), ("gpu", "there is a GPU")]
 )

@@ -101,6 +101,7 @@ DIALOGS: tuple[Key, ...] = (
     Key("acts", "choose", ("enter",), mark("Do it"), mark("do it")),
     Key("acts", "back", ("escape",), mark("Back"), mark("back")),
     Key("repository", "choose", ("enter",), mark("More about it, and download it"), mark("more")),
+    Key("repository", "ask_again", ("r",), mark("Ask the hub again"), mark("again")),
     Key("repository", "back", ("escape",), mark("Back to the list of models"), mark("back")),
     Key("selfcheck", "back", ("escape", "q", "enter"), mark("Back to the chat"), mark("back")),
     Key("help", "back", ("escape", "q"), mark("Back"), mark("back")),

@@ -66,6 +66,11 @@ class RepositoryScreen(Dialog[bool]):
         """Other width: the rows are cut to it."""
         self._list()
 
+    def action_ask_again(self) -> None:
+        """The hub may say something else now: it was out of reach, or a licence was accepted meanwhile."""
+        self.query_one("#facts", Static).update(_("Asking the hub …"))
+        self.run_worker(self._ask(), exclusive=True)
+
     async def _ask(self) -> None:
         try:
             scout = await self._session.engines.scout()
@@ -73,7 +78,8 @@ class RepositoryScreen(Dialog[bool]):
                 self._machine = await scout.discover(self._session.settings.model_folders)
             self._offer = await scout.look_at_hub(self._repository)
         except UserError as error:
-            self.query_one("#facts", Static).update(Content(inert.block(error.sentence)))
+            again = _("r asks again.")
+            self.query_one("#facts", Static).update(Content(inert.block(f"{error.sentence} {again}")))
             return
         self._list()
 
