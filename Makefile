@@ -35,7 +35,8 @@ audit: $(VENV)/installed-test
 	$(BIN)/python -m tests.audit
 
 messages: $(VENV)/installed-test
-	$(BIN)/pybabel -q extract -F babel.cfg -k mark -k several:1,2 --no-location --sort-output -o $(POT) chatterm
+	$(BIN)/python -m babel.messages.frontend -q extract -F babel.cfg -k mark -k several:1,2 --no-location --sort-output \
+		-o $(POT) $$($(BIN)/python -m tests.texts)
 	$(BIN)/pybabel -q update -i $(POT) -d $(LOCALES) -D chatterm -l zh_CN --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
 	$(BIN)/pybabel -q compile -d $(LOCALES) -D chatterm
 	@rm $(POT)

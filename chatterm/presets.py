@@ -25,6 +25,7 @@ import msgspec
 
 from chatterm import inert, paths, toml
 from chatterm.errors import UserError
+from chatterm.language import mark
 from chatterm.sampling import SamplingParameters
 
 MAX_NAME = 40
@@ -70,26 +71,26 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 BUILTIN = (
     Preset(
         name="precise",
-        description="The most probable words; for facts, code and counting.",
+        description=mark("The most probable words; for facts, code and counting."),
         sampling={"temperature": 0.0},
         is_builtin=True,
     ),
     Preset(
         name="brief",
-        description="One or two plain sentences.",
+        description=mark("One or two plain sentences."),
         system_prompt="You are a helpful assistant. Answer in one or two short, plain sentences.",
         sampling={"temperature": 0.3},
         is_builtin=True,
     ),
     Preset(
         name="creative",
-        description="Less expected words, held together by min-p.",
+        description=mark("Less expected words, held together by min-p."),
         sampling={"temperature": 1.2, "top_k": 0, "top_p": 1.0, "min_p": 0.08},
         is_builtin=True,
     ),
     Preset(
         name="translator",
-        description="Between English and Chinese, nothing but the translation.",
+        description=mark("Between English and Chinese, nothing but the translation."),
         system_prompt=(
             "You translate. Translate what the user writes into Chinese if it is English, and into English "
             "if it is Chinese. Answer with the translation only."
@@ -99,7 +100,7 @@ BUILTIN = (
     ),
     Preset(
         name="raw",
-        description="The model's own distribution, uncut, and no system prompt.",
+        description=mark("The model's own distribution, uncut, and no system prompt."),
         system_prompt="",
         sampling={"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0},
         is_builtin=True,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 from collections.abc import Iterator
 
 import pytest
-from babel.messages import extract, mofile, pofile
+from babel.messages import mofile, pofile
 
 from chatterm import language
 from chatterm.language import FOLDER, _, several, speak
+from tests.texts import collected
 
 PO = FOLDER / "zh_CN" / "LC_MESSAGES" / "chatterm.po"
 FIELD = re.compile(r"\{[^{}]*\}")
@@ -48,15 +50,28 @@ def test_the_locale_decides(variables: dict[str, str], expected: str) -> None:
 
 
 def test_every_text_has_a_translation() -> None:
-    keywords = {"_": None, "mark": None, "several": (1, 2)}
-    found = extract.extract_from_dir(FOLDER.parent, [("**.py", "python")], keywords=keywords)
-    wanted = {str(text) for _file, _line, text, _comments, _context in found}
+    wanted = {str(text) for text in collected()}
     there = {
         str(m.id)
         for m in pofile.read_po(io.BytesIO(PO.read_bytes()))
         if m.id and not m.fuzzy and (all(m.string) if isinstance(m.string, tuple) else m.string)
     }
     assert wanted - there == set(), "run `make messages` and translate these"
+
+
+def test_no_text_stands_in_an_f_string() -> None:
+    """Where the oldest Python that chatterm runs on does not let it be collected."""
+    for file in sorted(FOLDER.parent.rglob("*.py")):
+        formatted = [
+            node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.JoinedStr)
+        ]
+        for node in (inner for outer in formatted for inner in ast.walk(outer)):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("_", "several")
+            ):
+                assert not isinstance(node.args[0], ast.Constant), f"{file}:{node.lineno}"
 
 
 def test_the_fields_of_a_text_are_those_of_its_translation() -> None:

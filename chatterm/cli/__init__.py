@@ -13,7 +13,9 @@ import click
 
 from chatterm import __version__, inert
 from chatterm.cli.loading import given, loading_options
+from chatterm.cli.translated import Group
 from chatterm.errors import UserError
+from chatterm.language import _, speak
 
 COMMANDS = {
     "ask": "chatterm.cli.ask",
@@ -74,7 +76,7 @@ SUMMARIES = {
 """The first lines of the commands' help, so that `--help` need not import them; a test keeps them true."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -91,11 +93,12 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(SUMMARIES.items()))
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(summary)) for name, summary in SUMMARIES.items()])
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Read the arguments; a complaint about them quotes them inert."""
+        _speak()
         with _inert_complaints():
             return super().make_context(*args, **extra)
 
@@ -139,13 +142,12 @@ def main(ctx: click.Context, model: str | None, resume: bool) -> None:
 
     Without a command the chat opens.
     """
-    _speak()
     if ctx.invoked_subcommand is not None:
         return
     in_browser = "TEXTUAL_DRIVER" in os.environ  # `chatterm web` talks to it through pipes
     if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError(
-            "The chat needs a terminal; in a pipe use `chatterm ask`, which reads standard input."
+            _("The chat needs a terminal; in a pipe use `chatterm ask`, which reads standard input.")
         )
     from chatterm.settings import load_settings
     from chatterm.tui.app import run_chat
@@ -155,7 +157,6 @@ def main(ctx: click.Context, model: str | None, resume: bool) -> None:
 
 def _speak() -> None:
     """In the language of the settings; what is wrong with these is said by the commands that need them."""
-    from chatterm.language import speak
     from chatterm.settings import load_settings
 
     try:

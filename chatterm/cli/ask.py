@@ -16,9 +16,11 @@ from chatterm.cli import common, complete, loading, saved
 from chatterm.cli.question import question
 from chatterm.cli.rendering import MarkdownStream
 from chatterm.cli.talk import Talk
+from chatterm.cli.translated import Command
 from chatterm.engine.messages import Finished, Started, TokenEvent
 from chatterm.engine.records import Chat, Message
 from chatterm.errors import UserError
+from chatterm.language import _, mark
 from chatterm.presets import Preset, load_preset
 from chatterm.sampling import SamplingParameters
 from chatterm.settings import load_settings
@@ -26,12 +28,12 @@ from chatterm.settings import load_settings
 Format = Literal["text", "markdown", "json"]
 
 _CUT = {
-    "length": "the reply was cut at --max-tokens.",
-    "context": "the reply was cut: the context window is full.",
+    "length": mark("the reply was cut at --max-tokens."),
+    "context": mark("the reply was cut: the context window is full."),
 }
 
 
-@click.command("ask")
+@click.command("ask", cls=Command)
 @common.model_option
 @click.option(
     "-f",
@@ -160,7 +162,8 @@ async def _ask(
                 talk.broken_off(tokens, stopped=stopped)
             raise
         if begun and talk.conversation is not None and sys.stderr.isatty():
-            click.echo(f"chatterm: saved as conversation {talk.conversation}.", err=True)
+            said = _("saved as conversation {number}.").format(number=talk.conversation)
+            click.echo(f"chatterm: {said}", err=True)
 
 
 def _starting(checkpoints: SamplingParameters, talk: Talk, preset: Preset | None) -> SamplingParameters:
@@ -209,7 +212,7 @@ class _Printer:
         else:
             click.echo("", nl=self._is_terminal or not _ends_line(tokens, end))
         if end.reason in _CUT:
-            click.echo(f"chatterm: {_CUT[end.reason]}", err=True)
+            click.echo(f"chatterm: {_(_CUT[end.reason])}", err=True)
 
 
 def _ends_line(tokens: list[TokenEvent], finished: Finished) -> bool:

@@ -15,8 +15,10 @@ from rich.text import Text as RichText
 from chatterm import inert
 from chatterm.cli import common
 from chatterm.cli.loading import load_options, loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.messages import Bench, Benched, Examined, LoadOptions
 from chatterm.engine.records import ModelInfo
+from chatterm.language import _, several
 
 LOADS = 3
 """Engines that are started to measure loading; the last one is measured further."""
@@ -34,7 +36,7 @@ QUICK = Bench(
 """A measurement that says nothing about speed, to see that measuring works."""
 
 
-@click.command("bench")
+@click.command("bench", cls=Command)
 @common.model_option
 @loading_options()
 @click.option("--repeats", type=click.IntRange(1, 100), default=5, show_default=True, help="Of each figure.")
@@ -127,31 +129,28 @@ def _print(document: dict[str, Any]) -> None:
     console.print(RichText(inert.line(document["model"]), style="bold"), end="")
     console.print(
         RichText(
-            f"  {document['quantisation']} · computed in {document['computation']} · {document['device']}"
-            f" · {_count(document['threads'], 'thread')}"
+            f"  {document['quantisation']} · "
+            + _("computed in {computation}").format(computation=document["computation"])
+            + f" · {document['device']} · "
+            + several("{count} thread", "{count} threads", document["threads"]).format(
+                count=document["threads"]
+            )
         )
     )
     console.print(RichText(f"{machine['processor']} · {machine['instructions']}", style="dim"))
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for heading in ("", "tokens/s", "from … to", ""):
+    for heading in ("", _("tokens/s"), _("from … to"), ""):
         table.add_column(heading, justify="left" if not heading else "right")
-    points = [(f"read {point['tokens']} tokens", point) for point in document["prefill"]]
-    points += [
-        (f"write after {point['context']}" if point["context"] else "write from the start", point)
-        for point in document["decode"]
-    ]
-    fastest: dict[str, float] = {}
-    for name, point in points:
-        kind = name.split()[0]
-        fastest[kind] = max(fastest.get(kind, 0.0), point["tokens_per_s"])
-    for name, point in points:
-        share = point["tokens_per_s"] / fastest[name.split()[0]]
-        table.add_row(
-            name,
-            f"{point['tokens_per_s']:,.1f}",
-            f"{point['lowest']:,.1f} … {point['highest']:,.1f}",
-            RichText("█" * max(1, round(share * 24)), style="cyan"),
-        )
+    for kind, say in (("prefill", _reading), ("decode", _writing)):
+        fastest = max((point["tokens_per_s"] for point in document[kind]), default=0.0)
+        for point in document[kind]:
+            share = point["tokens_per_s"] / fastest
+            table.add_row(
+                say(point),
+                f"{point['tokens_per_s']:,.1f}",
+                f"{point['lowest']:,.1f} … {point['highest']:,.1f}",
+                RichText("█" * max(1, round(share * 24)), style="cyan"),
+            )
     console.print(table)
     console.print()
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
@@ -160,21 +159,40 @@ def _print(document: dict[str, Any]) -> None:
     console.print(facts)
 
 
+def _reading(point: dict[str, Any]) -> str:
+    return _("read {count} tokens").format(count=point["tokens"])
+
+
+def _writing(point: dict[str, Any]) -> str:
+    if not point["context"]:
+        return _("write from the start")
+    return _("write after {count}").format(count=point["context"])
+
+
 def _facts(document: dict[str, Any]) -> list[tuple[str, str]]:
     fraction = document["bandwidth_fraction"]
-    reached = f"{fraction:.0%} of " if fraction is not None else ""
+    bandwidth = f"{document['streaming_bytes_per_s'] / 1e9:.1f} GB/s"
+    if fraction is not None:
+        bandwidth = _("{share} of {rate}").format(share=f"{fraction:.0%}", rate=bandwidth)
     return [
-        ("a whole reply", f"{document['reply_tokens_per_s']:,.1f} tokens/s, with sampler and candidates"),
-        ("loading", f"{document['load_s']:.2f} s, of which the runtime {document['runtime_s']:.2f} s"),
         (
-            "bandwidth",
-            f"{reached}{document['streaming_bytes_per_s'] / 1e9:.1f} GB/s;"
-            f" a token reads {document['bytes_per_token'] / 1e6:.0f} MB of weights",
+            _("a whole reply"),
+            _("{rate} tokens/s, with sampler and candidates").format(
+                rate=f"{document['reply_tokens_per_s']:,.1f}"
+            ),
         ),
-        ("memory", f"{document['peak_rss_mib']:,.0f} MiB at most"),
-        ("a step runs as", inert.line(document["way"])),
+        (
+            _("loading"),
+            _("{load} s, of which the runtime {runtime} s").format(
+                load=f"{document['load_s']:.2f}", runtime=f"{document['runtime_s']:.2f}"
+            ),
+        ),
+        (
+            _("bandwidth"),
+            _("{rate}; a token reads {size} MB of weights").format(
+                rate=bandwidth, size=f"{document['bytes_per_token'] / 1e6:.0f}"
+            ),
+        ),
+        (_("memory"), _("{size} MiB at most").format(size=f"{document['peak_rss_mib']:,.0f}")),
+        (_("a step runs as"), inert.line(document["way"])),
     ]
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

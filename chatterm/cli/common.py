@@ -11,14 +11,16 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
+from rich.cells import cell_len
 
 from chatterm import inert
-from chatterm.cli import complete
+from chatterm.cli import complete, words
 from chatterm.cli.loading import load_options
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import Progress
 from chatterm.engine.protocol import OnProgress
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.sampling import SamplingParameters
 
 _Result = TypeVar("_Result")
@@ -68,7 +70,7 @@ def with_options(starting: SamplingParameters, options: dict[str, Any]) -> Sampl
     try:
         return starting.replace(**given_values(options))
     except msgspec.ValidationError as error:
-        raise UserError(f"A sampling option cannot be used: {error}.") from error
+        raise UserError(_("A sampling option cannot be used: {error}.").format(error=error)) from error
 
 
 def given_values(options: dict[str, Any]) -> dict[str, Any]:
@@ -85,11 +87,13 @@ def given_values(options: dict[str, Any]) -> dict[str, Any]:
 def _setting(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise UserError(f"--set {text!r} is not NAME=VALUE.")
+        raise UserError(_("--set {text} is not NAME=VALUE.").format(text=repr(text)))
     try:
         return name.strip().replace("-", "_"), json.loads(value)
     except json.JSONDecodeError as error:
-        raise UserError(f"--set {text!r}: the value is not JSON ({error.msg}).") from error
+        raise UserError(
+            _("--set {text}: the value is not JSON ({error}).").format(text=repr(text), error=error.msg)
+        ) from error
 
 
 def text_argument(text: str | None) -> str:
@@ -101,11 +105,13 @@ def text_argument(text: str | None) -> str:
     if text is not None and text != "-":
         return text
     if sys.stdin.isatty() and text is None:
-        raise UserError("There is no text: give it as an argument, or pipe it in.")
+        raise UserError(_("There is no text: give it as an argument, or pipe it in."))
     try:
         return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"Standard input is not UTF-8 text (byte {error.start}).") from error
+        raise UserError(
+            _("Standard input is not UTF-8 text (byte {place}).").format(place=error.start)
+        ) from error
 
 
 @contextlib.asynccontextmanager
@@ -159,8 +165,9 @@ def progress_line() -> Iterator[OnProgress]:
     def show(progress: Progress) -> None:
         nonlocal width
         line = inert.line(describe_progress(progress))
-        click.echo("\r" + line.ljust(width), nl=False, err=True)
-        width = len(line)
+        columns = cell_len(line)
+        click.echo("\r" + line + " " * (width - columns), nl=False, err=True)
+        width = columns
 
     if not sys.stderr.isatty():
         yield lambda progress: None
@@ -174,14 +181,17 @@ def progress_line() -> Iterator[OnProgress]:
 
 def describe_progress(progress: Progress) -> str:
     """Like "downloading model.safetensors  93 of 270 MB  12.1 MB/s  15 s left"."""
-    parts = [progress.what]
+    parts = [words.progress(progress.what)]
     if progress.unit == "bytes":
-        total = f" of {progress.total / 1e6:.0f}" if progress.total else ""
-        parts.append(f"{progress.done / 1e6:.0f}{total} MB")
+        done = f"{progress.done / 1e6:.0f}"
+        if progress.total:
+            done = _("{done} of {total}").format(done=done, total=f"{progress.total / 1e6:.0f}")
+        parts.append(f"{done} MB")
         if progress.per_second:
             parts.append(f"{progress.per_second / 1e6:.1f} MB/s")
     else:
-        parts.append(f"{progress.done} of {progress.total} {progress.unit}")
+        done = _("{done} of {total}").format(done=progress.done, total=progress.total)
+        parts.append(f"{done} {_(progress.unit)}")
     if progress.remaining is not None:
-        parts.append(f"{progress.remaining:.0f} s left")
+        parts.append(_("{time} left").format(time=f"{progress.remaining:.0f} s"))
     return "  ".join(parts)

@@ -14,8 +14,10 @@ from chatterm import inert
 from chatterm.cli import common, complete
 from chatterm.cli.glass import asking
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.messages import Finished, TokenEvent
 from chatterm.engine.records import Chat, Message, ModelInfo
+from chatterm.language import _
 from chatterm.sampling import SamplingParameters
 
 SEEDS = 2**31
@@ -30,7 +32,7 @@ class Answer(NamedTuple):
     finished: Finished
 
 
-@click.command("compare")
+@click.command("compare", cls=Command)
 @click.option("-s", "--system", default="", help="System prompt of both.")
 @click.option(
     "--max-tokens", type=click.IntRange(1, 100_000), default=256, show_default=True, help="Of each."
@@ -121,10 +123,10 @@ def _print(answers: list[Answer], sampling: SamplingParameters) -> None:
     parted = _parted(answers)
     texts = []
     for answer in answers:
-        facts = [f"{answer.finished.timing.tokens_per_second:.1f} tok/s"]
+        facts = [_("{rate} tok/s").format(rate=f"{answer.finished.timing.tokens_per_second:.1f}")]
         mean = _mean(answer)
         if mean is not None:
-            facts.append(f"{mean:.2f} nats a token")
+            facts.append(_("{nats} nats a token").format(nats=f"{mean:.2f}"))
         table.add_column(RichText(f"{inert.line(answer.info.name)} · {' · '.join(facts)}"), ratio=1)
         at = len(answer.text) if parted is None else parted
         texts.append(
@@ -133,5 +135,6 @@ def _print(answers: list[Answer], sampling: SamplingParameters) -> None:
     table.add_row(*texts)
     console = Console()
     console.print(table)
-    same = "the replies are the same" if parted is None else "bold: from where they part"
-    console.print(f"T {sampling.temperature:.2f} · seed {sampling.seed} · {same}")
+    same = _("the replies are the same") if parted is None else _("bold: from where they part")
+    seed = _("seed {seed}").format(seed=sampling.seed)
+    console.print(f"T {sampling.temperature:.2f} · {seed} · {same}")

@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 
 from chatterm import inert
 from chatterm.errors import UserError
+from chatterm.language import _
 
 
 def conversations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -41,11 +42,11 @@ def models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 
     if incomplete.startswith((".", "/", "~")):
         return [CompletionItem(incomplete, type="file")]
-    names = {DEFAULT: "the default model"} | {entry.name: entry.title for entry in catalog()}
+    names = {DEFAULT: _("the default model")} | {entry.name: entry.title for entry in catalog()}
     with suppress(OSError):
         for file in paths.user_models_folder().iterdir():
             if file.is_dir() or file.suffix == ".gguf":
-                names.setdefault(file.name, "your own")
+                names.setdefault(file.name, _("your own"))
     return [
         CompletionItem(_line(name), help=_line(title))
         for name, title in sorted(names.items())

@@ -8,12 +8,14 @@ import click
 
 from chatterm import inert
 from chatterm.cli import complete, saved
+from chatterm.cli.translated import Command
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.library.exports import FORMATS, Format, export, format_of
 from chatterm.library.exports.files import write
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @click.option(
     "-o",
     "--output",
@@ -66,10 +68,10 @@ def command(
     with saved.library() as library:
         if everything:
             if conversations:
-                raise UserError("Give conversations or --all, not both.")
+                raise UserError(_("Give conversations or --all, not both."))
             numbers = [c.id for c in library.conversations(limit=1_000_000)]
             if not numbers:
-                raise UserError("No conversation has been saved yet.")
+                raise UserError(_("No conversation has been saved yet."))
         else:
             numbers = [saved.number(library, name) for name in conversations or (saved.LAST,)]
         wholes = [library.whole(number) for number in numbers]
@@ -80,4 +82,5 @@ def command(
     if output is None or not to_file:
         click.echo(text, nl=False)
     else:
-        write(output, text, overwrite=overwrite, otherwise="choose another name, or give --overwrite")
+        otherwise = _("choose another name, or give --overwrite")
+        write(output, text, overwrite=overwrite, otherwise=otherwise)

@@ -11,13 +11,14 @@ import msgspec
 from chatterm import inert
 from chatterm.cli import common, complete, saved
 from chatterm.cli.export import command as export_command
+from chatterm.cli.translated import Group
+from chatterm.language import _
 from chatterm.library import Conversation, Hit
 from chatterm.library.exchange import Whole
 from chatterm.library.exports import export, outline
-from chatterm.library.exports.plain import heading
 
 
-@click.group("history")
+@click.group("history", cls=Group)
 def command() -> None:
     """List, search, show, export and delete saved conversations.
 
@@ -50,12 +51,12 @@ def list_(limit: int, matching: str, deleted: bool, as_json: bool) -> None:
         common.print_json([saved.document(conversation) for conversation in found])
     elif not found:
         click.echo(
-            "There is none." if matching or deleted else "No conversation has been saved yet.", err=True
+            _("There is none.") if matching or deleted else _("No conversation has been saved yet."), err=True
         )
     else:
         _print_list(found)
         if more:
-            click.echo(f"There are more: --limit {limit * 5} shows them.", err=True)
+            click.echo(_("There are more: --limit {count} shows them.").format(count=limit * 5), err=True)
 
 
 @command.command("search")
@@ -79,7 +80,7 @@ def search(limit: int, as_json: bool, words: tuple[str, ...]) -> None:
     if as_json:
         common.print_json([msgspec.to_builtins(hit) for hit in hits])
     elif not hits:
-        click.echo("Nothing was found.", err=True)
+        click.echo(_("Nothing was found."), err=True)
     else:
         _print_hits(hits)
 
@@ -129,7 +130,9 @@ def delete(conversations: tuple[str, ...]) -> None:
         for number in numbers:
             deleted = library.delete(number)
             click.echo(
-                f"Deleted {saved.titled(deleted)}; `chatterm history undelete {number}` brings it back."
+                _("Deleted {title}; `chatterm history undelete {number}` brings it back.").format(
+                    title=saved.titled(deleted), number=number
+                )
             )
 
 
@@ -146,7 +149,8 @@ def undelete(conversations: tuple[str, ...]) -> None:
     with saved.library() as library:
         numbers = [library.conversation(saved.number(library, name)).id for name in conversations]
         for number in numbers:
-            click.echo(f"Brought back {saved.titled(library.undelete(number))}.")
+            title = saved.titled(library.undelete(number))
+            click.echo(_("Brought back {title}.").format(title=title))
 
 
 def _print_list(found: Iterable[Conversation]) -> None:
@@ -156,15 +160,17 @@ def _print_list(found: Iterable[Conversation]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", justify="right")
-    table.add_column("date", no_wrap=True)
-    table.add_column("title", ratio=1)
-    table.add_column("model")
+    table.add_column(_("date"), no_wrap=True)
+    table.add_column(_("title"), ratio=1)
+    table.add_column(_("model"))
     for conversation in found:
-        title = inert.line(conversation.title) or "untitled"
+        title = inert.line(conversation.title) or _("untitled")
+        if conversation.pinned:
+            title = "  ".join((title, _("(pinned)")))
         table.add_row(
             Text(str(conversation.id), style="bold"),
             outline.date(conversation.updated),
-            Text(f"{title}{'  (pinned)' if conversation.pinned else ''}"),
+            Text(title),
             Text(inert.line(conversation.model or ""), style="dim"),
         )
     Console(highlight=False).print(table)
@@ -180,7 +186,7 @@ def _print_hits(hits: Iterable[Hit]) -> None:
     for hit in hits:
         if hit.conversation != shown:
             shown = hit.conversation
-            title = inert.line(hit.title) or "untitled"
+            title = inert.line(hit.title) or _("untitled")
             console.print(Text.assemble((str(hit.conversation), "bold"), f"  {title}"))
         snippet = Text(inert.line(hit.snippet))
         for start, end in hit.spans:
@@ -195,11 +201,33 @@ def _show(whole: Whole, branches: bool) -> None:
     from chatterm.cli.rendering import print_markdown
 
     console = Console(highlight=False)
-    console.print(Text(outline.title(whole), style="bold"))
+    title = outline.title(whole)
+    console.print(Text(_(title) if title == outline.UNTITLED else title, style="bold"))
     console.print(Text(" · ".join(filter(None, outline.facts(whole))), style="dim"))
     if whole.conversation.system_prompt:
-        console.print(Text("\nSystem prompt", style="bold dim"))
+        console.print(Text("\n" + _("System prompt"), style="bold dim"))
         console.print(Text(inert.block(whole.conversation.system_prompt), style="dim"))
     for entry in outline.entries(whole, branches=branches):
-        console.print(Text(f"\n{heading(entry, branches=branches)}", style="bold dim"))
+        console.print(Text(f"\n{_heading(entry, branches=branches)}", style="bold dim"))
         print_markdown(console, entry.message.content)
+
+
+def _heading(entry: outline.Entry, *, branches: bool) -> str:
+    """Whose message it is and what there is to say of it, as exports say it in English."""
+    message = entry.message
+    facts = [
+        _("answers {number}").format(number=entry.answers) if entry.answers else "",
+        _("{done} of {total}").format(done=message.sibling, total=message.siblings)
+        if message.siblings > 1
+        else "",
+        _("edited") if message.edited_from is not None else "",
+        _("forked at token {number}").format(number=message.forked_at)
+        if message.forked_from is not None
+        else "",
+        _(outline.ENDINGS.get(message.status, "")),
+        *(inert.line(notice) for notice in message.notices),
+    ]
+    speaker = entry.speaker if message.role == "assistant" else _(entry.speaker)
+    number = f"{entry.number}. " if branches else ""
+    told = "; ".join(filter(None, facts))
+    return f"{number}{speaker} ({told})" if told else f"{number}{speaker}"

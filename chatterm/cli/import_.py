@@ -10,10 +10,12 @@ import click
 
 from chatterm import inert
 from chatterm.cli import common, saved
+from chatterm.cli.translated import Command
+from chatterm.language import _, several
 from chatterm.library.imports import Imported, read, read_file
 
 
-@click.command("import")
+@click.command("import", cls=Command)
 @click.option("--dry-run", is_flag=True, help="Say what is in the files; import nothing.")
 @common.json_option
 @click.argument(
@@ -48,25 +50,28 @@ def command(dry_run: bool, as_json: bool, files: tuple[Path, ...]) -> None:
         for notice in one.notices:
             click.echo(f"chatterm: {inert.line(notice)}", err=True)
     documents = [conversation for one in found for conversation in one.conversations]
-    kinds = " and ".join(dict.fromkeys(one.kind for one in found))
-    count = f"{len(documents)} conversation{'s' * (len(documents) != 1)}"
+    kinds = _(" and ").join(dict.fromkeys(one.kind for one in found))
+    count = several("{count} conversation", "{count} conversations", len(documents)).format(
+        count=len(documents)
+    )
     if dry_run:
         if as_json:
             common.print_json(
                 [{"title": found.title, "messages": len(found.messages)} for found in documents]
             )
             return
-        click.echo(f"{count} ({kinds}); nothing was imported.")
+        click.echo(_("{count} ({kinds}); nothing was imported.").format(count=count, kinds=kinds))
         for document in documents:
-            title = inert.line(document.title) or "untitled"
-            click.echo(f"  “{title}”, {len(document.messages)} messages")
+            title = inert.line(document.title) or _("untitled")
+            said = _("“{title}”, {count} messages").format(title=title, count=len(document.messages))
+            click.echo(f"  {said}")
         return
     with saved.library() as library:
         added = library.add_conversations(documents)
     if as_json:
         common.print_json([saved.document(conversation) for conversation in added])
         return
-    click.echo(f"Imported {count} ({kinds}):")
+    click.echo(_("Imported {count} ({kinds}):").format(count=count, kinds=kinds))
     for conversation in added:
         click.echo(f"  {saved.titled(conversation)}")
 

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from chatterm.language import mark
+
 if TYPE_CHECKING:
     from chatterm.engine.messages import LoadOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _META = "chatterm.loading"
+
+_EXACT = {
+    None: mark("Everything in float32, or this machine's faster way (default: the setting, fast)."),
+    True: mark("Everything in float32, or this machine's faster way (default: exact)."),
+    False: mark("Everything in float32, or this machine's faster way (default: fast)."),
+}
+"""Help of --exact, by what holds without it."""
 
 
 def loading_options(*, exact: bool | None = None) -> Callable[[_Command], _Command]:
@@ -30,7 +39,6 @@ def loading_options(*, exact: bool | None = None) -> Callable[[_Command], _Comma
         elif parameter.name == "exact" and exact is not None:
             values.setdefault("exact", exact)
 
-    default = "the setting, fast" if exact is None else "exact" if exact else "fast"
     shared: dict[str, Any] = {"callback": keep, "expose_value": False}
     options = [
         click.option("--device", metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.", **shared),
@@ -38,7 +46,7 @@ def loading_options(*, exact: bool | None = None) -> Callable[[_Command], _Comma
         click.option(
             "--exact/--fast",
             default=None,
-            help=f"Everything in float32, or this machine's faster way (default: {default}).",
+            help=_EXACT[exact],
             **shared,
         ),
         click.option(

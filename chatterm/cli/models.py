@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from typing import Literal
 
 import click
 import msgspec
@@ -16,13 +17,25 @@ from rich.text import Text
 from chatterm import inert
 from chatterm.checkpoint.catalog import CatalogEntry, catalog
 from chatterm.cli import common, supply
+from chatterm.cli.translated import Group
 from chatterm.engine.messages import Checked, Described, Discovered
 from chatterm.engine.protocol import EngineError
 from chatterm.engine.supply import FoundCheckpoint, HubOffered
+from chatterm.language import _, mark
 from chatterm.settings import load_settings
 
+COLUMNS: dict[str, Literal["left", "right"]] = {
+    mark("family"): "left",
+    mark("weights"): "left",
+    mark("size"): "right",
+    mark("fits"): "left",
+    mark("tok/s ≤"): "right",
+    mark("where"): "left",
+}
+"""Of the table of what is here, behind the name: how each is aligned."""
 
-@click.group("models")
+
+@click.group("models", cls=Group)
 def command() -> None:
     """List, fetch and look at checkpoints."""
 
@@ -157,7 +170,7 @@ def check(model: str, as_json: bool) -> None:
         click.echo(inert.line(checked.summary))
         supply.print_facts(checked.details)
         for problem in checked.problems:
-            click.echo(f"problem: {inert.line(problem)}")
+            click.echo(_("problem: {problem}").format(problem=inert.line(problem)))
     if checked.problems:
         raise SystemExit(2)
 
@@ -169,13 +182,13 @@ async def _discover() -> Discovered:
 
 def _print_found(console: Console, discovered: Discovered) -> None:
     free = discovered.available_bytes
-    table = Table(title="On this machine", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("name", overflow="fold", ratio=1)
-    for name in ("family", "weights", "size", "fits", "tok/s ≤", "where"):
-        table.add_column(name, justify="right" if name in ("size", "tok/s ≤") else "left")
+    table = Table(title=_("On this machine"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(_("name"), overflow="fold", ratio=1)
+    for name, justify in COLUMNS.items():
+        table.add_column(_(name), justify=justify)
     for found in discovered.checkpoints:
         if found.problem is None:
-            fits = "yes" if found.memory_bytes is None or found.memory_bytes <= free else "no"
+            fits = _("yes") if found.memory_bytes is None or found.memory_bytes <= free else _("no")
         else:
             fits = "–"
         row = (
@@ -185,24 +198,28 @@ def _print_found(console: Console, discovered: Discovered) -> None:
             supply.size(found.file_bytes),
             fits,
             supply.tokens_per_second(found.step_bytes, discovered),
-            found.source,
+            _(found.source),
         )
         table.add_row(*(Text(inert.line(cell)) for cell in row), style="dim" if found.problem else None)
     if not discovered.checkpoints:
-        console.print("No checkpoint was found on this machine.")
+        console.print(_("No checkpoint was found on this machine."))
         return
     console.print(table)
     for found in _unusable(discovered):
         console.print(Text(f"{inert.line(found.name)}: {inert.line(found.problem or '')}"), style="dim")
-    console.print(f"{free / 1e9:.1f} GB of memory are free. {supply.speed_note(discovered)}")
+    room = _("{size} of memory are free.").format(size=f"{free / 1e9:.1f} GB")
+    console.print(f"{room} {supply.speed_note(discovered)}")
 
 
 def _print_unfinished(discovered: Discovered) -> None:
     for one in discovered.unfinished:
-        total = f" of {supply.size(one.total)}" if one.total else ""
-        state = "being downloaded now" if one.is_running else "paused; `chatterm models get` goes on with it"
-        name = inert.line(one.name or one.key)
-        click.echo(f"Unfinished: {name}, {supply.size(one.done)}{total}, {state}.")
+        done = supply.size(one.done)
+        if one.total:
+            done = _("{done} of {total}").format(done=done, total=supply.size(one.total))
+        running = _("Unfinished: {name}, {done}, being downloaded now.")
+        paused = _("Unfinished: {name}, {done}, paused; `chatterm models get` goes on with it.")
+        sentence = running if one.is_running else paused
+        click.echo(sentence.format(name=inert.line(one.name or one.key), done=done))
 
 
 def _unusable(discovered: Discovered) -> list[FoundCheckpoint]:
@@ -210,13 +227,15 @@ def _unusable(discovered: Discovered) -> list[FoundCheckpoint]:
 
 
 def _print_catalog(console: Console) -> None:
-    console.print("\nTo be had with `chatterm models get NAME`", style="italic")
+    console.print("\n" + _("To be had with `chatterm models get NAME`"), style="italic")
     for entry in catalog():
-        facts = f"{supply.count(entry.parameters)} parameters, {_size(entry)}, {entry.licence}"
-        console.print(Text.assemble((entry.name, "bold"), f"  {entry.kind} model, {facts}"))
-        console.print(Padding(Text(entry.description), (0, 0, 0, 4)))
+        what = _("chat model") if entry.kind == "chat" else _("base model")
+        parameters = _("{count} parameters").format(count=supply.count(entry.parameters))
+        facts = _(", ").join((what, parameters, _size(entry), entry.licence))
+        console.print(Text.assemble((entry.name, "bold"), f"  {facts}"))
+        console.print(Padding(Text(_(entry.description)), (0, 0, 0, 4)))
 
 
 def _size(entry: CatalogEntry) -> str:
     size = entry.hub.bytes
-    return "size unknown" if size is None else supply.size(size)
+    return _("size unknown") if size is None else supply.size(size)

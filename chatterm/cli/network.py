@@ -6,6 +6,7 @@ import os
 from urllib.parse import urlsplit
 
 from chatterm import inert
+from chatterm.language import _
 
 _TRUE = ("1", "on", "yes", "true")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -17,17 +18,20 @@ def network() -> dict[str, str]:
     index = os.environ.get("PIP_INDEX_URL")
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE
     proxies = [name for name in _PROXIES if os.environ.get(name) or os.environ.get(name.upper())]
+    where = f"{_host(index)} (PIP_INDEX_URL)" if index else _("pypi.org, or as pip is set up")
+    asked = f"{_host(hub)} (HF_ENDPOINT)" if "HF_ENDPOINT" in os.environ else _host(hub)
     return {
-        "used for": "searches and downloads that you ask for, and the default model where it is not here",
-        "then asks": f"the hub at {_host(hub)}" + (" (HF_ENDPOINT)" if "HF_ENDPOINT" in os.environ else ""),
-        "and if need be": "for the default model, the package index at "
-        + (f"{_host(index)} (PIP_INDEX_URL)" if index else "pypi.org, or as pip is set up"),
-        "offline": "yes, the hub is never asked (HF_HUB_OFFLINE)"
+        _("used for"): _(
+            "searches and downloads that you ask for, and the default model where it is not here"
+        ),
+        _("then asks"): _("the hub at {address}").format(address=asked),
+        _("and if need be"): _("for the default model, the package index at {address}").format(address=where),
+        _("offline"): _("yes, the hub is never asked (HF_HUB_OFFLINE)")
         if offline
-        else "no (HF_HUB_OFFLINE is not set)",
-        "token for the hub": _token(),
-        "proxies": ", ".join(proxies) or "none set",
-        "what you say": "is never sent anywhere",
+        else _("no (HF_HUB_OFFLINE is not set)"),
+        _("token for the hub"): _token(),
+        _("proxies"): ", ".join(proxies) or _("none set"),
+        _("what you say"): _("is never sent anywhere"),
     }
 
 
@@ -37,21 +41,21 @@ def _host(url: str) -> str:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
-        return "an address that cannot be understood"
+        return _("an address that cannot be understood")
     return (
         inert.line(f"{parts.scheme}://{parts.hostname}{port}")
         if parts.hostname
-        else "an address that is none"
+        else _("an address that is none")
     )
 
 
 def _token() -> str:
     if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in _TRUE:
-        return "not used (HF_HUB_DISABLE_IMPLICIT_TOKEN)"
+        return _("not used (HF_HUB_DISABLE_IMPLICIT_TOKEN)")
     if os.environ.get("HF_TOKEN", "").strip():
-        return "found in HF_TOKEN; it goes to the hub and nowhere else"
+        return _("found in HF_TOKEN; it goes to the hub and nowhere else")
     from huggingface_hub import get_token
 
-    return (
-        "found, as `hf auth login` stored it; it goes to the hub and nowhere else" if get_token() else "none"
-    )
+    if get_token():
+        return _("found, as `hf auth login` stored it; it goes to the hub and nowhere else")
+    return _("none")

@@ -11,11 +11,13 @@ from rich.text import Text as RichText
 
 from chatterm import inert
 from chatterm.cli import common, loading
+from chatterm.cli.translated import Command
 from chatterm.engine.messages import Predicted
 from chatterm.engine.records import Text
+from chatterm.language import _
 
 
-@click.command("next")
+@click.command("next", cls=Command)
 @common.model_option
 @click.option("-k", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows.")
 @loading.loading_options(exact=True)
@@ -65,18 +67,21 @@ def _document(model: str, computation: str, predicted: Predicted) -> dict[str, A
 
 def _print_table(model: str, predicted: Predicted) -> None:
     distribution = predicted.distribution
-    table = Table(
-        title=RichText(f"{inert.line(model)}, after {len(predicted.prompt)} tokens"), title_justify="left"
-    )
-    table.add_column("rank", justify="right")
-    table.add_column("token")
-    table.add_column("id", justify="right")
-    table.add_column("model", justify="right")
-    table.add_column("sampled", justify="right")
+    title = _("{model}, after {count} tokens").format(model=inert.line(model), count=len(predicted.prompt))
+    table = Table(title=RichText(title), title_justify="left")
+    table.add_column(_("rank"), justify="right")
+    table.add_column(_("token"))
+    table.add_column(_("id"), justify="right")
+    table.add_column(_("model"), justify="right")
+    table.add_column(_("sampled"), justify="right")
     for row in distribution.candidates:
-        sampled = RichText(f"{row.sampled:.2%}" if row.kept else f"removed by {row.removed_by}")
+        removed = _("removed by {step}").format(step=row.removed_by)
+        sampled = RichText(f"{row.sampled:.2%}" if row.kept else removed)
         table.add_row(str(row.rank), RichText(inert.token(row.text)), str(row.id), f"{row.p:.2%}", sampled)
     console = Console()
     console.print(table)
-    removed = f"{distribution.removed_mass:.1%} removed, " if distribution.removed else ""
-    console.print(f"{distribution.kept} tokens kept, {removed}entropy {distribution.entropy:.2f} nats")
+    facts = [_("{count} tokens kept").format(count=distribution.kept)]
+    if distribution.removed:
+        facts.append(_("{share} removed").format(share=f"{distribution.removed_mass:.1%}"))
+    facts.append(_("entropy {nats} nats").format(nats=f"{distribution.entropy:.2f}"))
+    console.print(_(", ").join(facts))

@@ -9,11 +9,13 @@ import click
 
 from chatterm import inert
 from chatterm.cli import common, complete
+from chatterm.cli.translated import Group
+from chatterm.language import _
 from chatterm.presets import Preset, delete_preset, load_preset, load_presets, rename_preset, save_preset
 from chatterm.sampling import SamplingParameters
 
 
-@click.group("presets")
+@click.group("presets", cls=Group)
 def command() -> None:
     """List, show, save and delete presets.
 
@@ -46,8 +48,9 @@ def list_(as_json: bool) -> None:
         return
     width = max(len(preset.name) for preset in loaded.presets)
     for preset in loaded.presets:
-        described = inert.line(preset.description or (preset.system_prompt or "")[:50])
-        click.echo(f"{preset.name:<{width}}  {described}{'' if preset.is_builtin else '  (yours)'}")
+        described = inert.line(_description(preset) or (preset.system_prompt or "")[:50])
+        yours = "" if preset.is_builtin else "  " + _("(yours)")
+        click.echo(f"{preset.name:<{width}}  {described}{yours}")
 
 
 @command.command("show")
@@ -64,18 +67,18 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         common.print_json(_document(preset))
         return
-    click.echo(f"{preset.name}{' (came with chatterm)' if preset.is_builtin else ''}")
+    click.echo(" ".join((preset.name, _("(came with chatterm)"))) if preset.is_builtin else preset.name)
     if preset.description:
-        click.echo(inert.line(preset.description))
+        click.echo(inert.line(_description(preset)))
     for field, value in preset.sampling.items():
         click.echo(f"  {inert.line(field)} = {inert.line(str(value))}")
     match preset.system_prompt:
         case None:
-            click.echo("  the system prompt stays as it is")
+            click.echo("  " + _("the system prompt stays as it is"))
         case "":
-            click.echo("  no system prompt")
+            click.echo("  " + _("no system prompt"))
         case prompt:
-            click.echo("  system prompt:")
+            click.echo("  " + _("system prompt:"))
             for line in inert.block(prompt).split("\n"):
                 click.echo(f"    {line}")
 
@@ -101,7 +104,7 @@ def save(name: str, system: str | None, description: str, replace: bool, **optio
     sampling = common.given_values(options)
     common.with_options(SamplingParameters(), options)
     preset = Preset(name=name, description=description, system_prompt=system, sampling=sampling)
-    click.echo(f"Saved {inert.line(str(save_preset(preset, replace=replace)))}.")
+    click.echo(_("Saved {file}.").format(file=inert.line(str(save_preset(preset, replace=replace)))))
 
 
 @command.command("rename")
@@ -114,7 +117,7 @@ def rename(old: str, new: str) -> None:
     Examples:
       chatterm presets rename poet bard
     """
-    click.echo(f"It is called {rename_preset(old, new).name} now.")
+    click.echo(_("It is called {name} now.").format(name=rename_preset(old, new).name))
 
 
 @command.command("delete")
@@ -128,7 +131,12 @@ def delete(name: str) -> None:
     Examples:
       chatterm presets delete poet
     """
-    click.echo(f"Deleted {inert.line(delete_preset(name).name)}.")
+    click.echo(_("Deleted {name}.").format(name=inert.line(delete_preset(name).name)))
+
+
+def _description(preset: Preset) -> str:
+    """Of one that came with chatterm in the language spoken."""
+    return _(preset.description) if preset.is_builtin else preset.description
 
 
 def _document(preset: Preset) -> dict[str, Any]:

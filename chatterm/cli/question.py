@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.quoting import MAX_BYTES, Quote, decoded, quoted, read_file
 
 PIPE_SECONDS = 2.0
@@ -32,7 +33,7 @@ def question(prompt: str | None, files: Sequence[Path]) -> str:
         if _is_piped() and _something_comes() and (piped := _standard_input()).strip():
             parts.append(quoted(Quote("Standard input", piped)))
     if not said.strip() and not parts:
-        raise UserError("There is no text: give it as an argument, or pipe it in.")
+        raise UserError(_("There is no text: give it as an argument, or pipe it in."))
     return "\n\n".join([*parts, said] if said.strip() else parts)
 
 
@@ -44,11 +45,11 @@ def _something_comes() -> bool:
     """Whether a pipe delivers text or its end soon; a script's own pipe may stay open and say nothing."""
     if select.select([sys.stdin], [], [], PIPE_SECONDS)[0]:
         return True
-    print(
-        f"chatterm: nothing came on standard input within {PIPE_SECONDS:g} s, so it is left out; "
-        "put a slow text into a file and give it with -f.",
-        file=sys.stderr,
+    said = _(
+        "nothing came on standard input within {seconds} s, so it is left out; "
+        "put a slow text into a file and give it with -f."
     )
+    print(f"chatterm: {said.format(seconds=f'{PIPE_SECONDS:g}')}", file=sys.stderr)
     return False
 
 

@@ -10,14 +10,16 @@ import click
 from chatterm import inert
 from chatterm.cli import complete, saved
 from chatterm.cli.loading import given, loading_options
+from chatterm.cli.translated import Command
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.library import Conversation, Library
 from chatterm.library.exports import outline
 
 LISTED = 20
 
 
-@click.command("resume")
+@click.command("resume", cls=Command)
 @click.argument("conversation", required=False, shell_complete=complete.conversations)
 @click.option("-m", "--model", metavar="MODEL", help="The checkpoint to talk with.")
 @loading_options()
@@ -34,7 +36,7 @@ def command(conversation: str | None, model: str | None) -> None:
       chatterm resume 12
     """
     if not _is_terminal():
-        raise UserError("The chat needs a terminal; in a pipe `chatterm ask --continue` goes on.")
+        raise UserError(_("The chat needs a terminal; in a pipe `chatterm ask --continue` goes on."))
     with saved.library() as library:
         number = saved.number(library, conversation) if conversation is not None else _choose(library)
         library.conversation(number)
@@ -56,17 +58,17 @@ def _choose(library: Library) -> int:
     """
     found = library.conversations(limit=LISTED)
     if not found:
-        raise UserError("No conversation has been saved yet; `chatterm` begins one.")
+        raise UserError(_("No conversation has been saved yet; `chatterm` begins one."))
     elsewhere = library.open_elsewhere()
     for place, conversation in enumerate(found, 1):
         click.echo(_line(place, conversation, is_open=conversation.id in elsewhere))
-    place = click.prompt("Which one", type=click.IntRange(1, len(found)), default=1)
+    place = click.prompt(_("Which one"), type=click.IntRange(1, len(found)), default=1)
     return found[place - 1].id
 
 
 def _line(place: int, conversation: Conversation, *, is_open: bool) -> str:
     facts = [outline.date(conversation.updated), inert.line(conversation.model or "")]
-    facts += ["pinned"] if conversation.pinned else []
-    facts += ["open in another window"] if is_open else []
-    title = inert.line(conversation.title) or "untitled"
+    facts += [_("pinned")] if conversation.pinned else []
+    facts += [_("open in another window")] if is_open else []
+    title = inert.line(conversation.title) or _("untitled")
     return f"{place:>3}  {title}  {click.style(' · '.join(filter(None, facts)), dim=True)}"

@@ -11,6 +11,7 @@ import click
 from chatterm import inert
 from chatterm.cli import complete
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.library import Conversation, Library
 
 LAST = "last"
@@ -52,19 +53,21 @@ def number(library: Library, conversation: str) -> int:
     if conversation == LAST:
         last = library.last_conversation()
         if last is None:
-            raise UserError("No conversation has been saved yet.")
+            raise UserError(_("No conversation has been saved yet."))
         return last.id
     if not (conversation.isascii() and conversation.isdigit() and len(conversation) < 19):
         raise UserError(
-            f"{inert.line(conversation)!r} is no conversation: give its number (`chatterm history list` "
-            f"shows them) or `{LAST}`."
+            _(
+                "{text} is no conversation: give its number (`chatterm history list` shows them) or `last`."
+            ).format(text=repr(inert.line(conversation)))
         )
     return int(conversation)
 
 
 def titled(conversation: Conversation) -> str:
     """Like `12 “The sea in three lines”`, inert."""
-    return f"{conversation.id} “{inert.line(conversation.title) or 'untitled'}”"
+    title = inert.line(conversation.title) or _("untitled")
+    return f"{conversation.id} “{title}”"
 
 
 def document(conversation: Conversation) -> dict[str, Any]:

@@ -7,10 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.cells import cell_len, set_cell_size
 
 from chatterm import inert
-from chatterm.cli import common
+from chatterm.cli import common, words
+from chatterm.cli.translated import Command
 from chatterm.errors import UserError
+from chatterm.language import _, several
 
 if TYPE_CHECKING:
     from chatterm.engine.client import EngineProcess
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(:(?P<choice>[^:]+))?", re.ASCII)
 
 
-@click.command("search")
+@click.command("search", cls=Command)
 @common.json_option
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
 @click.argument("words", nargs=-1, required=True)
@@ -55,12 +58,12 @@ def search(as_json: bool, limit: int, words: tuple[str, ...]) -> None:
 
         common.print_json([msgspec.to_builtins(one) for one in found])
     elif not found:
-        click.echo("The hub has nothing of that name with weights in GGUF or safetensors.", err=True)
+        click.echo(_("The hub has nothing of that name with weights in GGUF or safetensors."), err=True)
     else:
         _print_repositories(found)
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @common.json_option
 @click.argument("model")
 def verify(as_json: bool, model: str) -> None:
@@ -87,16 +90,17 @@ def verify(as_json: bool, model: str) -> None:
         common.print_json({name: facts[name] for name in ("checked", "size", "problems", "unknown")})
     else:
         for problem in verdict.problems:
-            click.echo(f"problem: {inert.line(problem)}")
+            click.echo(_("problem: {problem}").format(problem=inert.line(problem)))
         for name in verdict.unknown:
-            click.echo(f"no checksum is known of {inert.line(name)}")
+            click.echo(_("no checksum is known of {file}").format(file=inert.line(name)))
         if not verdict.problems:
-            click.echo(f"Whole: {files(verdict.checked)}, {size(verdict.size)}, as announced.")
+            whole = _("Whole: {files}, {size}, as announced.")
+            click.echo(whole.format(files=files(verdict.checked), size=size(verdict.size)))
     if verdict.problems:
         raise SystemExit(2)
 
 
-@click.command("delete")
+@click.command("delete", cls=Command)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.argument("model")
 def delete(yes: bool, model: str) -> None:
@@ -121,13 +125,15 @@ async def _delete(model: str, *, yes: bool) -> None:
         discovered = await engine.discover()
         paused = next((one for one in discovered.unfinished if model in (one.name, one.key)), None)
         if paused is not None:
-            _ask(f"Delete the {size(paused.done)} that have come of {inert.line(model)}?", yes=yes)
+            question = _("Delete the {size} that have come of {name}?")
+            _ask(question.format(size=size(paused.done), name=inert.line(model)), yes=yes)
             freed = await engine.discard(paused.key)
         else:
             path = await engine.fetch(model, download=False)
             planned = await engine.delete(path, really=False)
-            question = f"Delete {inert.line(path)}? This frees {size(planned.size)} ({files(planned.files)})."
-            _ask(question, yes=yes)
+            question = _("Delete {path}? This frees {size} ({files}).")
+            told = question.format(path=inert.line(path), size=size(planned.size), files=files(planned.files))
+            _ask(told, yes=yes)
             freed = await engine.delete(path, really=True)
         click.echo(_freed(freed))
 
@@ -136,12 +142,12 @@ def _ask(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UserError(f"{question} There is nobody to ask: say --yes.")
+        raise UserError(_("{question} There is nobody to ask: say --yes.").format(question=question))
     click.confirm(question, abort=True, err=True)
 
 
 def _freed(freed: Deleted) -> str:
-    return f"{size(freed.size)} are free again."
+    return _("{size} are free again.").format(size=size(freed.size))
 
 
 # --- before a download ----------------------------------------------------------------------------------
@@ -158,7 +164,8 @@ async def tell_before(engine: EngineProcess, name: str) -> None:
     entry = find_entry(name)
     if entry is not None:
         amount = f"{size(entry.hub.bytes)}, " if entry.hub.bytes else ""
-        click.echo(f"{entry.name}: {amount}licence {entry.licence} ({entry.licence_url})", err=True)
+        stated = _("licence {name}").format(name=entry.licence)
+        click.echo(f"{entry.name}: {amount}{stated} ({entry.licence_url})", err=True)
         return
     found = HUB_ID.fullmatch(name)
     if found is None:
@@ -166,9 +173,11 @@ async def tell_before(engine: EngineProcess, name: str) -> None:
     offer = await engine.look_at_hub(found["repository"])
     choice = pick(offer, found["choice"])
     facts = [size(choice.size), files(choice.files)] if choice is not None else []
-    click.echo(inert.line(f"{name}: {', '.join([*facts, licence(offer.repository)])}"), err=True)
+    told = _(", ").join([*facts, licence(offer.repository)])
+    click.echo(inert.line(f"{name}: {told}"), err=True)
     if choice is not None and choice.problem:
-        click.echo(inert.line(f"{choice.problem} It is fetched all the same."), err=True)
+        told = _("{problem} It is fetched all the same.").format(problem=choice.problem)
+        click.echo(inert.line(told), err=True)
 
 
 def pick(offer: HubOffered, choice: str | None) -> HubChoice | None:
@@ -190,7 +199,7 @@ def print_offer(offer: HubOffered, discovered: Discovered) -> None:
     found = offer.repository
     facts = {
         "repository": found.repository,
-        "licence": licence(found).removeprefix("licence "),
+        "licence": _gated(found.licence or _("no licence stated"), found),
         "downloads": found.downloads,
         "likes": found.likes,
         "changed": found.modified or None,
@@ -201,18 +210,29 @@ def print_offer(offer: HubOffered, discovered: Discovered) -> None:
     }
     print_facts(facts)
     if found.gated:
-        click.echo(
-            f"Its licence has to be accepted first, at {inert.line(offer.page)}"
-            + ("." if offer.has_token else "; then log in with `hf auth login`, or set HF_TOKEN.")
+        sentence = (
+            _("Its licence has to be accepted first, at {page}.")
+            if offer.has_token
+            else _(
+                "Its licence has to be accepted first, at {page}; then log in with `hf auth login`, "
+                "or set HF_TOKEN."
+            )
         )
-    title = "\nTo be had with `chatterm models get NAME`"
+        click.echo(sentence.format(page=inert.line(offer.page)))
+    title = "\n" + _("To be had with `chatterm models get NAME`")
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("name", overflow="fold", ratio=1)
-    for name in ("size", "files", "bits", "needs", "fits", "tok/s ≤"):
-        table.add_column(name, justify="left" if name == "fits" else "right")
+    table.add_column(_("name"), overflow="fold", ratio=1)
+    for name in (_("size"), _("files"), _("bits"), _("needs")):
+        table.add_column(name, justify="right")
+    table.add_column(_("fits"))
+    table.add_column(_("tok/s ≤"), justify="right")
     for choice in offer.choices:
         fits = (
-            "?" if choice.memory is None else "yes" if choice.memory <= discovered.available_bytes else "no"
+            "?"
+            if choice.memory is None
+            else _("yes")
+            if choice.memory <= discovered.available_bytes
+            else _("no")
         )
         row = (
             choice.name,
@@ -220,7 +240,7 @@ def print_offer(offer: HubOffered, discovered: Discovered) -> None:
             str(choice.files),
             "?" if choice.bits is None else f"{choice.bits:.1f}",
             "?" if choice.memory is None else size(choice.memory),
-            "does not run" if choice.problem else fits,
+            _("does not run") if choice.problem else fits,
             tokens_per_second(choice.step_bytes, discovered),
         )
         table.add_row(*(Text(inert.line(cell)) for cell in row))
@@ -232,12 +252,12 @@ def print_offer(offer: HubOffered, discovered: Discovered) -> None:
 def _print_repositories(found: list[HubRepository]) -> None:
     for one in found:
         facts = [
-            " and ".join(one.formats),
-            f"{count(one.parameters)} weights" if one.parameters else "",
+            _(" and ").join(one.formats),
+            _("{count} weights").format(count=count(one.parameters)) if one.parameters else "",
             one.family,
             licence(one),
-            "" if one.downloads is None else f"{one.downloads:,} downloads",
-            "" if one.likes is None else f"{one.likes:,} likes",
+            "" if one.downloads is None else _("{count} downloads").format(count=f"{one.downloads:,}"),
+            "" if one.likes is None else _("{count} likes").format(count=f"{one.likes:,}"),
             one.modified,
             one.problem,
         ]
@@ -250,8 +270,13 @@ def _print_repositories(found: list[HubRepository]) -> None:
 
 def licence(found: HubRepository) -> str:
     """The licence, and whether it has to be accepted first."""
-    stated = f"licence {found.licence}" if found.licence else "no licence stated"
-    return f"{stated}, to be accepted first" if found.gated else stated
+    return _gated(
+        _("licence {name}").format(name=found.licence) if found.licence else _("no licence stated"), found
+    )
+
+
+def _gated(stated: str, found: HubRepository) -> str:
+    return _("{licence}, to be accepted first").format(licence=stated) if found.gated else stated
 
 
 def tokens_per_second(step_bytes: int | None, discovered: Discovered) -> str:
@@ -265,10 +290,12 @@ def speed_note(discovered: Discovered) -> str:
     """How the estimate is made, or why there is none."""
     if discovered.bytes_per_second is not None:
         rate = size(discovered.bytes_per_second)
-        return f"tok/s ≤: an estimate, weights that a token reads at the {rate}/s measured on this machine."
+        return _(
+            "tok/s ≤: an estimate, weights that a token reads at the {rate}/s measured on this machine."
+        ).format(rate=rate)
     if discovered.no_speed == "gpu":
-        return "No estimate of speed: only the processor's memory has been measured, and there is a GPU."
-    return "No estimate of speed: this machine is measured when a model is first loaded."
+        return _("No estimate of speed: only the processor's memory has been measured, and there is a GPU.")
+    return _("No estimate of speed: this machine is measured when a model is first loaded.")
 
 
 def size(number: float) -> str:
@@ -280,7 +307,7 @@ def size(number: float) -> str:
 
 def files(number: int) -> str:
     """A number of files."""
-    return "1 file" if number == 1 else f"{number} files"
+    return several("{count} file", "{count} files", number).format(count=number)
 
 
 def count(parameters: int | None) -> str:
@@ -294,7 +321,8 @@ def count(parameters: int | None) -> str:
 
 def print_facts(facts: dict[str, Any]) -> None:
     """One fact a line."""
-    width = max((len(name) for name in facts), default=0)
-    for name, value in facts.items():
+    named = {inert.line(words.fact(name)): value for name, value in facts.items()}
+    width = max(map(cell_len, named), default=0)
+    for name, value in named.items():
         if value is not None:
-            click.echo(f"{inert.line(name.replace('_', ' ')):<{width}}  {inert.line(str(value))}")
+            click.echo(f"{set_cell_size(name, width)}  {inert.line(words.value(value))}")

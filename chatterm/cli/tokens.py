@@ -6,10 +6,12 @@ import click
 
 from chatterm import inert
 from chatterm.cli import common
+from chatterm.cli.translated import Command
 from chatterm.engine.records import PromptToken
+from chatterm.language import several
 
 
-@click.command("tokens")
+@click.command("tokens", cls=Command)
 @common.model_option
 @common.json_option
 @click.argument("text", required=False)
@@ -29,7 +31,8 @@ def command(model: str | None, as_json: bool, text: str | None) -> None:
     else:
         for token in for_model:
             click.echo(f"{token.id:>8}  {inert.token(token.text)}")
-        click.echo(f"{len(for_model)} tokens", err=True)
+        count = len(for_model)
+        click.echo(several("{count} token", "{count} tokens", count).format(count=count), err=True)
 
 
 async def _tokens(model: str | None, text: str) -> tuple[PromptToken, ...]:

@@ -7,9 +7,11 @@ import webbrowser
 import click
 
 from chatterm.cli.common import model_option
+from chatterm.cli.translated import Command
+from chatterm.language import _
 
 
-@click.command("web")
+@click.command("web", cls=Command)
 @model_option
 @click.option(
     "--port", default=8321, show_default=True, metavar="N", help="Where to listen; 0 takes any free port."
@@ -26,7 +28,7 @@ def command(model: str | None, port: int, opens: bool) -> None:
 
     load_settings(model=model)  # mistakes are said here, not in the browser
     server = ChatServer(["-m", model] if model else [], listen(port))
-    click.echo(f"The chat is at {server.guard.link}\nCtrl+C ends it.")
+    click.echo(_("The chat is at {link}\nCtrl+C ends it.").format(link=server.guard.link))
     if opens:
         webbrowser.open(server.guard.link_for_once())
     server.run()

@@ -13,6 +13,12 @@ from chatterm.cli import common
 from chatterm.engine.client import EngineProcess
 
 
+@pytest.fixture(autouse=True)
+def _english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the locale of who runs the tests."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
 @pytest.fixture(scope="session")
 def _warm_engine() -> Iterator[tuple[asyncio.AbstractEventLoop, EngineProcess]]:
     loop = asyncio.new_event_loop()

@@ -10,10 +10,11 @@ from chatterm.cli import common
 from chatterm.cli.glass import asking
 from chatterm.cli.glass.neighbours import print_neighbours, rows
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.inspection import Analogy
 
 
-@click.command("analogy")
+@click.command("analogy", cls=Command)
 @common.model_option
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows.")
 @loading_options(exact=True)

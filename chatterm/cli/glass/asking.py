@@ -14,6 +14,7 @@ from chatterm.engine.client import EngineProcess
 from chatterm.engine.inspection import AttentionHead
 from chatterm.engine.records import ModelInfo, Prompt
 from chatterm.errors import UserError
+from chatterm.language import _
 
 
 @contextlib.asynccontextmanager
@@ -41,8 +42,12 @@ async def one_token(engine: EngineProcess, text: str | None) -> int | None:
     spaced = (await engine.tokenize(f" {text}")).tokens
     if len(spaced) == 1:
         return spaced[0].id
-    pieces = ", ".join(repr(token.text) for token in own) or "nothing"
-    raise UserError(f"{text!r} is not one token of this model ({pieces}): name one of its tokens.")
+    pieces = ", ".join(repr(token.text) for token in own) or _("nothing")
+    raise UserError(
+        _("{text} is not one token of this model ({pieces}): name one of its tokens.").format(
+            text=repr(text), pieces=pieces
+        )
+    )
 
 
 async def texts_of(engine: EngineProcess, prompt: Prompt) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from rich.text import Text as RichText
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.inspection import (
     AttentionHead,
@@ -20,6 +21,7 @@ from chatterm.engine.inspection import (
     HeadPatternsRead,
 )
 from chatterm.engine.records import Text
+from chatterm.language import _
 
 WIDEST_MAP = 60
 """Tokens up to which the whole map is drawn."""
@@ -27,7 +29,7 @@ WIDEST_MAP = 60
 MOST_BARS = 24
 
 
-@click.command("attention")
+@click.command("attention", cls=Command)
 @common.model_option
 @click.option("--layer", type=click.IntRange(min=0), help="The block, from 0.")
 @click.option("--head", type=click.IntRange(min=0), help="The head, from 0.")
@@ -69,7 +71,7 @@ async def _attention(
     as_json: bool,
     prompt: Text,
 ) -> None:
-    async with asking.loaded(model) as (engine, _):
+    async with asking.loaded(model) as (engine, _info):
         if layer is not None and head is not None:
             read = await _whole_map(engine, prompt, layer, head)
             if as_json:
@@ -97,36 +99,49 @@ async def _whole_map(engine: EngineProcess, prompt: Text, layer: int, head: int)
 
 def _print_head(read: AttentionRead, layer: int, head: int) -> None:
     console = Console()
-    window = "" if read.window is None else f", which sees {read.window} positions"
-    console.print(RichText(f"head {layer}.{head}{window}: where the last token looks"))
+    sentence = (
+        _("head {name}: where the last token looks")
+        if read.window is None
+        else _("head {name}, which sees {window} positions: where the last token looks")
+    )
+    console.print(RichText(sentence.format(name=f"{layer}.{head}", window=read.window)))
     weights = read.weights[-1]
     strongest = sorted(range(len(weights)), key=lambda place: -weights[place])[:MOST_BARS]
     table = Table()
-    for name in ("position", "token", "weight", ""):
-        table.add_column(name, justify="right" if name in ("position", "weight") else "left")
+    table.add_column(_("position"), justify="right")
+    table.add_column(_("token"))
+    table.add_column(_("weight"), justify="right")
+    table.add_column("")
     for place in sorted(strongest):
         bar = drawing.bar(weights[place], 30)
         table.add_row(str(place), drawing.token(read.tokens[place]), f"{weights[place]:.1%}", bar)
     console.print(table)
     if len(strongest) < len(weights):
-        console.print(f"the {len(strongest)} strongest of {len(weights)} positions")
+        sentence = _("the {count} strongest of {all} positions")
+        console.print(sentence.format(count=len(strongest), all=len(weights)))
     if 1 < len(read.tokens) <= WIDEST_MAP:
-        console.print("each row: where that token looks, from the first position on")
+        console.print(_("each row: where that token looks, from the first position on"))
         _print_lines(console, drawing.heat_map(read.weights, read.tokens[read.first :], 1.0))
 
 
 def _print_overview(read: AttentionOverviewRead) -> None:
     console = Console()
     numbers, top = read.entropy, max(max(row) for row in read.entropy) or 1.0
-    title = f"entropy of each head's attention, █ = {top:.2f} nats (wide), blank = 0 (one position)"
+    title = _("entropy of each head's attention, █ = {nats} nats (wide), blank = 0 (one position)").format(
+        nats=f"{top:.2f}"
+    )
     if read.weight is not None and read.to is not None:
         numbers, top = read.weight, 1.0
-        title = f"each head's weight on position {read.to} ({drawing.token(read.tokens[read.to])})"
-    console.print(RichText(f"rows: layers, columns: heads; {title}"))
+        title = _("each head's weight on position {position} ({token})").format(
+            position=read.to, token=drawing.token(read.tokens[read.to])
+        )
+    console.print(RichText(_("rows: layers, columns: heads; {title}").format(title=title)))
     _print_lines(console, drawing.heat_map(numbers, [str(layer) for layer in range(len(numbers))], top))
-    table = Table(title="the sharpest heads", title_justify="left")
-    for name in ("head", "looks most at", "position", "weight", "entropy"):
-        table.add_column(name, justify="left" if name == "looks most at" else "right")
+    table = Table(title=_("the sharpest heads"), title_justify="left")
+    table.add_column(_("head"), justify="right")
+    table.add_column(_("looks most at"))
+    for name in (_("position"), _("weight"), _("entropy")):
+        table.add_column(name, justify="right")
     heads = [(layer, head) for layer, row in enumerate(read.entropy) for head in range(len(row))]
     last = len(read.tokens) - 1
     elsewhere = [place for place in heads if read.strongest[place[0]][place[1]] not in (0, last)]
@@ -141,13 +156,15 @@ def _print_overview(read: AttentionOverviewRead) -> None:
         )
     console.print(table)
     resting = len(heads) - len(elsewhere)
-    console.print(f"{resting} of {len(heads)} heads look most at the first token or at the last itself")
+    sentence = _("{count} of {all} heads look most at the first token or at the last itself")
+    console.print(sentence.format(count=resting, all=len(heads)))
 
 
 def _print_patterns(read: HeadPatternsRead) -> None:
     console = Console()
     if read.pooled > 1:
-        console.print(f"each cell is the largest weight among {read.pooled} × {read.pooled} positions")
+        sentence = _("each cell is the largest weight among {size} × {size} positions")
+        console.print(sentence.format(size=read.pooled))
     size = len(read.maps[0]) if read.maps else 0
     columns = max(1, (console.width + 3) // (size + 3))
     pictures = [

@@ -12,13 +12,15 @@ from rich.text import Text as RichText
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.inspection import Contributions, ContributionsRead
 from chatterm.engine.records import Text
+from chatterm.language import _
 
 BAR = 16
 
 
-@click.command("contributions")
+@click.command("contributions", cls=Command)
 @common.model_option
 @click.option("--target", metavar="TOKEN", help="Explain this token's logit; else the most probable one's.")
 @click.option("--against", metavar="TOKEN", help="Explain the difference to this token's logit.")
@@ -54,13 +56,15 @@ def _document(read: ContributionsRead) -> dict[str, Any]:
 
 def parts(read: ContributionsRead) -> list[tuple[str, float]]:
     """All shares by name."""
-    named = [("embedding", read.embedding), ("biases", read.bias)]
+    named = [(_("embedding"), read.embedding), (_("biases"), read.bias)]
     named += [
-        (f"head {layer}.{head}", share)
+        (_("head {name}").format(name=f"{layer}.{head}"), share)
         for layer, row in enumerate(read.heads)
         for head, share in enumerate(row)
     ]
-    return named + [(f"feed-forward {layer}", share) for layer, share in enumerate(read.mlps)]
+    return named + [
+        (_("feed-forward {layer}").format(layer=layer), share) for layer, share in enumerate(read.mlps)
+    ]
 
 
 def total(read: ContributionsRead) -> float:
@@ -71,23 +75,26 @@ def total(read: ContributionsRead) -> float:
 def _print(read: ContributionsRead, count: int) -> None:
     named = sorted(parts(read), key=lambda part: -abs(part[1]))
     most = abs(named[0][1]) or 1.0
-    what = RichText.assemble("logit of ", drawing.token(read.text))
+    what = _("logit of {token}").format(token=drawing.token(read.text))
     if read.against_text is not None:
-        what = RichText.assemble(what, " minus that of ", drawing.token(read.against_text))
-    table = Table(title=RichText.assemble(what, f" = {read.logit:.3f}"), title_justify="left")
-    table.add_column("part")
-    table.add_column("share", justify="right")
-    table.add_column("against it ← → for it", justify="center", no_wrap=True)
+        what = _("logit of {token} minus that of {other}").format(
+            token=drawing.token(read.text), other=drawing.token(read.against_text)
+        )
+    table = Table(title=RichText(f"{what} = {read.logit:.3f}"), title_justify="left")
+    table.add_column(_("part"))
+    table.add_column(_("share"), justify="right")
+    table.add_column(_("against it ← → for it"), justify="center", no_wrap=True)
     for name, share in named[:count]:
         table.add_row(name, f"{share:+.3f}", drawing.signed_bar(share / most, BAR))
     rest = named[count:]
     if rest:
         table.add_section()
         share = sum(share for _, share in rest)
-        table.add_row(f"the other {len(rest)}", f"{share:+.3f}", drawing.signed_bar(share / most, BAR))
+        others = _("the other {count}").format(count=len(rest))
+        table.add_row(others, f"{share:+.3f}", drawing.signed_bar(share / most, BAR))
     table.add_section()
-    table.add_row("together", f"{total(read):+.3f}", "")
+    table.add_row(_("together"), f"{total(read):+.3f}", "")
     console = Console()
     console.print(table)
     if read.capped is not None:
-        console.print(f"after the final soft cap: {read.capped:.3f}")
+        console.print(_("after the final soft cap: {value}").format(value=f"{read.capped:.3f}"))

@@ -13,16 +13,23 @@ from chatterm import inert
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing, parts
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.inspection import AnyEdit, Compare, Compared, ComparedToken
 from chatterm.engine.records import Distribution, ModelInfo, Text
 from chatterm.errors import UserError
+from chatterm.language import _
 
 BAR = 10
 
 
-@click.command("edit-compare")
+@click.command("edit-compare", cls=Command)
 @common.model_option
-@click.option("--off", multiple=True, metavar="PART", help=f"Switch off {parts.FORMS}.")
+@click.option(
+    "--off",
+    multiple=True,
+    metavar="PART",
+    help="Switch off head:LAYER.HEAD, mlp:LAYER, block:LAYER or neuron:LAYER.NUMBER.",
+)
 @click.option("--scale", multiple=True, metavar="PART=SCALE", help="Multiply what a part writes.")
 @click.option(
     "--steer",
@@ -58,7 +65,7 @@ def command(
         + [parts.steered(words) for words in steer]
     )
     if not edits:
-        raise UserError("There is no edit: give --off, --scale or --steer.")
+        raise UserError(_("There is no edit: give --off, --scale or --steer."))
     prompt = Text(common.text_argument(text))
     common.run(_compare(model, edits, count, max_tokens, as_json, prompt, options))
 
@@ -119,10 +126,10 @@ def _text(tokens: tuple[ComparedToken, ...]) -> str:
 
 def _print(compared: Compared) -> None:
     console = Console()
-    console.print(RichText("; ".join(compared.described) or "nothing is edited"))
+    console.print(RichText("; ".join(compared.described) or _("nothing is edited")))
     table = Table()
-    table.add_column("rank", justify="right")
-    for side in ("clean", "edited"):
+    table.add_column(_("rank"), justify="right")
+    for side in (_("clean"), _("edited")):
         table.add_column(side)
         table.add_column("p", justify="right")
         table.add_column("", min_width=BAR)
@@ -134,25 +141,25 @@ def _print(compared: Compared) -> None:
             cells += [drawing.token(row.text), f"{row.p:.2%}", drawing.bar(row.p / most, BAR)]
         table.add_row(*cells)
     console.print(table)
-    entropies = f"entropy {compared.clean.entropy:.2f} and {compared.edited.entropy:.2f} nats"
-    console.print(f"KL(clean ‖ edited) {compared.kl:.4f} nats, {entropies}")
+    console.print(
+        _("KL(clean ‖ edited) {kl} nats, entropy {clean} and {edited} nats").format(
+            kl=f"{compared.kl:.4f}",
+            clean=f"{compared.clean.entropy:.2f}",
+            edited=f"{compared.edited.entropy:.2f}",
+        )
+    )
     if not compared.clean_reply:
         return
     replies = Table(show_lines=True)
-    replies.add_column("clean", ratio=1)
-    replies.add_column("edited", ratio=1)
+    replies.add_column(_("clean"), ratio=1)
+    replies.add_column(_("edited"), ratio=1)
     replies.add_row(
         *(RichText(inert.block(_text(tokens))) for tokens in (compared.clean_reply, compared.edited_reply))
     )
     console.print(replies)
     top = max(*compared.kl_along, 1.0)
-    console.print(
-        RichText.assemble(
-            "KL along the clean reply, █ = ",
-            f"{top:.2f} nats: ",
-            "".join(_level(kl / top) for kl in compared.kl_along),
-        )
-    )
+    along = _("KL along the clean reply, █ = {nats} nats: ").format(nats=f"{top:.2f}")
+    console.print(RichText(along + "".join(_level(kl / top) for kl in compared.kl_along)))
 
 
 def _level(share: float) -> str:

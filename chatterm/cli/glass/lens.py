@@ -14,11 +14,13 @@ from chatterm import inert
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.inspection import Lens, LensLayer, LensPosition, LensRead
 from chatterm.engine.records import ModelInfo, Text
+from chatterm.language import _
 
 
-@click.command("lens")
+@click.command("lens", cls=Command)
 @common.model_option
 @click.option("-k", "count", type=click.IntRange(1, 100), default=3, show_default=True, help="Guesses.")
 @click.option("--target", metavar="TOKEN", help="Follow the probability and rank of this token.")
@@ -90,18 +92,20 @@ def _layer(layer: LensLayer) -> dict[str, Any]:
 
 
 def _print_column(info: ModelInfo, place: LensPosition) -> None:
-    title = RichText(f"{inert.line(info.name)}, the first guesses after each block; entropy in nats")
+    title = RichText(
+        _("{model}, the first guesses after each block; entropy in nats").format(model=inert.line(info.name))
+    )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("block", justify="right")
+    table.add_column(_("block"), justify="right")
     for rank in range(1, len(place.layers[-1].candidates) + 1):
         table.add_column(f"{rank}.", no_wrap=True, overflow="ellipsis")
         table.add_column("p", justify="right", min_width=6)
-    table.add_column("entropy", justify="right", min_width=7)
+    table.add_column(_("entropy"), justify="right", min_width=7)
     if place.target is not None:
         table.add_column(
             RichText.assemble(drawing.token(place.target_text or ""), " p"), justify="right", min_width=7
         )
-        table.add_column("rank", justify="right", min_width=5)
+        table.add_column(_("rank"), justify="right", min_width=5)
     for layer in place.layers:
         guesses = [
             cell for guess in layer.candidates for cell in (drawing.token(guess.text), f"{guess.p:.1%}")
@@ -116,9 +120,13 @@ def _print_column(info: ModelInfo, place: LensPosition) -> None:
 
 
 def _print_grid(info: ModelInfo, read: LensRead) -> None:
-    title = RichText(f"{inert.line(info.name)}, the first guess after each block, shaded by its probability")
+    title = RichText(
+        _("{model}, the first guess after each block, shaded by its probability").format(
+            model=inert.line(info.name)
+        )
+    )
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("block", justify="right")
+    table.add_column(_("block"), justify="right")
     for place in read.positions:
         table.add_column(drawing.token(place.text), no_wrap=True)
     for number, layer in enumerate(read.positions[-1].layers):

@@ -9,13 +9,15 @@ from rich.text import Text as RichText
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.inspection import EmbeddingMap, EmbeddingMapRead
+from chatterm.language import _
 
 HEIGHT = 22
 WIDEST = 100
 
 
-@click.command("map")
+@click.command("map", cls=Command)
 @common.model_option
 @loading_options(exact=True)
 @common.json_option
@@ -46,4 +48,5 @@ def _draw(read: EmbeddingMapRead) -> None:
     for line in drawing.scatter(places, width, HEIGHT):
         console.print(RichText(line), no_wrap=True, overflow="crop")
     across, up = read.explained
-    console.print(f"{across:.0%} of the variance lies across, {up:.0%} up")
+    sentence = _("{across} of the variance lies across, {up} up")
+    console.print(sentence.format(across=f"{across:.0%}", up=f"{up:.0%}"))

@@ -10,13 +10,15 @@ from rich.text import Text as RichText
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.inspection import HiddenNeighbours, Neighbour, Neighbours, NeighboursRead
 from chatterm.engine.records import Text
+from chatterm.language import _
 
 BAR = 20
 
 
-@click.command("neighbours")
+@click.command("neighbours", cls=Command)
 @common.model_option
 @click.option("--layer", type=click.IntRange(min=0), help="Look at the hidden state after this block.")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Rows.")
@@ -39,8 +41,13 @@ async def _neighbours(model: str | None, layer: int | None, count: int, as_json:
         if as_json:
             common.print_json({"model": info.name, **asking.plain(read), "neighbours": rows(read.neighbours)})
             return
-        where = "the input embedding" if read.layer is None else f"the hidden state after block {read.layer}"
-        print_neighbours(RichText.assemble(drawing.token(read.of), f" in {where}"), read.neighbours)
+        title = (
+            _("{token} in the input embedding")
+            if read.layer is None
+            else _("{token} in the hidden state after block {layer}")
+        )
+        said = title.format(token=drawing.token(read.of), layer=read.layer)
+        print_neighbours(RichText(said), read.neighbours)
 
 
 def rows(neighbours: tuple[Neighbour, ...]) -> list[dict[str, object]]:
@@ -51,9 +58,9 @@ def rows(neighbours: tuple[Neighbour, ...]) -> list[dict[str, object]]:
 def print_neighbours(title: RichText, neighbours: tuple[Neighbour, ...]) -> None:
     """A table of neighbours, nearest first."""
     table = Table(title=title, title_justify="left")
-    table.add_column("token")
-    table.add_column("id", justify="right")
-    table.add_column("cosine", justify="right")
+    table.add_column(_("token"))
+    table.add_column(_("id"), justify="right")
+    table.add_column(_("cosine"), justify="right")
     table.add_column("", min_width=BAR)
     for near in neighbours:
         bar = drawing.bar(near.cosine, BAR)

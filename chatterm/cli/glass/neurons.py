@@ -12,13 +12,15 @@ from rich.text import Text as RichText
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.inspection import Neurons, NeuronsRead
 from chatterm.engine.records import Text
+from chatterm.language import _
 
 SHOWN_WORDS = 5
 
 
-@click.command("neurons")
+@click.command("neurons", cls=Command)
 @common.model_option
 @click.option("--layer", type=click.IntRange(min=0), help="Only this block's.")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="Neurons.")
@@ -62,10 +64,10 @@ def _document(read: NeuronsRead) -> dict[str, Any]:
 
 def _print(read: NeuronsRead) -> None:
     table = Table()
-    for name in ("neuron", "activation", "strength"):
+    for name in (_("neuron"), _("activation"), _("strength")):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("pushes for")
-    table.add_column("and against")
+    table.add_column(_("pushes for"))
+    table.add_column(_("and against"))
     for neuron in read.neurons:
         table.add_row(
             f"{neuron.layer}.{neuron.neuron}",

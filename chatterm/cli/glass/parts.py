@@ -13,6 +13,7 @@ from chatterm.engine.inspection import (
     Steer,
 )
 from chatterm.errors import UserError
+from chatterm.language import _
 
 FORMS = "head:LAYER.HEAD, mlp:LAYER, block:LAYER or neuron:LAYER.NUMBER"
 _PART = re.compile(r"(head|mlp|block|neuron):([0-9]{1,9})(?:\.([0-9]{1,9}))?", re.ASCII)
@@ -26,7 +27,7 @@ def scaled(text: str) -> AnyEdit:
     """
     part, equals, scale = text.rpartition("=")
     if not equals:
-        raise UserError(f"{text!r} is not PART=SCALE, as in head:7.3=0.5.")
+        raise UserError(_("{text} is not PART=SCALE, as in head:7.3=0.5.").format(text=repr(text)))
     return part_of(part, _number(scale, text))
 
 
@@ -38,7 +39,9 @@ def part_of(text: str, scale: float = 0.0) -> AnyEdit:
     """
     found = _PART.fullmatch(text.strip())
     if found is None or (found[1] in ("head", "neuron")) != (found[3] is not None):
-        raise UserError(f"{text!r} is no part of a model: write {FORMS}.")
+        raise UserError(
+            _("{text} is no part of a model: write {forms}.").format(text=repr(text), forms=FORMS)
+        )
     kind, layer = found[1], int(found[2])
     match kind:
         case "head":
@@ -63,7 +66,9 @@ def steered(text: str) -> Steer:
         texts, strength = rest, "1"
     toward, second, away = texts.partition(":")
     if not (colon and second) or ":" in away or not re.fullmatch(r"[0-9]{1,9}", layer.strip(), re.ASCII):
-        raise UserError(f"{text!r} is not LAYER:TOWARD:AWAY=STRENGTH, as in 10:Love:Hate=4.")
+        raise UserError(
+            _("{text} is not LAYER:TOWARD:AWAY=STRENGTH, as in 10:Love:Hate=4.").format(text=repr(text))
+        )
     return Steer(int(layer), toward, away, _number(strength, text))
 
 
@@ -71,4 +76,6 @@ def _number(text: str, whole: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise UserError(f"{whole!r}: {text!r} is not a number.") from error
+        raise UserError(
+            _("{whole}: {text} is not a number.").format(whole=repr(whole), text=repr(text))
+        ) from error

@@ -6,18 +6,21 @@ import math
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.inspection import RankCurve, RankCurveRead
 from chatterm.engine.records import Text
+from chatterm.language import _
 
 WIDTH, HEIGHT = 60, 18
 
 
-@click.command("ranks")
+@click.command("ranks", cls=Command)
 @common.model_option
 @common.sampling_options
 @loading_options(exact=True)
@@ -57,6 +60,9 @@ def _plot(read: RankCurveRead) -> None:
         label = f"{10**value:8.1e}" if number in (0, HEIGHT // 2, HEIGHT - 1) else " " * 8
         console.print(f"{label} ┤{line}", highlight=False, no_wrap=True, overflow="crop")
     console.print(f"{'p':>8} └{'─' * WIDTH}", highlight=False)
-    console.print(f"{'':10}rank 1{f'rank {shown[-1][0]}':>{WIDTH - 6}}", highlight=False)
+    first, last = (_("rank {rank}").format(rank=rank) for rank in (1, shown[-1][0]))
+    room = " " * (WIDTH - cell_len(first) - cell_len(last))
+    console.print(f"{'':10}{first}{room}{last}", highlight=False)
     if read.slope is not None:
-        console.print(f"slope {read.slope:.2f} over the first thousand ranks; Zipf's law would be −1")
+        sentence = _("slope {slope} over the first thousand ranks; Zipf's law would be −1")
+        console.print(sentence.format(slope=f"{read.slope:.2f}"))

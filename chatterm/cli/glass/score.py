@@ -12,15 +12,17 @@ from rich.text import Text as RichText
 from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.inspection import Score, Scored
 from chatterm.engine.records import Text
+from chatterm.language import _
 
 BAR = 16
 TALLEST = 12.0
 """Nats of surprise that fill the bar."""
 
 
-@click.command("score")
+@click.command("score", cls=Command)
 @common.model_option
 @loading_options(exact=True)
 @common.json_option
@@ -61,8 +63,8 @@ def perplexity(read: Scored) -> float | None:
 
 def _print(read: Scored) -> None:
     table = Table()
-    table.add_column("token")
-    for name in ("p", "rank", "surprise", "entropy"):
+    table.add_column(_("token"))
+    for name in ("p", _("rank"), _("surprise"), _("entropy")):
         table.add_column(name, justify="right")
     table.add_column("", min_width=BAR)
     for token in read.tokens:
@@ -81,4 +83,5 @@ def _print(read: Scored) -> None:
     console.print(table)
     value = perplexity(read)
     if value is not None:
-        console.print(RichText(f"perplexity {value:.2f}; surprise and entropy in nats"))
+        said = _("perplexity {value}; surprise and entropy in nats").format(value=f"{value:.2f}")
+        console.print(RichText(said))

@@ -10,13 +10,15 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from chatterm import inert
-from chatterm.cli import common
+from chatterm.cli import common, words
 from chatterm.cli.glass import asking
 from chatterm.cli.loading import loading_options
+from chatterm.cli.translated import Command
 from chatterm.engine.inspection import SelfCheck, SelfChecked
+from chatterm.language import _
 
 
-@click.command("selfcheck")
+@click.command("selfcheck", cls=Command)
 @common.model_option
 @loading_options(exact=True)
 @common.json_option
@@ -46,16 +48,20 @@ async def _selfcheck(model: str | None, as_json: bool) -> bool:
 def _print(title: str, checked: SelfChecked) -> None:
     table = Table(title=RichText(title), title_justify="left")
     table.add_column("")
-    table.add_column("identity")
-    table.add_column("error", justify="right", no_wrap=True)
-    table.add_column("tolerance", justify="right", no_wrap=True)
-    table.add_column("of", no_wrap=True)
+    table.add_column(_("identity"))
+    table.add_column(_("error"), justify="right", no_wrap=True)
+    table.add_column(_("tolerance"), justify="right", no_wrap=True)
+    table.add_column(_("of"), no_wrap=True)
     for identity in checked.identities:
-        mark = "✓" if identity.holds else "✗"
+        tick = "✓" if identity.holds else "✗"
         table.add_row(
-            mark, identity.name, f"{identity.error:.1e}", f"{identity.tolerance:.0e}", identity.unit
+            tick,
+            words.identity(identity.name),
+            f"{identity.error:.1e}",
+            f"{identity.tolerance:.0e}",
+            _(identity.unit),
         )
     console = Console()
     console.print(table)
     failed = sum(not identity.holds for identity in checked.identities)
-    console.print(f"{failed} do not hold" if failed else "all hold")
+    console.print(_("{count} do not hold").format(count=failed) if failed else _("all hold"))

@@ -8,22 +8,24 @@ from datetime import datetime
 import msgspec
 
 from chatterm import inert
+from chatterm.language import mark
 from chatterm.library.exchange import Whole
 from chatterm.library.records import Message, Status, Token
 
-UNTITLED = "Untitled conversation"
-_YOU, _SYSTEM = "You", "System"
+UNTITLED = mark("Untitled conversation")
+_YOU, _SYSTEM = mark("You"), mark("System")
 _SPEAKERS = {_YOU, _SYSTEM, "System prompt"}
 """A model of such a name is quoted: its words are not yours."""
 
-_ENDINGS: dict[Status, str] = {
-    "writing": "still being written",
-    "stopped": "stopped",
-    "length": "cut at its length limit",
-    "context": "cut: the context window was full",
-    "failed": "broken off by an error",
-    "interrupted": "interrupted",
+ENDINGS: dict[Status, str] = {
+    "writing": mark("still being written"),
+    "stopped": mark("stopped"),
+    "length": mark("cut at its length limit"),
+    "context": mark("cut: the context window was full"),
+    "failed": mark("broken off by an error"),
+    "interrupted": mark("interrupted"),
 }
+"""How a reply ended, where there is something to say of it."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -134,6 +136,6 @@ def _facts(message: Message) -> tuple[str, ...]:
         found.append("edited")
     if message.forked_from is not None:
         found.append(f"forked at token {message.forked_at}")
-    if ending := _ENDINGS.get(message.status):
+    if ending := ENDINGS.get(message.status):
         found.append(ending)
     return (*found, *(inert.line(notice) for notice in message.notices))

@@ -148,18 +148,17 @@ class PresetsScreen(Dialog[None]):
 
 
 def _row(preset: Preset) -> Content:
-    own = "" if not preset.is_builtin else _("built in")
+    own = _("built in") if preset.is_builtin else ""
+    about = _(preset.description) if preset.is_builtin else inert.line(preset.description)
     name = bars.fit(inert.line(preset.name), NAME_WIDTH)
-    return Content(f"{name}  ") + Content.styled(
-        " · ".join(filter(None, (inert.line(preset.description), own))), "$text-muted"
-    )
+    return Content(f"{name}  ") + Content.styled(" · ".join(filter(None, (about, own))), "$text-muted")
 
 
 def _described(preset: Preset) -> Content:
     lines = []
     if preset.system_prompt is not None:
         words = inert.block(preset.system_prompt).strip() or _("none")
-        lines.append(f"{_('system prompt')}: {words}")
+        lines.append(_("system prompt") + f": {words}")
     for field, value in preset.sampling.items():
         lines.append(f"{field.replace('_', '-')}: {inert.line(str(value))}")
     return Content("\n".join(lines) or _("It changes nothing."))

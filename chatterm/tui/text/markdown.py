@@ -226,7 +226,8 @@ class _Layout:
             for text, start, style in highlight(code, language)
             for shift, piece in _split_lines(text)
         ]
-        label = Span(f" {inert.line(language) or _('code')} ", style=FENCE | MUTED)
+        name = inert.line(language) or _("code")
+        label = Span(f" {name} ", style=FENCE | MUTED)
         copy = Span(COPY, style=FENCE | FAINT)
         margin = [*rest, CODE_MARGIN]
         lines = wrap(spans, self.width, margin, margin, words=False, fill=FENCE)

@@ -41,7 +41,7 @@ class SystemLine(Widget):
     def render_line(self, y: int) -> Strip:
         """The only line."""
         base, room = self.rich_style, self.size.width
-        name = f"▸ {_('system prompt')}  "
+        name = "▸ " + _("system prompt") + "  "
         words = inert.line(" ".join(self._text.split()))
         segments = [
             Segment(name, base + self._paint.style(MUTED)),

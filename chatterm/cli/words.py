@@ -1,0 +1,97 @@
+"""Words that the engine says in English, in the language spoken: what it works on, and names of facts."""
+
+from __future__ import annotations
+
+import re
+
+from chatterm.language import _, mark
+
+WORK = (
+    mark("loading"),
+    mark("checking"),
+    mark("measuring"),
+    mark("reading the prompt"),
+    mark("downloading {name}"),
+    mark("checking {name}"),
+    mark("unpacking {name}"),
+    mark("waiting for another download of {name}"),
+    mark("asking {hub} for {repository}"),
+)
+"""What `Progress` says; in braces stands what it is about."""
+
+UNITS = (mark("tensors"), mark("tokens"))
+
+FACTS = (
+    *(mark("name"), mark("path"), mark("source"), mark("format"), mark("file bytes"), mark("family")),
+    *(mark("parameters"), mark("quantisation"), mark("trained context"), mark("is chat")),
+    *(mark("memory bytes"), mark("step bytes"), mark("is ours"), mark("licence"), mark("problem")),
+    *(mark("layers"), mark("width"), mark("heads"), mark("kv heads"), mark("head size"), mark("ffn width")),
+    *(mark("vocabulary"), mark("norm"), mark("activation"), mark("positions"), mark("window"), mark("tied")),
+    *(mark("cache bytes per token"), mark("tensors"), mark("entropy"), mark("cache difference")),
+    *(mark("repository"), mark("downloads"), mark("likes"), mark("changed"), mark("page")),
+)
+"""Names of the facts about a checkpoint."""
+
+TRUTH = (mark("True"), mark("False"))
+
+SOURCES = (mark("your models"), mark("extra folder"), mark("Hugging Face cache"))
+"""Where checkpoints were found, as far as it is not a name."""
+
+MEASURED = (
+    *(mark("threads chosen"), mark("streaming read"), mark("weights × vector"), mark("prompts, float32")),
+    *(mark("prompts, 2×bf16"), mark("CUDA graphs"), mark("by torch")),
+    mark("no matrix unit that chatterm knows"),
+)
+"""What is measured of the machine."""
+
+ONE_WAY_ROUGH = " (one way in 16 bits)"
+
+IDENTITIES = (
+    mark("the lens after the last block is the logits"),
+    mark("attention rows sum to 1"),
+    mark("attention sees neither the future nor what left the window"),
+    mark("a block's input, attention and feed-forward sum to its output"),
+    mark("the contributions sum to the logit"),
+    mark("an edit with scale 1 changes nothing"),
+    mark("a head switched off is its slice of the output matrix zeroed"),
+    mark("a block switched off passes on what it was given"),
+    mark("later text changes nothing earlier"),
+    mark("token by token gives the same as all at once"),
+    mark("a replayed step gives the same as when it was read"),
+    mark("sampled probabilities sum to 1, and kept and removed mass too"),
+    mark("temperature towards 0 takes the most probable token"),
+    mark("log-odds go with one over the temperature"),
+)
+"""What the self-check checks."""
+
+ERROR_UNITS = (mark("logit"), mark("probability"), mark("relative"), mark("nats"))
+
+_PATTERNS = {
+    text: re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(text)), re.DOTALL)
+    for text in WORK
+    if "{" in text
+}
+
+
+def progress(what: str) -> str:
+    """What is being worked on."""
+    for text, pattern in _PATTERNS.items():
+        if found := pattern.fullmatch(what):
+            return _(text).format(**found.groupdict())
+    return _(what)
+
+
+def fact(name: str) -> str:
+    """The name of a fact about a checkpoint, from that of its field."""
+    return _(name.replace("_", " "))
+
+
+def value(thing: object) -> str:
+    """The value of a fact; only what is yes or no has words."""
+    return _(str(thing)) if isinstance(thing, bool) else str(thing)
+
+
+def identity(name: str) -> str:
+    """What the self-check checked."""
+    rough = name.endswith(ONE_WAY_ROUGH)
+    return _(name.removesuffix(ONE_WAY_ROUGH)) + (_(" (one way in 16 bits)") if rough else "")
