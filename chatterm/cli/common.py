@@ -181,7 +181,7 @@ def progress_line() -> Iterator[OnProgress]:
 
 def describe_progress(progress: Progress) -> str:
     """Like "downloading model.safetensors  93 of 270 MB  12.1 MB/s  15 s left"."""
-    parts = [words.progress(progress.what)]
+    parts = [words.sentence(progress.what)]
     if progress.unit == "bytes":
         done = f"{progress.done / 1e6:.0f}"
         if progress.total:

@@ -12,7 +12,7 @@ import click
 from rich.cells import cell_len
 
 from chatterm import __version__, inert, paths
-from chatterm.cli import common
+from chatterm.cli import common, words
 from chatterm.cli.network import network
 from chatterm.cli.translated import Command
 from chatterm.engine.messages import Device, Examined
@@ -60,7 +60,7 @@ async def _examine(measure: bool) -> dict[str, dict[str, Any]]:
         },
         _("packages"): {name: _version(name) for name in PACKAGES},
         _("engine"): _engine(examined),
-        _("measured"): {_(name): _(figure) for name, figure in examined.measured.items()},
+        _("measured"): {_(name): words.sentence(figure) for name, figure in examined.measured.items()},
         _("folders"): {
             _("settings"): str(settings_file()),
             _("conversations"): str(paths.data_folder()),
@@ -94,7 +94,7 @@ def _engine(examined: Examined) -> dict[str, Any]:
 
 def _device(device: Device) -> str:
     memory = f", {device.total_bytes / 1e9:.0f} GB" if device.total_bytes else ""
-    return f"{device.description}{memory}"
+    return words.sentence(device.description) + memory
 
 
 def _version(package: str) -> str:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from chatterm import inert
 from chatterm.checkpoint.catalog import CatalogEntry, catalog
-from chatterm.cli import common, supply
+from chatterm.cli import common, supply, words
 from chatterm.cli.translated import Group
 from chatterm.engine.messages import Checked, Described, Discovered
 from chatterm.engine.protocol import EngineError
@@ -167,7 +167,7 @@ def check(model: str, as_json: bool) -> None:
     if as_json:
         common.print_json({"summary": checked.summary, "problems": list(checked.problems)} | checked.details)
     else:
-        click.echo(inert.line(checked.summary))
+        click.echo(inert.line(words.sentence(checked.summary)))
         supply.print_facts(checked.details)
         for problem in checked.problems:
             click.echo(_("problem: {problem}").format(problem=inert.line(problem)))

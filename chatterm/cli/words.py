@@ -1,4 +1,4 @@
-"""Words that the engine says in English, in the language spoken: what it works on, and names of facts."""
+"""What the engine says in English, in the language spoken: sentences of its own, and names of facts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from chatterm.language import _, mark
 
-WORK = (
+SENTENCES = (
     mark("loading"),
     mark("checking"),
     mark("measuring"),
@@ -16,8 +16,23 @@ WORK = (
     mark("unpacking {name}"),
     mark("waiting for another download of {name}"),
     mark("asking {hub} for {repository}"),
+    mark("{name}: a {family} model in {quantisation} that is whole and runs."),
+    mark("{name}: a {family} model in {quantisation} that cannot be trusted."),
+    mark("{rates} GB/s with 1 … {count} threads"),
+    mark("by torch"),
+    mark("no matrix unit that chatterm knows"),
+    mark("{name}, {count} logical cores"),
+    mark("head {name} off"),
+    mark("head {name} × {scale}"),
+    mark("feed-forward {layer} off"),
+    mark("feed-forward {layer} × {scale}"),
+    mark("block {layer} off"),
+    mark("block {layer} × {scale}"),
+    mark("neuron {name} off"),
+    mark("neuron {name} × {scale}"),
+    mark("steered after block {layer} from {away} to {toward} × {strength}"),
 )
-"""What `Progress` says; in braces stands what it is about."""
+"""What it works on, checked, measured and edited; in braces stands what it is about."""
 
 UNITS = (mark("tensors"), mark("tokens"))
 
@@ -39,8 +54,7 @@ SOURCES = (mark("your models"), mark("extra folder"), mark("Hugging Face cache")
 
 MEASURED = (
     *(mark("threads chosen"), mark("streaming read"), mark("weights × vector"), mark("prompts, float32")),
-    *(mark("prompts, 2×bf16"), mark("CUDA graphs"), mark("by torch")),
-    mark("no matrix unit that chatterm knows"),
+    *(mark("prompts, 2×bf16"), mark("CUDA graphs")),
 )
 """What is measured of the machine."""
 
@@ -68,17 +82,17 @@ ERROR_UNITS = (mark("logit"), mark("probability"), mark("relative"), mark("nats"
 
 _PATTERNS = {
     text: re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(text)), re.DOTALL)
-    for text in WORK
+    for text in SENTENCES
     if "{" in text
 }
 
 
-def progress(what: str) -> str:
-    """What is being worked on."""
+def sentence(said: str) -> str:
+    """One of the sentences; anything else as it stands."""
     for text, pattern in _PATTERNS.items():
-        if found := pattern.fullmatch(what):
+        if found := pattern.fullmatch(said):
             return _(text).format(**found.groupdict())
-    return _(what)
+    return _(said) if said in SENTENCES else said
 
 
 def fact(name: str) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text as RichText
 
 from chatterm import inert
-from chatterm.cli import common
+from chatterm.cli import common, words
 from chatterm.cli.glass import asking, drawing, parts
 from chatterm.cli.loading import loading_options
 from chatterm.cli.translated import Command
@@ -126,7 +126,8 @@ def _text(tokens: tuple[ComparedToken, ...]) -> str:
 
 def _print(compared: Compared) -> None:
     console = Console()
-    console.print(RichText("; ".join(compared.described) or _("nothing is edited")))
+    described = "; ".join(map(words.sentence, compared.described))
+    console.print(RichText(described or _("nothing is edited")))
     table = Table()
     table.add_column(_("rank"), justify="right")
     for side in (_("clean"), _("edited")):
