@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import ClassVar
 
+from rich.console import RenderableType
 from rich.text import Text
 from textual import on
 from textual._context import active_message_pump
@@ -28,6 +29,7 @@ from textual.driver import Driver
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerFailed
 
 from chatterm import inert
@@ -105,6 +107,8 @@ class ChattermApp(App[int]):
         self._light = light
         self._colours = 0 if colour.is_unwanted() else colours
         self._do_without_colours()
+        # what the terminal's description says; by itself Rich only knows a few names
+        self.console._color_system = colour.system(self._colours)
         self._leaving: asyncio.Task[None] | None = None
         self._complaints = self.use_keys(settings)
         for theme in (*themes.THEMES, themes.CHATTERM_PLAIN):
@@ -156,6 +160,8 @@ class ChattermApp(App[int]):
         self._filters = [f for f in self._filters if not isinstance(f, (Monochrome, NoColor))]
         if self.no_color:
             self._filters.append(colour.Colourless())
+        elif self._colours < themes.MANY_COLOURS:
+            self._filters.append(colour.Legible())
 
     def use_keys(self, settings: Settings) -> tuple[str, ...]:
         """Take the user's own keys; a sentence for each that cannot be."""
@@ -184,6 +190,15 @@ class ChattermApp(App[int]):
             case _:
                 return _("It holds from the next start on.")
         return ""
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Leave the terminal's cursor in the text, where an input method shows what is being composed.
+
+        The fields say where it is when it moves in them, not when they are moved.
+        """
+        if isinstance(field := screen.focused, (TextArea, Input)):
+            self.cursor_position = field.cursor_screen_offset
+        super()._display(screen, renderable)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every line goes through before it is drawn."""
@@ -340,6 +355,7 @@ def _need_a_cursor() -> None:
 
 def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:
     """Open the chat and stay until the user leaves; the exit status."""
+    gc.disable()
     _need_a_cursor()
     _ask_the_terminal_for_its_size()
     for number in LEAVE_AT:

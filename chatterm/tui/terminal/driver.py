@@ -113,6 +113,11 @@ class TerminalDriver(Driver):
         columns, rows = self._terminal_size()
         return max(1 << 15, columns * rows * CHARACTERS_PER_CELL)
 
+    def _redraw(self) -> None:
+        """The terminal has moved what it shows, as they do when their size changes."""
+        if self._output is not None:
+            self._output.redraw()
+
     def _caught_up(self) -> None:
         self._tell_loop(lambda: self._app.refresh(layout=True))
 
@@ -293,6 +298,7 @@ class TerminalDriver(Driver):
         if isinstance(message, events.Resize):
             if not self._in_band_resize:
                 return  # nobody asked
+            self._redraw()
             message = self._true(message)
         super().process_message(message)
 
@@ -311,6 +317,7 @@ class TerminalDriver(Driver):
             self._tell_loop(self._tell_size)
 
     def _tell_size(self) -> None:
+        self._redraw()
         size = Size(*self._terminal_size())
         event = events.Resize(size, size)
         asyncio.run_coroutine_threadsafe(self._app._post_message(event), loop=self._loop)

@@ -8,12 +8,17 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
+
+from chatterm.tui.terminal.frames import Frames
 
 CHUNK: Final = 4096
 """Bytes written at once."""
 TICK: Final = 0.05
 """Seconds for which a terminal that takes nothing is waited for at a time."""
+PATIENCE: Final = 0.25
+"""Seconds that a terminal may take over what it was given before it counts as slow."""
 
 SYNC: Final = ("\x1b[?2026h", "\x1b[?2026l")
 _DRAWS: Final = re.compile(r"\x1b\[(?:\d+;\d+)?H")
@@ -27,8 +32,9 @@ def is_drawing(text: str) -> bool:
 class Output(threading.Thread):
     """A queue in front of the terminal. Writing to it never waits.
 
-    When more is waiting than a whole screen would take, what draws is thrown away, and the screen is drawn
-    anew once the terminal has caught up. What sets up the terminal, or copies to its clipboard, is kept.
+    When more is waiting than a whole screen would take, or anything behind a slow terminal, what draws is
+    thrown away, and the screen is drawn anew once the terminal has caught up: of that only what it does not
+    show goes there. What sets up the terminal, or copies to its clipboard, is kept.
 
     Args:
         file: a descriptor of the terminal, best one that does not block.
@@ -48,6 +54,9 @@ class Output(threading.Thread):
         self._changed = threading.Condition()
         self._waiting: deque[str] = deque()
         self._size = 0
+        self._frames = Frames()
+        self._changed_by_others = False
+        self._stuck_since: float | None = None
         self._behind = False
         self._stopping = False
         self._gave_up = False
@@ -60,12 +69,21 @@ class Output(threading.Thread):
             if is_drawing(text):
                 if self._behind:
                     return
-                if self._size + len(text) > max(self._limit(), len(text)):
+                if self._is_slow() or self._size + len(text) > max(self._limit(), len(text)):
                     self._throw_drawings_away()
                     return
             self._waiting.append(text)
             self._size += len(text)
             self._changed.notify()
+
+    def redraw(self) -> None:
+        """The screen is no longer what was drawn: the next drawings are written as they are."""
+        with self._changed:
+            self._changed_by_others = True
+
+    def _is_slow(self) -> bool:
+        since = self._stuck_since
+        return since is not None and monotonic() - since > PATIENCE
 
     def _throw_drawings_away(self) -> None:
         self._waiting = deque(text for text in self._waiting if not is_drawing(text))
@@ -78,7 +96,10 @@ class Output(threading.Thread):
             with self._changed:
                 while not (self._waiting or self._stopping or self._behind):
                     self._changed.wait()
-                text = "".join(self._waiting)
+                if self._changed_by_others:
+                    self._changed_by_others = False
+                    self._frames.forget()
+                text = "".join(map(self._needed, self._waiting))
                 self._waiting.clear()
                 self._size = 0
                 if not text and self._stopping:
@@ -91,15 +112,22 @@ class Output(threading.Thread):
             elif not self._put(text.encode(self._encoding, "replace")):
                 return
 
+    def _needed(self, text: str) -> str:
+        frames = self._frames
+        return frames.changed(text) if text not in SYNC and is_drawing(text) else frames.passes(text)
+
     def _put(self, data: bytes) -> bool:
         place = 0
         while place < len(data) and not self._gave_up:
             try:
                 place += os.write(self._file, data[place : place + CHUNK])
             except BlockingIOError:
+                if self._stuck_since is None:
+                    self._stuck_since = monotonic()
                 select.select([], [self._file], [], TICK)
             except OSError:  # the terminal is gone
                 self._gave_up = True
+        self._stuck_since = None
         return not self._gave_up
 
     def stop(self, seconds: float) -> bool:

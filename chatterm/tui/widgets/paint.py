@@ -56,6 +56,8 @@ class Paint:
         """A colour of the theme."""
         variables = self._widget.app.theme_variables
         colour = Color.parse(variables.get(name, variables["foreground"]))
+        if not colour.a:  # a ground of the terminal's own: what it has there anyway
+            return "default"
         if colour.ansi is not None:  # of the terminal's own palette
             return "default" if colour.ansi < 0 else f"color({colour.ansi})"
         return colour.hex6

@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 
+from chatterm.tui.terminal import output
 from chatterm.tui.terminal.output import Output
 
-FRAME = "\x1b[1;1H" + "x" * 900
 LIMIT = 1 << 15
+
+
+def frame(number: int) -> str:
+    """A drawing, other than the one before."""
+    return "\x1b[1;1H" + f"{number:900}"
 
 
 class Stuck:
@@ -23,12 +29,12 @@ class Stuck:
         self.output.start()
 
     def fill(self, frames: int) -> None:
-        for _ in range(frames):
-            self.output.write(FRAME)
+        for number in range(frames):
+            self.output.write(frame(number))
 
     def take(self) -> bytes:
         taken = b""
-        while select.select([self.reading], [], [], 1.0)[0]:
+        while select.select([self.reading], [], [], 0.5)[0]:
             taken += os.read(self.reading, 1 << 16)
         return taken
 
@@ -38,13 +44,39 @@ def test_what_draws_is_thrown_away_and_what_sets_up_is_kept():
     stuck.output.write("\x1b[?1049h")
     stuck.fill(2000)  # nearly two megabytes, and it returns
     stuck.output.write("\x1b]52;c;YWJj\x07")
-    assert stuck.output._size < LIMIT + len(FRAME)
+    assert stuck.output._size < LIMIT + len(frame(0))
     taken = stuck.take()
     assert stuck.caught_up.wait(10)
     assert b"\x1b[?1049h" in taken and b"\x1b]52;c;YWJj\x07" in taken
     assert len(taken) < 1_000_000
-    stuck.fill(1)
-    assert stuck.take() == FRAME.encode()
+    stuck.output.write(frame(-1))
+    assert stuck.take() == frame(-1).encode()
+    assert stuck.output.stop(10)
+
+
+def test_nothing_waits_behind_a_slow_terminal(monkeypatch):
+    monkeypatch.setattr(output, "PATIENCE", -1.0)  # whoever has to be waited for is slow
+    stuck = Stuck()
+    stuck.output.write("\x1b[1;1H" + "x" * 200_000)  # more than a pipe holds
+    while stuck.output._stuck_since is None:
+        time.sleep(0.001)
+    for number in range(20):
+        stuck.output.write(frame(number))
+        assert stuck.output._size == 0
+    assert len(stuck.take()) == len("\x1b[1;1H") + 200_000
+    assert stuck.caught_up.wait(10)
+    assert stuck.output.stop(10)
+
+
+def test_what_is_shown_is_written_again_once_others_changed_it():
+    stuck = Stuck()
+    for number in (1, 1, 1):
+        stuck.output.write(frame(number))
+        taken = stuck.take()
+    assert taken == b""
+    stuck.output.redraw()
+    stuck.output.write(frame(1))
+    assert stuck.take() == frame(1).encode()
     assert stuck.output.stop(10)
 
 
