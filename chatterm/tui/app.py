@@ -355,7 +355,6 @@ def _need_a_cursor() -> None:
 
 def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:
     """Open the chat and stay until the user leaves; the exit status."""
-    gc.disable()
     _need_a_cursor()
     _ask_the_terminal_for_its_size()
     for number in LEAVE_AT:
