@@ -208,11 +208,11 @@ def _show(whole: Whole, branches: bool) -> None:
         console.print(Text("\n" + _("System prompt"), style="bold dim"))
         console.print(Text(inert.block(whole.conversation.system_prompt), style="dim"))
     for entry in outline.entries(whole, branches=branches):
-        console.print(Text(f"\n{_heading(entry, branches=branches)}", style="bold dim"))
+        console.print(Text(f"\n{heading(entry, branches=branches)}", style="bold dim"))
         print_markdown(console, entry.message.content)
 
 
-def _heading(entry: outline.Entry, *, branches: bool) -> str:
+def heading(entry: outline.Entry, *, branches: bool) -> str:
     """Whose message it is and what there is to say of it, as exports say it in English."""
     message = entry.message
     facts = [

@@ -13,14 +13,14 @@ from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
 from chatterm import language
-from chatterm.cli import main, words
+from chatterm.cli import history, main, words
 from chatterm.cli.translated import Paragraph, paragraphs
 from chatterm.engine.inspection import ScaleBlock, ScaleHead, Steer
 from chatterm.engine.messages import Progress
 from chatterm.glass import selfcheck
 from chatterm.glass.edits import describe
 from chatterm.library import Library
-from chatterm.library.exports.outline import ENDINGS
+from chatterm.library.exports import outline, plain
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 WIDTH = 78
@@ -146,6 +146,27 @@ def test_a_column_of_chinese_stays_straight() -> None:
     assert starts == {cell_len(lines[0][: lines[0].index("模型")])}
 
 
+def test_headings_of_messages_are_those_of_the_export() -> None:
+    with Library() as library:
+        number = library.create(model="SmolLM2").id
+        asked = library.add_message(number, None, "user", "Write.")
+        for _time in range(2):
+            reply = library.begin_reply(number, asked.id, model="SmolLM2")
+            library.finish_reply(reply.id, "stopped")
+        whole = library.whole(number)
+    for branches in (False, True):
+        entries = list(outline.entries(whole, branches=branches))
+        language.speak("en")
+        said = [history.heading(entry, branches=branches) for entry in entries]
+        assert said == [plain.heading(entry, branches=branches) for entry in entries]
+    language.speak("zh")
+    assert [history.heading(entry, branches=True) for entry in entries] == [
+        "1. 您",
+        "2. SmolLM2 (1 / 2; 已停止)",
+        "3. SmolLM2 (回答第 1 条; 2 / 2; 已停止)",
+    ]
+
+
 def test_presets_and_their_facts() -> None:
     assert "只给译文" in chatterm("presets", "list").output
     assert "chatterm 自带" in chatterm("presets", "show", "brief").output
@@ -182,7 +203,7 @@ def test_sentences_of_the_engine(said: str, expected: str) -> None:
 
 def test_the_ends_of_replies_have_words() -> None:
     language.speak("zh")
-    assert all(CHINESE.search(language._(text)) for text in ENDINGS.values())
+    assert all(CHINESE.search(language._(text)) for text in outline.ENDINGS.values())
 
 
 def test_the_wordfor_the_self_check_are_those_of_the_self_check() -> None:
