@@ -21,7 +21,7 @@ class AskScreen(Dialog[str]):
     AskScreen {
         & > .box { max-width: 70; }
         & Static { color: $text-muted; height: auto; }
-        & Input { border: none; background: $panel; height: 1; padding: 0 1; margin: 1 0; }
+        & Input { margin: 1 0; }
     }
     """
     SCOPE = "asking"

@@ -9,6 +9,7 @@ from textual.command import CommandPalette
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
 
+from chatterm.language import _
 from chatterm.tui.keys import Scope
 
 Answer = TypeVar("Answer")
@@ -16,6 +17,9 @@ Answer = TypeVar("Answer")
 
 class Palette(CommandPalette):
     """The command palette."""
+
+    def __init__(self) -> None:
+        super().__init__(placeholder=_("Search for commands …"))
 
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Go away, once."""
@@ -50,6 +54,13 @@ class Dialog(ModalScreen[Answer]):
             scrollbar-size-vertical: 1;
             &:focus { border: none; background-tint: $foreground 0%; }
             & > .option-list--option-disabled { color: $muted; }
+        }
+        & Input {
+            height: 1;
+            border: none;
+            padding: 0 1;
+            background: $panel;
+            &:focus { border: none; background-tint: $foreground 0%; }
         }
     }
     """

@@ -30,7 +30,7 @@ class FieldsScreen(Dialog[tuple[str, ...]]):
     DEFAULT_CSS = """
     FieldsScreen {
         & > .box { max-width: 72; }
-        & Input { border: none; height: 1; background: $panel; padding: 0 1; margin-bottom: 1; }
+        & Input { margin-bottom: 1; }
         & Static { color: $muted; height: auto; }
     }
     """

@@ -44,14 +44,7 @@ class PickerScreen(ModelActs):
     DEFAULT_CSS = """
     PickerScreen {
         & > .box { height: 90%; max-width: 110; }
-        & Input {
-            height: 1;
-            border: none;
-            background: $panel;
-            padding: 0 1;
-            margin-bottom: 1;
-            &:focus { border: none; }
-        }
+        & Input { margin-bottom: 1; }
         & OptionList {
             height: 1fr;
             & > .option-list--option-highlighted {

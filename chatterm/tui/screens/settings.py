@@ -90,7 +90,6 @@ class SettingsScreen(Dialog[None]):
     DEFAULT_CSS = """
     SettingsScreen {
         & > .box { height: 90%; max-width: 110; }
-        & Input { border: none; height: 1; background: $panel; padding: 0 1; }
         & #search { margin-bottom: 1; }
         & OptionList { height: 1fr; }
         & #says { height: auto; max-height: 5; color: $muted; margin-top: 1; }

@@ -82,7 +82,13 @@ class Sidebar(Vertical):
         layers: default over;
         background: $background;
         border-right: solid $rule;
-        & Input { border: none; height: 1; padding: 0 1; background: $panel; }
+        & Input {
+            border: none;
+            height: 1;
+            padding: 0 1;
+            background: $panel;
+            &:focus { border: none; background-tint: $foreground 0%; }
+        }
         & #search { margin: 0 1 1 1; }
         & #name { layer: over; display: none; width: 1fr; background: $boost; }
     }
