@@ -12,6 +12,7 @@ before, so that a text that arrives in pieces is shown as it is whole: give each
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
@@ -79,7 +80,7 @@ _JOINED = (
     "\ua800-\uabff\U00010a00-\U00011fff"
 )
 _MAY_FOLLOW = {
-    character: re.compile(f"[{bases}]")
+    character: f"[{bases}]"
     for characters, bases in (
         (_BREAK, _SOUTH_EAST_ASIAN),
         (_NON_JOINER, _JOINED),
@@ -90,7 +91,7 @@ _MAY_FOLLOW = {
     )
     for character in characters
 }
-_IDEOGRAPH_BEFORE = re.compile(f"[{_IDEOGRAPH}]")
+_IDEOGRAPH_BEFORE = f"[{_IDEOGRAPH}]"
 _INVISIBLE = re.compile("[\u180b-\u180d\u180f\u200b-\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
 _PERHAPS_MARKS = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u0590-\u1dff\u200b-\u200d\u20d0-\u20ff\u2cef-\u2cf1\u2de0-\u2dff"
@@ -98,9 +99,10 @@ _PERHAPS_MARKS = re.compile(
     "\U000e0100-\U000e01ef]"
     f"{{{MOST_MARKS + 1},}}"
 )
-_PERHAPS_HIDDEN = re.compile(
-    "[^\x20-\x7e\u00a0-\u00ac\u00ae-\u034e\u0370-\u0560\u3000-\u3163\u3165-\ud7af]"
-)  # the rest, nearly all characters, is known to be harmless
+_PERHAPS_HIDDEN = "[^\x20-\x7e\u00a0-\u00ac\u00ae-\u034e\u0370-\u0560\u3000-\u3163\u3165-\ud7af]"
+"""The rest, nearly all characters, is known to be harmless."""
+
+_compiled = functools.cache(re.compile)  # when it is needed: the first painting comes sooner
 
 
 def block(text: str, before: str = "") -> str:
@@ -123,7 +125,7 @@ def token(text: str) -> str:
 
 def json(document: str) -> str:
     """A JSON document in which what acts or hides is an escape: it means the same and can be looked at."""
-    return _PERHAPS_MARKS.sub(_escaped_marks, _PERHAPS_HIDDEN.sub(_escaped, document))
+    return _PERHAPS_MARKS.sub(_escaped_marks, _compiled(_PERHAPS_HIDDEN).sub(_escaped, document))
 
 
 def _shown(text: str, before: str, table: dict[int, str]) -> str:
@@ -155,7 +157,7 @@ def _selects(character: str) -> bool:
 
 def _may_follow(character: str, base: str) -> bool:
     bases = _IDEOGRAPH_BEFORE if character >= "\U000e0100" else _MAY_FOLLOW.get(character)
-    return bases is not None and bases.match(base) is not None
+    return bases is not None and _compiled(bases).match(base) is not None
 
 
 def _not_too_many(match: re.Match[str]) -> str:

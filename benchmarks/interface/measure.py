@@ -115,8 +115,7 @@ def _long(found: Figures, folder: Path, repeats: int) -> None:
         with Terminal(CHATTERM, folder) as terminal:
             terminal.wait(READY)
             terminal.write(HISTORY)
-            terminal.wait(rb"Earlier conversations")
-            terminal.drain(0.5)
+            terminal.drain(1.0)  # the list stands beside the chat and has the keys now
             began = terminal.write(ENTER)
             found.opening.append(terminal.wait(long_chat.LAST_WORDS.encode()) - began)
             terminal.drain(1.0)

@@ -219,7 +219,7 @@ class Started(Event, frozen=True, tag="started"):
     begun: tuple[str, ...] = ()
 
 
-class TokenEvent(Event, frozen=True, tag="token"):
+class TokenEvent(Event, frozen=True, gc=False, tag="token"):
     """One token of a reply and what it was chosen from.
 
     `text` is the increment of the reply's text: the increments joined are the reply, and one increment may be

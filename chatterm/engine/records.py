@@ -55,7 +55,7 @@ Prompt = Chat | Text | Tokens
 # --- numbers about one step -----------------------------------------------------------------------------
 
 
-class Candidate(msgspec.Struct, frozen=True, array_like=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One token that could come next."""
 
     id: int
@@ -84,7 +84,7 @@ class Removal(msgspec.Struct, frozen=True, array_like=True):
     mass: float
 
 
-class Distribution(msgspec.Struct, frozen=True):
+class Distribution(msgspec.Struct, frozen=True, gc=False):
     """What could come at one position, under the model and under the sampler."""
 
     position: int  # index of the token that comes here; the prompt starts at 0

@@ -24,7 +24,7 @@ Finish = Literal["end", "stop", "stopped", "length", "context", "failed"]
 window, or an error."""
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """One token that could have come."""
 
     id: int
@@ -43,7 +43,7 @@ class Removal(msgspec.Struct, frozen=True):
     mass: float
 
 
-class Token(msgspec.Struct, frozen=True):
+class Token(msgspec.Struct, frozen=True, gc=False):
     """One token of a reply and what it was chosen from.
 
     Log-probabilities, probabilities, entropies and masses are kept as 32-bit floats, everything else exactly.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -47,6 +48,9 @@ from chatterm.tui.values import draw_seed
 from chatterm.tui.widgets.next_token import NextTokenPanel
 
 _INERT = InertLines()
+
+SETTLED = 2.0
+"""Seconds after which what the start has made is there."""
 
 LEAVE_AT = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT") if hasattr(signal, name)
@@ -221,6 +225,8 @@ class ChattermApp(App[int]):
         for complaint in self._complaints:
             self.notify(complaint, severity="warning", markup=False)
         self.call_after_refresh(lambda: self.run_worker(self._start(), exit_on_error=True))
+        if not self.is_headless:
+            self.set_timer(SETTLED, _look_for_garbage)
 
     async def _start(self) -> None:
         if self._conversation is not None:
@@ -355,6 +361,7 @@ def _need_a_cursor() -> None:
 
 def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:
     """Open the chat and stay until the user leaves; the exit status."""
+    gc.disable()
     _need_a_cursor()
     _ask_the_terminal_for_its_size()
     for number in LEAVE_AT:
@@ -382,6 +389,12 @@ async def _run(app: ChattermApp) -> int:
     finally:
         await app.session.close()  # once more after a crash
     return app.return_code or 0
+
+
+def _look_for_garbage() -> None:
+    """From now on, and not in what is there by now: that stays, and would hold up the keys for a moment."""
+    gc.freeze()
+    gc.enable()
 
 
 def _leave_at_once(number: int, _frame: FrameType | None) -> None:

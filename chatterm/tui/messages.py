@@ -17,21 +17,21 @@ class TurnsReplaced(Message):
     """Another conversation, or another walk through it: show all of it anew."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TurnsShown(Message):
     """These turns of a conversation are laid out now, and their tokens may be looked at."""
 
     turns: list[Turn]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TurnAdded(Message):
     """The conversation has one turn more."""
 
     turn: Turn
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TurnChanged(Message):
     """A turn ended, or its state changed. A growing reply is drawn by the clock, not by messages."""
 
@@ -53,28 +53,28 @@ class LookChanged(Message):
 # --- from the widgets to the screen ---------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Submitted(Message):
     """The user sent a message."""
 
     text: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class LongPaste(Message):
     """A long text was pasted, which is to go along as an attachment."""
 
     text: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class CompletionWanted(Message):
     """Take the completion under the cursor; with `sends` what is complete then is sent."""
 
     sends: bool = False
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Nudged(Message):
     """A knob was turned by so many steps."""
 
@@ -82,7 +82,7 @@ class Nudged(Message):
     steps: int
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ValueChosen(Message):
     """A knob was put at a value."""
 
@@ -90,7 +90,7 @@ class ValueChosen(Message):
     value: float
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TokenPicked(Message):
     """A token of a reply was selected."""
 
@@ -98,7 +98,7 @@ class TokenPicked(Message):
     index: int
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class SiblingWanted(Message):
     """Show another of the replies to the same message: -1 the one before, 1 the one after."""
 
@@ -106,14 +106,14 @@ class SiblingWanted(Message):
     step: int
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ExampleChosen(Message):
     """One of the welcome's example prompts."""
 
     text: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Told(Message):
     """Something that happened beside the conversation, one sentence."""
 
@@ -125,21 +125,21 @@ class PickerWanted(Message):
     """Open the checkpoint picker."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ParametersWanted(Message):
     """Open the parameters at one of them."""
 
     field: str = "temperature"
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TokensLeft(Message):
     """The user is done with walking over tokens, perhaps because of typing `text`."""
 
     text: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ModelChosen(Message):
     """Fetch if need be, load and answer with this model: a path or a catalog name."""
 
@@ -150,7 +150,7 @@ class CancelWanted(Message):
     """Cancel the model that is being fetched or loaded."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Reset(Message):
     """Back to the checkpoint's sampling values; `seed_only` draws a new seed for each reply again."""
 
@@ -160,21 +160,21 @@ class Reset(Message):
 # --- looking at candidates ------------------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class CandidateChosen(Message):
     """Go on from this token in place of the one that came."""
 
     candidate: Candidate
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class MoreWanted(Message):
     """So many candidates of the selected token are to be shown."""
 
     candidates: int
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TokenStep(Message):
     """Select the token before (-1) or after (1)."""
 
@@ -193,14 +193,14 @@ class WordsWanted(Message):
     """The reply is to go on from words of the user's own."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class CompareModelWanted(Message):
     """Another model is to be compared with the loaded one: a path, a name of the catalog or a hub id."""
 
     model: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ViewOpened(Message):
     """Another view of the panel is open."""
 
@@ -211,7 +211,7 @@ class PanelLeft(Message):
     """The user goes back to the words."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class WordPicked(Message):
     """The character at `offset` of a message of the user was clicked, whose tokens are not known yet."""
 
@@ -234,7 +234,7 @@ class EditsChanged(Message):
     """Other edits are in force."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class EditSwitched(Message):
     """Switch a part of the model off, or on again if that is what the list says."""
 
@@ -245,7 +245,7 @@ class EditsTurned(Message):
     """The list of edits was changed by hand: bring the model in line with it."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class TokenTyped(Message):
     """Compare with the token that `text` begins with."""
 
@@ -259,7 +259,7 @@ class CompareWanted(Message):
 # --- conversations and their trees ----------------------------------------------------------------------
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ConversationWanted(Message):
     """Go on with a saved conversation; at a message of it, if one was searched for by `words`."""
 
@@ -268,14 +268,14 @@ class ConversationWanted(Message):
     words: str = ""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class MessagePicked(Message):
     """A message was chosen, to do something with it."""
 
     turn: Turn
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class CodeCopied(Message):
     """The code block at `offset` of a message is to be copied."""
 

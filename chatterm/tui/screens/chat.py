@@ -15,6 +15,7 @@ from chatterm.language import _
 from chatterm.settings import Settings
 from chatterm.tui import keys, messages
 from chatterm.tui.knobs import BY_FIELD
+from chatterm.tui.screens.conversations import WIDE
 from chatterm.tui.screens.drawing import DrawingScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.turns import Turn
@@ -88,6 +89,9 @@ class ChatScreen(DrawingScreen):
 
     def compose(self) -> ComposeResult:
         """Controls, conversation and panel, input, status, keys."""
+        width = self.app.size.width  # dressed before there is anything whose styles would be looked up anew
+        self._dress(width)
+        self.set_class(self.sidebar_is_wanted(width), "-sidebar")
         yield ControlBar()
         with Horizontal(id="middle"):
             yield Sidebar(self.session)
@@ -108,6 +112,8 @@ class ChatScreen(DrawingScreen):
         """Show what there is, and follow it."""
         self.set_interval(1.0, self._look_after_engine)
         self._fit_to(self.app.size.width)
+        if self.has_class("-sidebar"):
+            self.call_after_refresh(self.sidebar.look_again, anew=True)
         self.draw_from_now_on()
 
     def _look_after_engine(self) -> None:
@@ -256,10 +262,15 @@ class ChatScreen(DrawingScreen):
             self.app.push_screen(SettingsScreen(self.session.settings, self._apply))
 
     def _fit_to(self, width: int) -> None:
+        self._dress(width, looks_at_something=self.query_one(Transcript).selected is not None)
+        self.fit_sidebar(width)
+        self.put_panel()
+
+    def _dress(self, width: int, *, looks_at_something: bool = False) -> None:
+        """Say by classes what there is room for; what is looked at is shown."""
         self.set_class(width < NARROW, "-narrow")
         self.set_class(width >= 160, "-wide")
         wanted = width >= NARROW if self._wants_panel is None else self._wants_panel
-        wanted |= self.query_one(Transcript).selected is not None  # what is selected is shown
-        self.set_class(wanted, "-panel")
-        self.fit_sidebar(width)
-        self.put_panel()
+        self.set_class(wanted or looks_at_something, "-panel")
+        self.set_class(self.arrangement.side == "bottom", "-bottom")
+        self.set_class(width < WIDE, "-drawer")

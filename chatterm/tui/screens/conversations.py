@@ -62,13 +62,14 @@ class ConversationsScreen(GlassScreen):
 
     def fit_sidebar(self, width: int) -> None:
         """Show the list where it belongs: beside the chat, or as a drawer over it."""
-        drawer = width < WIDE
-        shown = self.has_class("-sidebar")
-        wanted = not drawer if self.wants_sidebar is None else self.wants_sidebar
-        self.set_class(drawer, "-drawer")
+        shown, wanted = self.has_class("-sidebar"), self.sidebar_is_wanted(width)
         self.set_class(wanted, "-sidebar")
         if wanted and not shown:
             self.call_after_refresh(self.sidebar.look_again, anew=True)
+
+    def sidebar_is_wanted(self, width: int) -> bool:
+        """Whether the list is to be seen, in a window of so many columns."""
+        return width >= WIDE if self.wants_sidebar is None else self.wants_sidebar
 
     def action_conversations(self) -> None:
         """Show the list of conversations, or hide it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import monotonic
+from time import monotonic, process_time
 from typing import Literal
 
 from textual import on
@@ -35,12 +35,14 @@ from chatterm.tui.widgets.welcome import Welcome
 
 FRAME = 1 / 30
 """Seconds between two drawings of a growing reply."""
+LONGEST_REST = 0.2
+"""Seconds after which it is drawn whatever else is done, as long as somebody types without a pause."""
 
 NEWS = 10.0
 """Seconds for which something that happened beside the conversation is shown."""
 
-REST = 3
-"""How long drawing rests afterwards, in times of what it took: keys come first, however long the reply."""
+SHARE = 1 / 3
+"""Of one processor, that drawing a growing reply may take: keys come first, and so does the model."""
 
 
 class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
@@ -49,7 +51,7 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
     def __init__(self, session: ChatSession, layout_file: Path | None) -> None:
         super().__init__(session, layout_file)
         self._drawn = 0  # tokens of the live reply that are on the screen
-        self._rest_until = 0.0
+        self._drawn_at = self._work_then = 0.0  # when it was last drawn, and what all had taken until then
         self._look_is_old = True
 
     def draw_from_now_on(self) -> None:
@@ -72,17 +74,21 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
     def _frame(self) -> None:
         """Draw what came since the last frame."""
         live = self.session.live
-        if live is not None and len(live.tokens) != self._drawn and monotonic() >= self._rest_until:
+        if live is not None and len(live.tokens) != self._drawn and self._may_draw():
             self._drawn = len(live.tokens)
-            began = monotonic()
+            self._drawn_at, self._work_then = monotonic(), process_time()
             self.query_one(Transcript).grew(live)
             self.grow_context()
-            self._rest_until = monotonic() + REST * (monotonic() - began)
             self._look_is_old = True
             self.show_state()
-        if self._look_is_old:
+        elif self._look_is_old:  # at another moment: two short drawings hold up a key less than a long one
             self.show_look()
         self.inspector.catch_up()
+
+    def _may_draw(self) -> bool:
+        """Whether the last drawing, with all that was done since, was paid for by rest."""
+        rested = monotonic() - self._drawn_at
+        return rested >= LONGEST_REST or rested * SHARE >= process_time() - self._work_then
 
     def show_look(self) -> None:
         """Draw the panel."""

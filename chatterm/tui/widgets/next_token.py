@@ -10,6 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -89,10 +90,12 @@ class NextTokenPanel(Widget, can_focus=True):
         """Other colours."""
         super().notify_style_update()
         self._paint.forget()
+        self._lines = []
         self._redraw()
 
     def on_resize(self, _event: events.Resize) -> None:
         """Other width."""
+        self._lines = []
         self._redraw()
 
     def on_focus(self) -> None:
@@ -106,8 +109,18 @@ class NextTokenPanel(Widget, can_focus=True):
         self._redraw()
 
     def _redraw(self) -> None:
-        self._lines = []
-        self.refresh()
+        """Draw anew the lines that are others now: while a reply grows, few of them are."""
+        before, self._lines = self._lines, []
+        if not before or not self.is_on_screen:
+            self.refresh()
+            return
+        self._lines = self._painted()
+        if len(before) != len(self._lines):
+            self.refresh()
+            return
+        for y, (old, new) in enumerate(zip(before, self._lines, strict=True)):
+            if old != new:
+                self.refresh(Region(0, y, self.size.width, 1))
 
     # --- acts -------------------------------------------------------------------------------------------
 
@@ -185,11 +198,14 @@ class NextTokenPanel(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One line."""
         if not self._lines:
-            base = self.rich_style
-            self._lines = [Strip(segments).crop_extend(0, self.size.width, base) for segments in self._draw()]
+            self._lines = self._painted()
         if y < len(self._lines):
             return self._lines[y]
         return Strip.blank(self.size.width, self.rich_style)
+
+    def _painted(self) -> list[Strip]:
+        base = self.rich_style
+        return [Strip(segments).crop_extend(0, self.size.width, base) for segments in self._draw()]
 
     def _head(self, state: str) -> list[Segment]:
         base = self.rich_style

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
+from typing import Self
 
 from rich.segment import Segment
 from rich.style import Style
@@ -28,6 +29,7 @@ WIDEST = 100
 
 MARGIN = 2
 TOP = 1  # empty line above the first turn
+MOST_STRIPS = 1000
 AT_ONCE = 40
 """Turns that are laid out at first; those before are laid out when they are scrolled to."""
 
@@ -56,6 +58,8 @@ class TurnList(ScrollView):
         self._starts: list[int] = [TOP]  # first line of each view, and the end
         self._following = True
         self._paint = Paint(self)
+        self._strips: dict[int, Strip] = {}  # lines as they are drawn, while they stay as they are
+        self._thumb = (0, 0)  # the scroll bar's, as it is drawn
 
     # --- what to show -----------------------------------------------------------------------------------
 
@@ -195,15 +199,36 @@ class TurnList(ScrollView):
         self._starts[index:] = accumulate(heights, initial=self._starts[index] if index else TOP)
         height = self._starts[-1]
         if self.virtual_size.height != height:
-            self.virtual_size = Size(self.size.width, height)
+            # Setting it would arrange the whole screen anew, for a line more in here.
+            shrinks = height < self.virtual_size.height
+            self.set_reactive(TurnList.virtual_size, Size(self.size.width, height))
+            if shrinks or not self.show_vertical_scrollbar or self._thumb_moved():
+                self._scroll_update(self.virtual_size)
         self._refresh_from(self._starts[index] if changed is None else changed, height + self.size.height)
         if self._following:
             self._to_end()
 
+    def _thumb_moved(self) -> bool:
+        """Whether the scroll bar looks otherwise now: while a reply grows, it rarely does by a whole cell."""
+        room, lines = self.size.height, max(1, self.virtual_size.height)
+        length = max(1.0, room * room / lines)
+        top = max(0.0, room - length) * self.scroll_y / max(1, lines - room)
+        before, self._thumb = self._thumb, (round(top), round(top + length))
+        return before != self._thumb
+
     def _to_end(self) -> None:
         self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
 
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Draw again; without regions every line may be another one."""
+        if not regions:
+            self._strips.clear()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
     def _refresh_from(self, first: int, end: int) -> None:
+        self._strips = {number: strip for number, strip in self._strips.items() if not first <= number < end}
         top = max(0, first - round(self.scroll_y))
         bottom = min(self.size.height, end - round(self.scroll_y))
         if bottom > top:
@@ -238,8 +263,16 @@ class TurnList(ScrollView):
 
     def render_line(self, y: int) -> Strip:
         """One line of the view."""
-        width = self.size.width
         number = y + round(self.scroll_y)
+        strip = self._strips.get(number)
+        if strip is None:
+            if len(self._strips) > MOST_STRIPS:
+                self._strips.clear()
+            strip = self._strips[number] = self._draw(number)
+        return strip
+
+    def _draw(self, number: int) -> Strip:
+        width = self.size.width
         place = self._at(number)
         base = self._paint.base
         if place is None:
@@ -315,7 +348,10 @@ class TurnList(ScrollView):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Scrolled: up lets go of the end, back at the end takes hold of it again."""
-        super().watch_scroll_y(old_value, new_value)
+        if self._thumb_moved():
+            super().watch_scroll_y(old_value, new_value)
+        elif round(old_value) != round(new_value):
+            self.refresh(self.size.region)
         if not self.is_mounted:
             return
         self._following = round(new_value) >= self.max_scroll_y
