@@ -60,7 +60,7 @@ class Dialog(ModalScreen[Answer]):
             border: none;
             padding: 0 1;
             background: $panel;
-            &:focus { border: none; background-tint: $foreground 0%; }
+            &:focus { border: none; }
         }
     }
     """

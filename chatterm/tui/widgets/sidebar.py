@@ -87,7 +87,7 @@ class Sidebar(Vertical):
             height: 1;
             padding: 0 1;
             background: $panel;
-            &:focus { border: none; background-tint: $foreground 0%; }
+            &:focus { border: none; }
         }
         & #search { margin: 0 1 1 1; }
         & #name { layer: over; display: none; width: 1fr; background: $boost; }
