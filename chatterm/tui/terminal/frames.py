@@ -16,6 +16,12 @@ _MOVE: Final = re.compile(r"\x1b\[(?:(\d+);(\d+))?H")
 _STYLED: Final = re.compile(r"(?:\x1b\[([\d;]*)m)?([^\x00-\x1f\x7f]*)")
 _CLEARS: Final = re.compile(r"\x1b\[(?:2J|\?104[79][hl])")
 _RESET: Final = ("", "0")
+_UNSURE: Final = re.compile(
+    "[^ -~\u00a0-\u02ff\u0370-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2190-\u2319"
+    "\u231c-\u23e8\u2400-\u25fc\u27c0-\u2b1a\u3000-\u3029\u3030-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff01-\uff60]+"
+)
+"""Characters of which terminals do not agree how wide they are: signs that join what stands before them,
+emoji, and whatever is newer than a terminal."""
 
 
 class _Piece(NamedTuple):
@@ -64,11 +70,13 @@ class Frames:
                 continue
             self._remember(y, x, runs)
             written.append(place)
+            at = x
             for wanted, text in runs:
                 if wanted != style:
                     written.append(f"\x1b[{'0;' if style and wanted else ''}{wanted or '0'}m")
                     style = wanted
-                written.append(text)
+                written.append(_settled(text, at))
+                at += cell_len(text)
         if style:
             written.append("\x1b[0m")
         last = next(place for place in reversed([*_MOVE.finditer(drawing)]))
@@ -84,6 +92,17 @@ class Frames:
         width = sum(cell_len(text) for _, text in runs)
         kept = [piece for piece in self._rows.get(row, ()) if piece.column + piece.width <= column]
         self._rows[row] = [*kept, _Piece(column, width, runs)]
+
+
+def _settled(text: str, column: int) -> str:
+    """A text that ends where it should, however wide the terminal draws what nobody is sure of."""
+    written, end = [], 0
+    for unsure in _UNSURE.finditer(text):
+        start, width = column + cell_len(text[: unsure.start()]), cell_len(unsure[0])
+        erased = f"\x1b[{width}X" if width else ""  # a terminal that draws it narrower leaves something free
+        written += [text[end : unsure.start()], erased, unsure[0], f"\x1b[{start + width}G"]
+        end = unsure.end()
+    return "".join([*written, text[end:]])
 
 
 def _runs(body: str) -> tuple[tuple[str, str], ...] | None:

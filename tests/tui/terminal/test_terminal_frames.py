@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pyte
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from chatterm.tui.terminal.frames import Frames
 
@@ -83,3 +85,20 @@ def test_the_screen_is_the_same_as_if_everything_had_been_written(frames):
             for x in range(20):
                 assert whole.buffer[y][x] == changed.buffer[y][x], (y, x)
         assert (whole.cursor.x, whole.cursor.y) == (changed.cursor.x, changed.cursor.y)
+
+
+@pytest.mark.parametrize("token", ["◌\u093f", "👩\u200d👧", "☁\ufe0f", "\U0001f9cc", "한", "क्षि", "a\u0301"])
+def test_what_stands_behind_a_sign_that_terminals_draw_differently_stands_where_it_should(token):
+    screen = pyte.Screen(20, 2)
+    terminal = pyte.Stream(screen)
+    end = 1 + cell_len(token)
+    terminal.feed("\x1b[1;1H" + "#" * 20)
+    terminal.feed(Frames().changed(f"\x1b[1;1H|{token}|"))
+    row = "".join(screen.buffer[0][x].data for x in range(20))
+    assert screen.buffer[0][0].data == "|" and screen.buffer[0][end].data == "|"
+    assert "#" not in "".join(screen.buffer[0][x].data for x in range(1, end)), row
+
+
+def test_what_every_terminal_draws_alike_is_written_as_it_is():
+    words = "plain, ä, Я, 苹果，한국 ⏎·▶█▏ …"
+    assert Frames().changed(f"\x1b[1;1H{words}") == f"\x1b[1;1H{words}"
