@@ -70,6 +70,16 @@ async def test_its_size_does_not_depend_on_what_it_shows(chat):
             assert panel.render_line(y).cell_length == panel.size.width
 
 
+async def test_every_step_that_removed_something_is_named_to_the_end(chat):
+    async with chat() as it:
+        await it.ready()
+        panel = it.app.chat.query_one(NextTokenPanel)
+        steps = ["top-k 1.4%", "top-p 4.3%", "min-p 6.5%", "T = 0 46%"]
+        assert panel._by(steps[:1]) == "by top-k 1.4%"
+        said = panel._by(steps)
+        assert all(step in said for step in steps) and len(said) <= panel.size.width
+
+
 async def test_f2_and_arrows_walk_over_the_tokens_and_the_panel_stays(chat):
     async with chat() as it:
         reply = await it.ask()

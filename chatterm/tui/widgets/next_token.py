@@ -331,6 +331,11 @@ class NextTokenPanel(Widget, can_focus=True):
         text = shown.rstrip(" ")
         return [Segment(text, style), Segment(" " * (width - cell_len(text)), base)]
 
+    def _by(self, steps: list[str]) -> str:
+        """The steps that removed something; closer together where there are many."""
+        ways = (_("by {steps}").format(steps=", ".join(steps)), " · ".join(steps), " ".join(steps))
+        return next((way for way in ways if cell_len(way) <= self.size.width), ways[-1])
+
     def _sums(self, look: Look) -> list[str]:
         distribution = look.distribution
         assert distribution is not None
@@ -351,7 +356,7 @@ class NextTokenPanel(Widget, can_focus=True):
             came,
             _("entropy {nats} nats").format(nats=f"{distribution.entropy:.2f}") + f" · {_how_it_came(look)}",
             _("kept {count} of {all} · removed {mass}").format(count=kept, all=of, mass=mass),
-            _("by {steps}").format(steps=", ".join(removed)) if removed else _("nothing was removed"),
+            self._by(removed) if removed else _("nothing was removed"),
             _("token {number} of {count} · position {position}").format(
                 number=look.index + 1, count=len(look.turn.seen), position=distribution.position
             ),
