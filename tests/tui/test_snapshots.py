@@ -70,6 +70,8 @@ def compare(scene, size, theme, snap_compare, monkeypatch, **settings) -> bool:
         chat = Chat(app, pilot, knobs)
         await scene(chat)
         await chat.until(lambda: app.chat.sidebar.is_settled)
+        for field in app.screen.query("Input, TextArea"):
+            field.cursor_blink = False  # and is seen
         await pilot.pause()
 
     return snap_compare(app, terminal_size=size, run_before=play)

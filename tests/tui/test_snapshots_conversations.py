@@ -7,6 +7,8 @@ from conftest import Chat
 from scripted import CHINESE, HAIKU
 from test_snapshots import SIZES, THEMES, compare
 
+from chatterm.tui.screens.tree import TreeScreen
+
 
 async def talk(chat: Chat) -> None:
     """Two conversations, the second one with two ways through it."""
@@ -49,7 +51,7 @@ async def editor(chat: Chat) -> None:
 async def tree(chat: Chat) -> None:
     await talk(chat)
     await chat.press("alt+t")
-    await chat.until(lambda: "ways through it" in chat.text())
+    await chat.until(lambda: isinstance(chat.app.screen, TreeScreen))
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)

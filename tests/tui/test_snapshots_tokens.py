@@ -41,7 +41,7 @@ async def several(chat: Chat) -> None:
 async def plot(chat: Chat) -> None:
     await chat.ask()
     await chat.press("f2", "left", "alt+p")
-    await chat.until(lambda: "slope" in chat.text())
+    await chat.until(lambda: "slope" in chat.text() or "斜率" in chat.text())
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)

@@ -7,9 +7,13 @@ from conftest import Chat
 from test_snapshots import SIZES, THEMES, compare
 
 from chatterm.tui import attachments
+from chatterm.tui.screens.context import ContextScreen
+from chatterm.tui.screens.raw import RawScreen
+from chatterm.tui.screens.system_prompt import SystemPromptScreen
 from chatterm.tui.widgets.chips import Chips
 from chatterm.tui.widgets.completions import Completions
 from chatterm.tui.widgets.composer import Composer
+from chatterm.tui.widgets.context_meter import ContextMeter
 
 
 async def commands(chat: Chat) -> None:
@@ -29,7 +33,7 @@ async def attached(chat: Chat) -> None:
         chips.add(attachments.Attachment(quote))
     chat.app.chat.query_one(Composer).put("Compare them.")
     await chat.until(lambda: all(one.tokens is not None for one in chips.attachments))
-    await chat.until(lambda: "tokens" in str(chat.app.chat.query_one(Composer).border_subtitle))
+    await chat.until(lambda: chat.app.chat.query_one(Composer).border_subtitle)
 
 
 async def window(chat: Chat) -> None:
@@ -39,7 +43,8 @@ async def window(chat: Chat) -> None:
     await chat.ask("说明 书.txt:\n\n```txt\n一 二\n三 四\n```\n\n苹果是水果吗？ and more words")
     await chat.session.leave_out(dict.fromkeys(chat.session.turns[:2], (True, False)))
     await chat.press("alt+a")
-    await chat.until(lambda: "free" in chat.text())
+    await chat.until(lambda: isinstance(chat.app.screen, ContextScreen))
+    await chat.until(lambda: chat.app.screen.query_one(ContextMeter)._filling)
 
 
 async def presets(chat: Chat) -> None:
@@ -51,13 +56,13 @@ async def presets(chat: Chat) -> None:
 async def system_prompt(chat: Chat) -> None:
     await attached(chat)
     await chat.press("alt+e")
-    await chat.until(lambda: "saved with it" in chat.text())
+    await chat.until(lambda: isinstance(chat.app.screen, SystemPromptScreen))
 
 
 async def raw(chat: Chat) -> None:
     await attached(chat)
     await chat.press("alt+r")
-    await chat.until(lambda: "What the model sees" in chat.text())
+    await chat.until(lambda: isinstance(chat.app.screen, RawScreen))
 
 
 SCENES = (commands, attached, window, presets, system_prompt, raw)

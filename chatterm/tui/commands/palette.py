@@ -1,12 +1,13 @@
-"""The slash commands in the command palette."""
+"""What the command palette offers: what the keys do, and the slash commands."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import DiscoveryHit, Hit, Hits
 from textual.content import Content
+from textual.system_commands import SystemCommandsProvider
 from textual.types import IgnoreReturnCallbackType
 
 from chatterm.language import _
@@ -15,8 +16,11 @@ from chatterm.tui.palette import highlighted
 from chatterm.tui.screens.writing import WritingScreen
 
 
-class CommandProvider(Provider):
-    """A command that needs an argument is put into the message, to be completed there."""
+class CommandProvider(SystemCommandsProvider):
+    """A command that needs an argument is put into the message, to be completed there.
+
+    Two providers would be asked at once, and their answers stand in the order in which they come.
+    """
 
     def _each(self) -> Iterator[tuple[Command, IgnoreReturnCallbackType]]:
         chat = next((screen for screen in self.app.screen_stack if isinstance(screen, WritingScreen)), None)
@@ -26,11 +30,15 @@ class CommandProvider(Provider):
 
     async def discover(self) -> Hits:
         """All of them."""
+        async for hit in super().discover():
+            yield hit
         for command, run in self._each():
             yield DiscoveryHit(Content(command.usage), run, text=command.usage, help=_(command.says))
 
     async def search(self, query: str) -> Hits:
         """Those that match."""
+        async for hit in super().search(query):
+            yield hit
         matcher = self.matcher(query)
         for command, run in self._each():
             text = f"{command.usage}  {_(command.says)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import on
@@ -122,11 +123,12 @@ class RankPlot(Widget):
     def _ranks(span: float, width: int) -> str:
         text = [" "] * (AXIS + width)
         for power in range(math.floor(span) + 1):
-            label = "rank 1" if power == 0 else bars.count(10**power)
+            label = _("rank {rank}").format(rank=1) if power == 0 else bars.count(10**power)
+            cells = [cell for sign in label for cell in (sign, "")[: cell_len(sign)]]
             start = AXIS + round(power / span * (width - 1))
-            start = min(start, AXIS + width - len(label))
-            if all(cell == " " for cell in text[start - 1 : start + len(label)]):
-                text[start : start + len(label)] = label
+            start = min(start, AXIS + width - len(cells))
+            if all(cell == " " for cell in text[start - 1 : start + len(cells)]):
+                text[start : start + len(cells)] = cells
         return "".join(text)
 
 
