@@ -19,4 +19,4 @@ class UserError(Exception):
     def sentence(self) -> str:
         """The sentence itself, inert and not too long: it may name a file or quote what cannot be used."""
         text = str(self)
-        return inert.block(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")
+        return inert.line(text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…")

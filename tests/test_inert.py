@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chatterm import inert
+from chatterm.errors import UserError
 
 SIGN = inert.REPLACEMENT
 ODD = st.sampled_from(
@@ -109,3 +110,7 @@ def test_json_means_the_same_and_can_be_looked_at(text: str) -> None:
     written = inert.json(json.dumps({"text": text}, ensure_ascii=False))
     assert inert.block(written) == written
     assert json.loads(written) == {"text": text}
+
+
+def test_a_sentence_stays_one_line_whatever_it_quotes() -> None:
+    assert UserError("the tensor “a\nb” is damaged.").sentence == "the tensor “a⏎b” is damaged."

@@ -109,7 +109,8 @@ def _finish(
     kind, strips_space = _kind(backend, folder / source)
     backend.post_processor = None  # the beginning token is added here, and spans keep their white space
     names = _names(folder, config)
-    _add_tokens(backend, folder, config, names.values())
+    with broken_tokenizer(f"{folder} adds tokens that cannot be used"):
+        _add_tokens(backend, folder, config, names.values())
     added = backend.get_added_tokens_decoder()
     control = {
         token.content: index

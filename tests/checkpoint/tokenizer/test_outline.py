@@ -105,6 +105,20 @@ def test_many_added_tokens_are_added_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("added_tokens.json", {"\ud800": specimens.VOCABULARY}),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"9": {"content": "\udc00\ud800"}}}),
+    ],
+)
+def test_added_tokens_that_are_no_text(tmp_path: Path, file: str, content: dict[str, object]) -> None:
+    folder = specimens.folder(tmp_path / "model")
+    (folder / file).write_text(json.dumps(content), "utf-8")
+    with pytest.raises(UserError, match="adds tokens that cannot be used"):
+        load_tokenizer(open_checkpoint(folder))
+
+
+@pytest.mark.parametrize(
     "content", [b"\xff\xff\xff\xff\0\0\0\0", b"\x03\0\0\0abcdefgh", b"\0\0\0\0abcd", b"abc"]
 )
 def test_a_damaged_map_of_characters(content: bytes) -> None:
