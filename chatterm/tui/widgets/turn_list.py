@@ -354,6 +354,8 @@ class TurnList(ScrollView):
             self.refresh(self.size.region)
         if not self.is_mounted:
             return
+        if not new_value:
+            self.vertical_scrollbar.position = 0  # also while nobody sees it: it may come back
         self._following = round(new_value) >= self.max_scroll_y
         if new_value < self.size.height and self._first:
             self.call_later(self._reveal)
