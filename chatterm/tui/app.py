@@ -86,6 +86,7 @@ class ChattermApp(App[int]):
     CommandPalette #--container { background: $surface; max-width: 100; }
     CommandPalette CommandList { border-bottom: hkey $rule; scrollbar-size-vertical: 1; }
     Toast { background: $panel; border-left: outer $muted; }
+    ToastRack { margin-bottom: 5; }  /* above the message that is being written, and the status line */
     """
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
