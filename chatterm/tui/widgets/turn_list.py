@@ -209,12 +209,13 @@ class TurnList(ScrollView):
             self._to_end()
 
     def _thumb_moved(self) -> bool:
-        """Whether the scroll bar looks otherwise now: while a reply grows, it rarely does by a whole cell."""
+        """Whether the scroll bar is to be drawn: while a reply grows, it rarely moves by a whole cell."""
         room, lines = self.size.height, max(1, self.virtual_size.height)
         length = max(1.0, room * room / lines)
         top = max(0.0, room - length) * self.scroll_y / max(1, lines - room)
         before, self._thumb = self._thumb, (round(top), round(top + length))
-        return before != self._thumb
+        grows = bool(self.turns) and self.turns[-1].live
+        return before != self._thumb or not grows
 
     def _to_end(self) -> None:
         self.scroll_to(y=self.max_scroll_y, animate=False, force=True, immediate=True)
