@@ -317,7 +317,7 @@ class Tree(Conversations):
         rows = self._connection.execute(
             "SELECT data, start FROM chunk WHERE message = ? ORDER BY first", (message,)
         )
-        return tuple(token for data, start in rows for token in chunks.decode(data, start))
+        return tuple(token for data, start in rows for token in chunks.decode(data, lenient.natural(start)))
 
     def _append_tokens(self, message: int, tokens: Sequence[Token], start: int) -> None:
         """Store tokens after those that a message has; the text of the first begins at character `start`."""

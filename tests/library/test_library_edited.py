@@ -13,6 +13,7 @@ from chatterm.library import Library, lenient
 from chatterm.library.conversations import read_sampling
 from chatterm.library.exports import FORMATS, export
 from chatterm.library.owners import is_alive
+from tests.faults.stock import token
 
 
 @pytest.fixture
@@ -95,6 +96,17 @@ def test_a_conversation_that_begins_nowhere_can_be_gone_on_with(file: Path) -> N
 def test_values_of_a_wrong_type(file: Path, column: str, value: str) -> None:
     edit(file, f"UPDATE message SET {column} = {value} WHERE id = 4", strict=False)
     assert len(goes_on(file)) == 5
+
+
+@pytest.mark.parametrize("value", ["'x'", "x'00'", "-5", "2.5"])
+def test_a_place_of_tokens_that_is_no_number(file: Path, value: str) -> None:
+    with Library(file) as library:
+        reply = library.begin_reply(1, 4, model="m").id
+        library.extend_reply(reply, [token("well")])
+        library.finish_reply(reply, "end")
+    edit(file, f"UPDATE chunk SET start = {value}", strict=False)
+    with Library(file) as library:
+        assert all(isinstance(one.start, int) and one.start >= 0 for one in library.tokens(reply))
 
 
 @pytest.mark.parametrize("value", [None, 5, b"\xff", "[" * 5_000, b"\x82\xa1a", b"\x81" * 2_000])
