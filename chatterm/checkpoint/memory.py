@@ -10,6 +10,11 @@ PREFILL_TOKENS = 512
 RUNTIME_BYTES = 300 << 20
 """What the engine process takes before any model is loaded: interpreter, torch, tokenizer."""
 
+STAYS_PACKED = frozenset(
+    {"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"}
+)
+"""Types of GGUF that the native operator's tiles hold; a file with another one is run in float32."""
+
 _FLOAT = 4
 
 
@@ -64,16 +69,16 @@ class Sized(Protocol):
         """Number of its weights."""
 
     @property
-    def file_bytes(self) -> int:
-        """What they take on disk."""
+    def packed_bytes(self) -> int:
+        """What they take where they may stay as they are stored."""
 
 
 def memory_needed(checkpoint: Sized, packed: bool = False) -> int:
     """Estimated bytes to run a checkpoint: weights, key/value cache for 4096 tokens, working space, runtime.
 
-    `packed` weights take what they take on disk; else they are float32.
+    `packed` weights stay as they are stored, if they can; else they are float32.
     """
-    weights = checkpoint.file_bytes if packed else checkpoint.parameters * _FLOAT
+    weights = checkpoint.packed_bytes if packed else checkpoint.parameters * _FLOAT
     return memory_around(weights, checkpoint.architecture)
 
 
@@ -83,7 +88,7 @@ def step_bytes(checkpoint: Sized, packed: bool = False) -> int:
     All of them, but for an embedding that is not the unembedding too: of that a step reads one row.
     """
     shape = checkpoint.architecture
-    weights = checkpoint.file_bytes if packed else checkpoint.parameters * _FLOAT
+    weights = checkpoint.packed_bytes if packed else checkpoint.parameters * _FLOAT
     unread = 0 if shape.tied else shape.vocabulary * shape.width
     return int(weights * (1 - min(1.0, unread / max(checkpoint.parameters, 1))))
 

@@ -24,6 +24,7 @@ from chatterm.checkpoint.files import inside, read_json, read_json_if_there
 from chatterm.checkpoint.gguf import GGUFFile, GGUFTensor, read_gguf
 from chatterm.checkpoint.gguf_config import gguf_config
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
+from chatterm.checkpoint.memory import STAYS_PACKED
 from chatterm.checkpoint.safetensors_folder import SafeTensor, SafetensorsFolder, read_safetensors_folder
 from chatterm.errors import UserError
 from chatterm.paths import expand
@@ -60,6 +61,12 @@ class Checkpoint:
     def parameters(self) -> int:
         """Number of parameters, tied matrices counted once."""
         return count_parameters(self.layout)
+
+    @property
+    def packed_bytes(self) -> int:
+        """Of the weights, where they may stay as they are stored; float32 where no tile holds one of them."""
+        types = {tensor.type.name for tensor in self.stored.values() if isinstance(tensor, GGUFTensor)}
+        return self.file_bytes if types <= STAYS_PACKED else 4 * self.parameters
 
     @cached_property
     def quantisation(self) -> str:

@@ -202,7 +202,7 @@ def _needs(checkpoint: Checkpoint) -> loading.Needs:
         name=checkpoint.name,
         quantisation=checkpoint.quantisation,
         parameters=checkpoint.parameters,
-        packed_bytes=checkpoint.file_bytes,
+        packed_bytes=checkpoint.packed_bytes,
         other_bytes=memory_working(shape, tokens) + shape.cache_bytes(tokens),
         stays_packed=expected(),
     )

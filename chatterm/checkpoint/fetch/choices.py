@@ -27,7 +27,7 @@ from chatterm.checkpoint.fetch.repository import facts_of, shortened
 from chatterm.checkpoint.fetch.web import RefusedError, Timeouts, UnreachableError
 from chatterm.checkpoint.gguf import GGUFFile, peek
 from chatterm.checkpoint.gguf_config import gguf_config
-from chatterm.checkpoint.memory import memory_around
+from chatterm.checkpoint.memory import STAYS_PACKED, memory_around
 from chatterm.engine.supply import HubChoice, HubRepository
 from chatterm.errors import UserError
 
@@ -104,6 +104,7 @@ def _choices(
         for path, parts in list(groups.items())[:MOST]:
             size = sum(part.size or 0 for part in parts)
             quantisation = folders.quantisation_in(_stem(path))
+            held = size if _stays_packed(quantisation) or not weights else 4 * weights
             twin = _TWIN if Path(path).name in called else ""
             called.add(Path(path).name)
             found.append(
@@ -115,8 +116,8 @@ def _choices(
                     files=len(parts),
                     quantisation=quantisation.upper() if quantisation else None,
                     bits=8 * size / weights if weights else _nominal(quantisation),
-                    memory=memory_around(size, shape) if shape is not None else None,
-                    step_bytes=size,
+                    memory=memory_around(held, shape) if shape is not None else None,
+                    step_bytes=held,
                     problem=problem or twin,
                 )
             )
@@ -124,6 +125,11 @@ def _choices(
 
 
 # --- the safetensors checkpoint -------------------------------------------------------------------------
+
+
+def _stays_packed(quantisation: str | None) -> bool:
+    """Whether weights of a file so called stay as small in memory; Q4_K_M is Q4_K and some larger ones."""
+    return quantisation is None or "_".join(quantisation.upper().split("_")[:2]) in STAYS_PACKED
 
 
 def _whole(
