@@ -320,9 +320,10 @@ def _check_growing(life: Life, library: Path, new: list[Message], said: set[str]
     shown = [[frame for frame in episode if frame.at <= due] for episode in episodes]
     begun = [episode for episode in shown if len({frame.used for frame in episode}) > 1]
     assert len(new) >= len(begun), f"{len(begun)} replies were shown a second before, {len(new)} are saved"
-    for episode in episodes:
-        # what was said when it began; the next message may stand there before the last of it is drawn
-        assert episode[0].said <= said, f"a reply was shown to what is not saved: {episode[0].said - said}"
+    for episode, settled in zip(episodes, shown, strict=True):
+        # The next message may stand there, still being saved, when the last of a reply is drawn.
+        asked = (settled or episode)[-1 if settled else 0].said
+        assert asked <= said, f"a reply was shown to what is not saved: {asked - said}"
     if begun and begun[-1] is shown[-1]:
         kept = used(library, max(message.id for message in new))
         count = begun[-1][-1].used or 0
