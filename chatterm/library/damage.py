@@ -1,39 +1,25 @@
-"""A damaged library: telling it, moving it aside, and carrying over what can be read.
+"""A damaged library: telling it, mending its search index, moving it aside.
 
 Nothing is deleted. Opening looks only at what every opening reads anyway; damage that is met later leaves a
 mark beside the file, and the next opening looks through all of it.
 """
 
-# ruff: noqa: S608 - what is put into SQL here are the names of our own tables and columns
-
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from chatterm.errors import UserError
 from chatterm.library import index, schema
 from chatterm.library.owners import try_lock
 
 _SUFFIXES = ("", "-wal", "-shm")
-_PAGE_BYTES = 4_096
-_HEADER = {
-    0: b"SQLite format 3\0",
-    16: _PAGE_BYTES.to_bytes(2, "big"),
-    18: bytes((2, 2)),  # written and read with a write-ahead log
-    20: bytes((0, 64, 32, 32)),  # nothing reserved on a page; the payload fractions
-    44: (4).to_bytes(4, "big"),  # schema format
-    56: (1).to_bytes(4, "big"),  # UTF-8
-}
-_TABLES = ("conversation", "message", "chunk")
-_GIVE_UP_AFTER = 4_096  # ranges of one table that could not be read
+TABLES = ("conversation", "message", "chunk")
+"""Those that hold what was said; the search index can be made anew from them."""
 
 
 class DamagedError(Exception):
@@ -87,7 +73,7 @@ def is_whole(connection: sqlite3.Connection) -> bool:
             schema.is_as_written(connection)
             and all(
                 connection.execute(f"PRAGMA integrity_check({table})").fetchone()[0] == "ok"
-                for table in _TABLES
+                for table in TABLES
             )
             and connection.execute("PRAGMA foreign_key_check").fetchone() is None
         )
@@ -106,7 +92,7 @@ def mend(connection: sqlite3.Connection) -> None:
     if not is_whole(connection):
         raise DamagedError
     try:
-        with _all_or_nothing(connection):
+        with all_or_nothing(connection):
             index.rebuild(connection)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if is_damage(error) or says_nothing(error):
@@ -213,19 +199,6 @@ def _sync(folder: Path) -> None:
             os.close(file)
 
 
-def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
-    """Carry over all rows that can still be read into a new library; how many messages that were.
-
-    Raises:
-        OSError, sqlite3.Error: there is no room for it, or the new library cannot be written.
-    """
-    with copied(damaged, damaged.parent) as copy, closing(sqlite3.connect(copy)) as old:
-        old.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        carried = _carry_over(old, connection)
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # all of it in the one file that gets the name
-    return carried
-
-
 def sentence(carried: int, aside: Path) -> str:
     """What became of the library."""
     what = f"{carried} of its messages were carried over" if carried else "none of it could be read"
@@ -233,56 +206,8 @@ def sentence(carried: int, aside: Path) -> str:
 
 
 @contextmanager
-def copied(path: Path, beside: Path | None = None) -> Iterator[Path]:
-    """A copy to read from, with its log, and with a header as all of our files have it.
-
-    SQLite changes even what it only reads: it may drop a log that it mistrusts.
-    """
-    with tempfile.TemporaryDirectory(prefix=f"{path.stem}-", dir=beside) as folder:
-        copy = Path(folder, path.name)
-        shutil.copyfile(path, copy)
-        _mend_header(copy)
-        log = path.with_name(path.name + "-wal")
-        if log.exists():
-            shutil.copyfile(log, copy.with_name(log.name))
-            if (
-                copy.stat().st_size == 0
-            ):  # a log beside an empty file would be dropped, beside any page it is read
-                copy.write_bytes(bytes(_PAGE_BYTES))
-        yield copy
-
-
-def _mend_header(file: Path) -> None:
-    """Put what is the same in every one of our files where it belongs (https://sqlite.org/fileformat.html)."""
-    if file.stat().st_size < _PAGE_BYTES:
-        return
-    with file.open("r+b") as stream:
-        for place, content in _HEADER.items():
-            stream.seek(place)
-            stream.write(content)
-
-
-def _carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
-    new.execute("PRAGMA foreign_keys = OFF")  # rows refer to rows that come later, or never
-    try:
-        with _all_or_nothing(new):
-            for table in _TABLES:
-                for names, row in _rows(old, table):
-                    # A row that no constraint lets in is one of those that cannot be read.
-                    with suppress(sqlite3.IntegrityError):
-                        new.execute(
-                            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(row))})",
-                            row,
-                        )
-            _mend(new)
-            index.rebuild(new)
-            return int(new.execute("SELECT count(*) FROM message").fetchone()[0])
-    finally:
-        new.execute("PRAGMA foreign_keys = ON")
-
-
-@contextmanager
-def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+def all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that is rolled back where the block raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -291,54 +216,3 @@ def _all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
-
-
-def _rows(old: sqlite3.Connection, table: str) -> Iterator[tuple[list[str], tuple[Any, ...]]]:
-    """The readable rows of a table with the names of their columns, halving around what cannot be read."""
-    unreadable = 0
-    ranges = [(-(2**62), 2**62)]
-    while ranges and unreadable < _GIVE_UP_AFTER:
-        low, high = ranges.pop()
-        try:
-            cursor = old.execute(f"SELECT * FROM {table} WHERE rowid BETWEEN ? AND ?", (low, high))
-            rows = cursor.fetchall()
-        except (sqlite3.Error, UnicodeDecodeError):
-            unreadable += 1
-            if low < high:
-                middle = (low + high) // 2
-                ranges += [(middle + 1, high), (low, middle)]
-            continue
-        names = [column[0] for column in cursor.description]
-        yield from ((names, row) for row in rows)
-
-
-def _mend(new: sqlite3.Connection) -> None:
-    """Make a whole tree of the rows that were carried over."""
-    new.execute(
-        """
-        INSERT INTO conversation
-            (id, title, title_is_users, created, updated, recency, pinned, system_prompt)
-        SELECT conversation, '', 0, min(created), max(created), min(conversation), 0, ''
-        FROM message WHERE conversation NOT IN (SELECT id FROM conversation) GROUP BY conversation
-        """
-    )
-    new.execute("UPDATE message SET status = 'interrupted', owner = NULL WHERE status = 'writing'")
-    new.execute("UPDATE message SET parent = NULL WHERE parent NOT IN (SELECT id FROM message)")
-    new.execute("DELETE FROM chunk WHERE message NOT IN (SELECT id FROM message)")
-    # Whoever has children has a chosen one: the newest where the choice was lost.
-    new.execute(
-        """
-        UPDATE message SET chosen = (SELECT max(child.id) FROM message child WHERE child.parent = message.id)
-        WHERE chosen IS NULL OR NOT EXISTS
-            (SELECT 1 FROM message child WHERE child.id = message.chosen AND child.parent = message.id)
-        """
-    )
-    new.execute(
-        """
-        UPDATE conversation SET chosen =
-            (SELECT max(id) FROM message WHERE conversation = conversation.id AND parent IS NULL)
-        WHERE chosen IS NULL OR NOT EXISTS
-            (SELECT 1 FROM message first WHERE first.id = conversation.chosen
-                AND first.conversation = conversation.id AND first.parent IS NULL)
-        """
-    )

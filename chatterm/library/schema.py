@@ -113,6 +113,15 @@ def is_as_written(connection: sqlite3.Connection) -> bool:
         return _tables(connection) == _tables(fresh)
 
 
+def statement(table: str) -> str:
+    """The statement that makes a table as this version has it."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        for migration in MIGRATIONS:
+            migration(fresh)
+        (sql,) = fresh.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    return str(sql)
+
+
 def holds_our_tables(connection: sqlite3.Connection) -> bool:
     """Whether the file has tables by our names, whatever its header says."""
     return {"conversation", "message", "chunk"} <= {name for name, _ in _tables(connection)}

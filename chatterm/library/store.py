@@ -16,6 +16,7 @@ from chatterm.errors import UserError
 from chatterm.library import damage, lenient, schema
 from chatterm.library.damage import DamagedError, is_damage, primary_code, says_nothing
 from chatterm.library.owners import Owner
+from chatterm.library.salvage import copied, salvage
 from chatterm.library.text import folded
 
 FILE_NAME = "library.sqlite3"
@@ -136,7 +137,7 @@ class Store:
             mended = damage.new_beside(path)
             _make_file(mended)
             with closing(self._connect(mended)) as connection:
-                carried = damage.salvage(path, connection)
+                carried = salvage(path, connection)
             aside = damage.put_in_place(path)
             connection = self._connect_checked(path)
         self.notices = (damage.sentence(carried, aside),)
@@ -190,7 +191,7 @@ class Store:
 
     def _copy_in_memory(self, path: Path) -> sqlite3.Connection:
         """A file and its log, which cannot be read together where they are."""
-        with damage.copied(path) as copy, closing(sqlite3.connect(copy)) as old:
+        with copied(path) as copy, closing(sqlite3.connect(copy)) as old:
             connection = self._connect(":memory:", convert=False)
             old.backup(connection)
         connection.execute("PRAGMA query_only = ON")
@@ -221,6 +222,7 @@ class Store:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA cell_size_check = ON")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")  # what is purged is gone from the file too
             self._refuse_foreign(connection)
             if isinstance(target, Path):
                 self._make_durable(connection)
@@ -287,6 +289,8 @@ class Store:
             yield
         except _FROM_ROWS as error:
             if is_damage(error) or (says_nothing(error) and self._is_damaged()):
+                if not hasattr(self, "_connection"):
+                    raise DamagedError from error  # it is only being opened
                 raise UserError(self._damage_sentence()) from error
             sentence = self._sentence(error) if isinstance(error, sqlite3.Error) else None
             if sentence is None:

@@ -216,7 +216,7 @@ def test_damage_met_in_use_is_mended_at_the_next_opening(
     pages = len(whole) // 4_096
     assert pages > 40
     survived = []
-    for page in range(1, pages, 3):
+    for page in range(0, pages, 3):
         for path in library_path.parent.iterdir():
             if path.is_file():
                 path.unlink()
@@ -236,10 +236,7 @@ def test_damage_met_in_use_is_mended_at_the_next_opening(
             pytest.fail(f"page {page} destroyed: the library does not open again")
         assert set(left) <= said | {"one more"}
         survived.append(len(set(left) & said) / len(said))
-    assert (
-        sorted(survived)[1] > 0.9
-    )  # one page leads to all messages; without it only they themselves are lost
-    assert sum(survived) / len(survived) > 0.9
+    assert min(survived) > 0.9
 
 
 @pytest.mark.parametrize(
