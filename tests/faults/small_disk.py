@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from chatterm.library.store import FILE_NAME
 
 _MOUNT = ["mount", "-t", "tmpfs", "-o"]
 
@@ -55,3 +58,27 @@ def fill(folder: Path, leave: int) -> Path:
             file.write(bytes(min(free, 1 << 20)))
             file.flush()
     return filler
+
+
+@contextmanager
+def small(folder: Path, numbers: random.Random) -> Iterator[Path]:
+    """A library's path on a small disk, where one may be mounted."""
+    place = folder / "disk"
+    place.mkdir(mode=0o700)
+    with ExitStack() as stack:
+        if can_mount():
+            stack.enter_context(small_disk(place, numbers.randrange(6 << 20, 9 << 20)))
+        yield place / FILE_NAME
+
+
+@contextmanager
+def write_protected(folder: Path) -> Iterator[None]:
+    if can_mount():
+        with read_only(folder):
+            yield
+        return
+    folder.chmod(0o500)
+    try:
+        yield
+    finally:
+        folder.chmod(0o700)

@@ -1,4 +1,4 @@
-"""Libraries with something in them, and what must hold of them afterwards."""
+"""Libraries with something in them."""
 
 from __future__ import annotations
 
@@ -53,23 +53,6 @@ def token(text: str) -> Token:
     )
 
 
-def check_kept(library: Library, said: Said) -> None:
-    """Every message that was reported as saved is there as it was said."""
-    for message, content in said.items():
-        assert library.message(message).content == content, f"message {message} is not what was saved"
-
-
-def check_usable(library: Library) -> None:
-    """A conversation can be had."""
-    conversation = library.create().id
-    question = library.add_message(conversation, None, "user", "and now?").id
-    reply = library.begin_reply(conversation, question, model="tiny").id
-    library.extend_reply(reply, [token("well"), token(" then")])
-    library.finish_reply(reply, "end")
-    assert [message.content for message in library.open(conversation).path] == ["and now?", "well then"]
-    assert library.search("well then")
-
-
 def old_library(path: Path, numbers: random.Random, version: int) -> Said:
     """A library as a chatterm that knew only the first `version` migrations left it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,3 +80,9 @@ def old_library(path: Path, numbers: random.Random, version: int) -> Said:
             connection.execute("INSERT INTO search (rowid, text) VALUES (?, ?)", (number, content))
             said[number] = content
     return said
+
+
+def new_library(path: Path, numbers: random.Random, actions: int = 12) -> Said:
+    """A library of this version."""
+    with Library(path) as library:
+        return fill(library, numbers, actions)
