@@ -98,6 +98,11 @@ class Store:
         """Whether what is said now outlives this process."""
         return self.path is not None and not self.is_read_only
 
+    def hurry(self, seconds: float) -> None:
+        """Wait at most `seconds` for other programs' transactions from now on."""
+        self._busy_seconds = seconds
+        self._connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
     def close(self) -> None:
         """Close the connection and give up this library's name as a writer of replies."""
         with suppress(sqlite3.Error):

@@ -389,6 +389,8 @@ async def _run(app: ChattermApp) -> int:
         await app.run_async()
     finally:
         await app.session.close()  # once more after a crash
+        if app.session.keeper.lost:
+            print(inert.line(app.session.keeper.lost), file=sys.stderr)
     return app.return_code or 0
 
 

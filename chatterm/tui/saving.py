@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Literal
 
@@ -12,28 +12,25 @@ from msgspec import UNSET
 
 from chatterm.engine.records import Timing
 from chatterm.errors import UserError
+from chatterm.language import _
 from chatterm.library import AsyncLibrary, Conversation, Node, OpenConversation
 from chatterm.library import Timing as StoredTiming
 from chatterm.sampling import SamplingParameters
 from chatterm.tui.behind import Behind, NotYetError
-from chatterm.tui.records import add_records, from_stored, to_stored
-from chatterm.tui.turns import Ending, Turn
+from chatterm.tui.records import FINISH, add_records, from_stored, to_stored
+from chatterm.tui.turns import Turn, saved_before
 
 FLUSH_SECONDS = 0.5
 """A growing reply is on disk at most this long after each token."""
 
+LEAVING_SECONDS = 0.5
+"""How long another program may keep the library locked when the chat is left."""
+
 OpenLibrary = Callable[[], Awaitable[AsyncLibrary]]
 Run = Callable[[Coroutine[Any, Any, None]], object]
+HeldWith = tuple[int, str, str, SamplingParameters | None]
+"""What a conversation, by its number, is held with: model, system prompt, sampling values."""
 State = Literal["", "saved", "saving", "not saved"]
-_FINISH: dict[Ending, Literal["end", "stop", "stopped", "length", "context", "failed"]] = {
-    "end": "end",
-    "stop": "stop",
-    "stopped": "stopped",
-    "length": "length",
-    "context": "context",
-    "broken": "failed",
-    "interrupted": "failed",
-}
 
 
 async def open_library() -> AsyncLibrary:
@@ -46,6 +43,7 @@ class _Place:
     """A conversation that is or was shown; it gets its number with its first message."""
 
     number: int | None = None
+    marked: dict[Turn, None] = field(default_factory=dict)  # what is sent of these is still to be saved
 
 
 class Keeper:
@@ -71,25 +69,34 @@ class Keeper:
         self._unsaved: dict[Turn, _Place] = {}  # turns that are shown and not on disk, and where they belong
         self._behind = Behind()
         self._told: set[str] = set()
+        self._failures: set[str] = set()
         self._is_closed = False
-        self._held_with: tuple[object, ...] = ()  # what was last saved of model, system prompt and values
+        self._held_with: HeldWith | None = None  # what was saved last
         self.model = ""
         self.system_prompt = ""
         self.values: SamplingParameters | None = None  # that the conversation is to be gone on with
         self.opened: Conversation | None = None  # as it was when it was opened
+        self.lost = ""  # when the chat has been left: a sentence, if something could not be saved
         self._state: State = ""
 
     @property
     def state(self) -> State:
         """Whether all that is shown of the conversation is on disk; "" before there is anything."""
-        if self._unsaved and self._state != "not saved":
+        if self.is_behind:
+            return "not saved"
+        if (self._unsaved or self._behind.of(self._here)) and self._state != "not saved":
             return "saving"
-        return "not saved" if self._behind.of(self._here) else self._state
+        return self._state
 
     @property
     def conversation(self) -> int | None:
         """The number of the conversation; None before anything was said in it."""
         return self._here.number
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something of the conversation could not be saved."""
+        return self._behind.has_failed(self._here)
 
     def begin(self) -> None:
         """What is said next belongs to a new conversation."""
@@ -97,12 +104,13 @@ class Keeper:
         self.opened = None
         self._state = ""
         if left.number is not None:
-            self._run(self._leave())
+            self._run(self._leave((left.number, self.model, self.system_prompt, self.values)))
 
-    async def _leave(self) -> None:
+    async def _leave(self, held_with: HeldWith) -> None:
         async with self._lock:
             try:
                 library = await self.library()
+                await self._configure(library, held_with)
                 if self.conversation is None:
                     await library.hold(None)
             except UserError as error:
@@ -114,19 +122,22 @@ class Keeper:
             await self._keep_values()
 
     async def _keep_values(self) -> None:
-        held_with = (self.conversation, self.model, self.system_prompt, self.values)
-        if self.conversation is None or self._library is None or held_with == self._held_with:
+        if self.conversation is None or self._library is None:
             return
         try:
-            await self._library.configure(
-                self.conversation,
-                model=self.model or UNSET,
-                system_prompt=self.system_prompt,
-                sampling=self.values or UNSET,
+            await self._configure(
+                self._library, (self.conversation, self.model, self.system_prompt, self.values)
             )
-            self._held_with = held_with
         except UserError as error:
             self._failed(error)
+
+    async def _configure(self, library: AsyncLibrary, held_with: HeldWith) -> None:
+        if held_with != self._held_with:
+            conversation, model, system_prompt, values = held_with
+            await library.configure(
+                conversation, model=model or UNSET, system_prompt=system_prompt, sampling=values or UNSET
+            )
+            self._held_with = held_with
 
     def expect(self, turn: Turn) -> None:
         """A turn will be shown that is not on disk: "saved" waits for `said` or `ended`.
@@ -141,7 +152,8 @@ class Keeper:
         model, system_prompt = self.model, self.system_prompt
 
         async def save(library: AsyncLibrary) -> None:
-            if after is not None and after.number is None:
+            before = saved_before(after)
+            if before is not None and before.number is None:
                 raise NotYetError("The message before it is not saved.")
             if place.number is None:
                 conversation = await library.create(
@@ -150,7 +162,7 @@ class Keeper:
                 place.number = conversation.id
                 if place is self._here:
                     await library.hold(conversation.id)
-            parent = after.number if after is not None else None
+            parent = before.number if before is not None else None
             edited = turn.edited.number if turn.edited is not None else None
             message = await library.add_message(place.number, parent, "user", turn.text, edited_from=edited)
             turn.number, turn.conversation = message.id, message.conversation
@@ -253,33 +265,37 @@ class Keeper:
             spoken = turn.span(len(turn.tokens) - 1)[1] if turn.tokens else 0
             await library.finish_reply(
                 turn.number,
-                _FINISH[turn.finish or "stopped"],
+                FINISH[turn.finish or "stopped"],
                 text=turn.text[spoken:],
                 timing=_stored_timing(timing),
             )
 
         try:
-            if turn.text:
-                async with self._lock:
+            async with self._lock:
+                if turn.text or turn.number is not None:
                     self._behind.add(turn, self._unsaved.get(turn, self._here), save)
+                if self._behind:  # also what was said behind a reply of which nothing came
                     await self._catch_up()
         finally:
             self._unsaved.pop(turn, None)
 
     async def leave_out(self, turns: Sequence[Turn]) -> None:
         """Save what of these is sent to the model."""
+        place = self._here
+        place.marked |= dict.fromkeys(turns)
+
+        async def save(library: AsyncLibrary) -> None:
+            known = {turn: turn.number for turn in place.marked if turn.number is not None}
+            await library.leave_out(
+                {number: (turn.left_out, turn.quotes_left_out) for turn, number in known.items()}
+            )
+            place.marked = {turn: None for turn in place.marked if turn not in known}
+            if place.marked:
+                raise NotYetError("A marked message is not saved.")
+
         async with self._lock:
-            marks = {
-                turn.number: (turn.left_out, turn.quotes_left_out)
-                for turn in turns
-                if turn.number is not None
-            }
-            try:
-                library = await self.library()
-                await library.leave_out(marks)
-                self._saved(library)
-            except UserError as error:
-                self._failed(error)
+            self._behind.add((place, "left out"), place, save)
+            await self._catch_up()
 
     async def open(self, conversation: int | None = None) -> list[Turn] | None:
         """A saved conversation, the last one if None; None if nothing has been saved yet.
@@ -333,14 +349,15 @@ class Keeper:
 
     async def _turns(self, library: AsyncLibrary, opened: OpenConversation) -> list[Turn]:
         await library.hold(opened.conversation.id)
-        if opened.conversation.id != self.conversation:
-            self._here = _Place(opened.conversation.id)
-        self.opened = opened.conversation
-        self._saved(library)
         turns = [from_stored(message) for message in opened.path if message.role != "system"]
         last = next((turn for turn in reversed(turns) if turn.unread), None)
         if last is not None:
             await self._read(library, last)
+        # Nothing is waited for behind this: what is said belongs to the conversation that is on the screen.
+        if opened.conversation.id != self.conversation:
+            self._here = _Place(opened.conversation.id)
+        self.opened = opened.conversation
+        self._saved(library)
         return turns
 
     async def read(self, turn: Turn) -> None:
@@ -355,13 +372,19 @@ class Keeper:
         try:
             add_records(turn, await library.tokens(turn.number))
         except UserError as error:
-            self._tell_once(error)
+            self.tell_once(error)
+
+    async def hurry(self) -> None:
+        """The chat is being left: whoever keeps the library locked is not waited for any more."""
+        if self._library is not None:
+            await self._library.hurry(LEAVING_SECONDS)
 
     async def close(self) -> None:
-        """Everything is on disk when this returns."""
+        """Everything is on disk when this returns, or `lost` says why not."""
         async with self._lock, self._opening:
-            if self._behind and self._library is not None:
-                await self._behind.catch_up(self._library)
+            late = await self._behind.catch_up(self._library) if self._library is not None else []
+            if late:
+                self.lost = _("Not all that was said could be saved: {why}").format(why=late[-1].sentence)
             await self._keep_values()
             library, self._library = self._library, None
             self._is_closed = True
@@ -385,13 +408,18 @@ class Keeper:
 
     def _saved(self, library: AsyncLibrary) -> None:
         self._state = "saved" if library.is_saving else "not saved"
+        self._failures.clear()
 
     def _failed(self, error: UserError) -> None:
         self._state = "not saved"
-        self._tell_once(error)
+        if error.sentence not in self._failures:  # once, until something can be saved again
+            self._failures.add(error.sentence)
+            if error.sentence not in self._told:
+                self._tell(error.sentence)
 
-    def _tell_once(self, error: UserError) -> None:
-        if error.sentence not in self._told:
+    def tell_once(self, error: UserError) -> None:
+        """Say why something cannot be read, if that has not been said: it is tried again and again."""
+        if error.sentence not in self._told | self._failures and not self._is_closed:
             self._told.add(error.sentence)
             self._tell(error.sentence)
 

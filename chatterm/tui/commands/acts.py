@@ -15,7 +15,7 @@ import msgspec
 from chatterm import inert, paths
 from chatterm.errors import UserError
 from chatterm.language import _
-from chatterm.tui import messages
+from chatterm.tui import messages, rescue
 from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED
 
 if TYPE_CHECKING:
@@ -224,8 +224,9 @@ async def export(chat: WritingScreen, rest: str) -> None:
     from chatterm.library.exports import FORMATS, SUFFIXES, export, format_of
     from chatterm.library.exports.files import write
 
-    number = chat.session.keeper.conversation
-    if number is None:
+    session, keeper = chat.session, chat.session.keeper
+    number = keeper.conversation
+    if number is None and not keeper.is_behind:
         raise UserError(_("Nothing has been said yet, so there is nothing to export."))
     word, _space, name = rest.partition(" ")
     chosen: Format | None = next((one for one in FORMATS if one == _SHORT.get(word, word)), None)
@@ -233,11 +234,17 @@ async def export(chat: WritingScreen, rest: str) -> None:
     if chosen is None:
         chosen = format_of(Path(name)) if name else "markdown"
     suffix = next(suffix for suffix, format_ in SUFFIXES.items() if format_ == chosen)
-    path = _path(name or f"conversation-{number}{suffix}")
-    library = await chat.session.keeper.library()
-    text = export([await library.whole(number)], chosen)
-    write(path, text.encode(), otherwise=_("nothing was written; name another file"))
-    chat.notify(_("Written to {path}.").format(path=inert.line(str(path))), timeout=10)
+    path = _path(name or f"conversation-{number or 'unsaved'}{suffix}")
+    if number is None or keeper.is_behind:
+        whole = await rescue.shown(session.turns, model=keeper.model, system_prompt=keeper.system_prompt)
+    else:
+        whole = await (await keeper.library()).whole(number)
+    write(path, export([whole], chosen).encode(), otherwise=_("nothing was written; name another file"))
+    told = _("Written to {path}.").format(path=inert.line(str(path)))
+    if keeper.is_behind:
+        rest = _("What could not be saved is in it; branches that are not on the screen are not.")
+        told = f"{told} {rest}"
+    chat.notify(told, timeout=10)
 
 
 async def import_(chat: WritingScreen, rest: str) -> None:

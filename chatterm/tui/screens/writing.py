@@ -65,11 +65,22 @@ class WritingScreen(TokensScreen):
 
     def _say(self, said: str, written: str) -> None:
         try:
-            for path in attachments.mentioned(said, Path.cwd()):
-                self.chips.add(attachments.read(path))
+            named = attachments.mentioned(said, Path.cwd())
+            for path in named:
+                if path not in self.composer.foreign:
+                    self.chips.add(attachments.read(path))
         except UserError as error:
             self._give_back(written, error)
             return
+        if foreign := [path for path in named if path in self.composer.foreign]:
+            self.notify(
+                _(
+                    "{name} was not attached: a text from elsewhere names it. "
+                    "Write @ and choose it, if you want it to be."
+                ).format(name=inert.line(foreign[0].name)),
+                markup=False,
+                timeout=8,
+            )
         message = attachments.message(self.chips.attachments, said)
         left = self.session.context_left
         # a token is at least a byte of text, so what is short enough needs no counting
@@ -224,7 +235,9 @@ class WritingScreen(TokensScreen):
     def _unfold(self, event: Unfold) -> None:
         attachment = event.attachment
         self.chips.drop(attachment)
-        self.composer.insert(attachment.quote.text if attachment.pasted else quoting.quoted(attachment.quote))
+        text = attachment.quote.text if attachment.pasted else quoting.quoted(attachment.quote)
+        self.composer.distrust(text)
+        self.composer.insert(text)
         self.composer.focus()
 
     # --- the user's own editor --------------------------------------------------------------------------

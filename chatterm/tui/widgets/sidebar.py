@@ -149,7 +149,7 @@ class Sidebar(Vertical):
                 if not self._stale:
                     break
         except UserError as error:
-            self._session.tell(error.sentence)
+            self._session.keeper.tell_once(error)
             return
         finally:
             self._fetching = False
@@ -195,7 +195,7 @@ class Sidebar(Vertical):
                 self._conversations += conversations
                 more = len(conversations)
         except UserError as error:
-            self._session.tell(error.sentence)
+            self._session.keeper.tell_once(error)
             more = 0
         finally:
             self._fetching = False
