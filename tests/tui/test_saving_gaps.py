@@ -206,3 +206,10 @@ async def test_a_locked_library_holds_up_neither_the_answer_nor_the_way_out(kept
             await it.session.close()
             assert "could be saved: Another program has kept" in it.session.keeper.lost
             assert not any("no model" in notice for notice in it.notices())
+
+
+async def test_that_it_is_saved_is_shown_also_where_not_everything_fits(kept):
+    async with kept(size=(90, 36)) as it:
+        await it.ask("one")
+        await it.until(lambda: it.lines()[-2].rstrip().endswith("saved"))
+        assert "cpu" not in it.lines()[-2]
