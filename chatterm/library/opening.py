@@ -12,14 +12,12 @@ from chatterm import paths
 from chatterm.errors import UserError
 from chatterm.library import damage, lenient, schema
 from chatterm.library.damage import DamagedError, is_damage, primary_code, says_nothing
+from chatterm.library.refusals import ELSEWHERE
 from chatterm.library.salvage import copied, salvage
 from chatterm.library.text import folded
 
 MOST_VERSIONS = 1 << 16
 """A format beyond it was never written by anybody: the header of the file is damaged."""
-
-ELSEWHERE = "set CHATTERM_DATA to another folder"
-"""What a user can always do, for the end of a sentence."""
 
 _CANNOT_WRITE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 

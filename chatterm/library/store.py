@@ -11,10 +11,11 @@ from typing import Any, Self
 
 from chatterm import paths
 from chatterm.errors import UserError
-from chatterm.library import damage, schema
-from chatterm.library.damage import DamagedError, is_damage, primary_code, says_nothing
-from chatterm.library.opening import ELSEWHERE, Opening
+from chatterm.library import damage, refusals, schema
+from chatterm.library.damage import DamagedError, is_damage, says_nothing
+from chatterm.library.opening import Opening
 from chatterm.library.owners import Owner
+from chatterm.library.refusals import ELSEWHERE
 
 FILE_NAME = "library.sqlite3"
 BUSY_SECONDS = 10.0
@@ -131,12 +132,14 @@ class Store:
     def _sentences(self) -> Iterator[None]:
         try:
             yield
+        except MemoryError as error:
+            raise UserError(refusals.out_of_memory(self.path)) from error
         except _FROM_ROWS as error:
             if is_damage(error) or (says_nothing(error) and self._is_damaged()):
                 if not hasattr(self, "_connection"):
                     raise DamagedError from error  # it is only being opened
                 raise UserError(self._damage_sentence()) from error
-            sentence = self._sentence(error) if isinstance(error, sqlite3.Error) else None
+            sentence = refusals.sentence(error, self.path) if isinstance(error, sqlite3.Error) else None
             if sentence is None:
                 raise
             raise UserError(sentence) from error
@@ -160,28 +163,6 @@ class Store:
             )
         damage.forget(self.path)
         return f"The search index of {self.path} was damaged and has been made anew: try again."
-
-    def _sentence(self, error: sqlite3.Error) -> str | None:
-        where = f"the conversations in {self.path}" if self.path else "this session's conversations"
-        match primary_code(error):
-            case sqlite3.SQLITE_FULL:
-                return (
-                    f"There is no space left to save {where}; what was saved before is safe: free some space."
-                )
-            case sqlite3.SQLITE_READONLY:
-                return f"Nothing can be saved to {where}: the file or its folder is write-protected."
-            case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                return f"Another program has kept {where} locked for too long: try again."
-            case sqlite3.SQLITE_TOOBIG:
-                return f"That is too large to be saved with {where}."
-            case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_NOMEM:
-                return f"The disk refused to read or write {where} ({error})."
-            case sqlite3.SQLITE_CONSTRAINT | sqlite3.SQLITE_MISMATCH:
-                return f"Something in {where} does not fit together ({error}); another program has edited it."
-            case sqlite3.SQLITE_ERROR if isinstance(error, sqlite3.OperationalError):
-                return f"Something is wrong with {where} ({error})."
-            case _:
-                return None
 
     def _row(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()

@@ -310,6 +310,37 @@ def test_a_locked_library_is_a_sentence_and_then_goes_on(library_path: Path) -> 
         library.create()
 
 
+def raised_by_sqlite(code: int, kind: type[sqlite3.Error]) -> sqlite3.Error:
+    error = kind("so SQLite puts it")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize("kind", [sqlite3.OperationalError, sqlite3.DatabaseError, sqlite3.InterfaceError])
+def test_whatever_sqlite_says_is_a_sentence(library: Library, kind: type[sqlite3.Error]) -> None:
+    """All of its result codes, those that it may get some day, and those with an extension."""
+    for code in [*range(1, 64), 100, 101, 255, *(code | 3 << 8 for code in range(1, 64))]:
+        with pytest.raises(UserError) as told, library._writing():
+            raise raised_by_sqlite(code, kind)
+        assert told.value.sentence.endswith(".") and "\n" not in told.value.sentence, code
+    with pytest.raises(UserError, match="not enough memory"), library._writing():
+        raise MemoryError
+    library.create()
+
+
+def test_a_drive_without_locks_is_a_sentence(library_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> int:
+        raise raised_by_sqlite(sqlite3.SQLITE_PROTOCOL, sqlite3.OperationalError)
+
+    monkeypatch.setattr(schema, "version", no_locks)
+    with pytest.raises(UserError, match="network drives") as told:
+        Library(library_path)
+    assert str(library_path) in told.value.sentence
+    monkeypatch.undo()
+    with Library(library_path) as library:
+        library.create()
+
+
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="set CHATTERM_DATA"):
