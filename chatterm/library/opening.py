@@ -19,6 +19,10 @@ from chatterm.library.text import folded
 MOST_VERSIONS = 1 << 16
 """A format beyond it was never written by anybody: the header of the file is damaged."""
 
+Identity = tuple[int, int]
+"""Which file it is, whatever its name: its device and its number there."""
+
+_SETTLES = 5  # times after which whatever is done to a file meanwhile should be over
 _CANNOT_WRITE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 
@@ -32,6 +36,7 @@ class Opening:
     Attributes:
         notices: sentences for the user about what happened.
         is_read_only: nothing can be saved, what there is can be read.
+        identity: which file is written to; None where none is.
     """
 
     def __init__(self, path: Path | None, busy_seconds: float) -> None:
@@ -39,6 +44,7 @@ class Opening:
         self._busy_seconds = busy_seconds
         self.notices: tuple[str, ...] = ()
         self.is_read_only = False
+        self.identity: Identity | None = None
 
     def connect(self) -> sqlite3.Connection:
         """The connection to go on with.
@@ -64,14 +70,31 @@ class Opening:
                 return self._connect_checked(path)  # another window may have set it right by now
             except DamagedError:
                 pass
-            mended = damage.new_beside(path)
-            _make_file(mended)
-            with closing(self._connect(mended)) as connection:
-                carried = salvage(path, connection)
-            aside = damage.put_in_place(path)
+            seen = damage.stamp(path)
+            carried = self._carry_over(path)
+            aside = damage.move_aside(path)
+            for _ in range(_SETTLES):
+                if damage.stamp(aside) == seen:
+                    break
+                # A window that had it open has saved something more meanwhile. Now it is refused: the file
+                # that it knows is not in its place any more.
+                seen = damage.stamp(aside)
+                with suppress(OSError, sqlite3.Error):  # then what was carried over before has to do
+                    carried = self._carry_over(aside)
+            damage.put_in_place(path)
             connection = self._connect_checked(path)
         self.notices = (damage.sentence(carried, aside),)
         return connection
+
+    def _carry_over(self, source: Path) -> int:
+        """Make the new library from what can be read of a damaged one; how many messages that were."""
+        assert self._path is not None
+        begun = damage.begin_new(self._path)
+        _make_file(begun)
+        with closing(self._connect(begun)) as connection:
+            carried = salvage(source, connection)
+        damage.new_is_whole(self._path)
+        return carried
 
     def _connect_checked(self, path: Path) -> sqlite3.Connection:
         """A connection to a file that is not damaged as far as can be told quickly.
@@ -99,7 +122,7 @@ class Opening:
 
     def _connect_file(self, path: Path) -> sqlite3.Connection:
         try:
-            return self._connect(path)
+            return self._connect_in_place(path)
         except sqlite3.OperationalError as error:
             if primary_code(error) not in _CANNOT_WRITE or os.access(path.parent, os.W_OK):
                 raise
@@ -118,6 +141,18 @@ class Opening:
         self.is_read_only = True
         self.notices = (f"The conversations in {path} can be read but not written: nothing is saved.",)
         return connection
+
+    def _connect_in_place(self, path: Path) -> sqlite3.Connection:
+        """A connection, and which file it leads to: another may be put in its place at any moment."""
+        for _ in range(_SETTLES):
+            before = identity(path)
+            connection = self._connect(path)
+            if before is not None and identity(path) == before:
+                self.identity = before
+                return connection
+            connection.close()
+            _make_file(path)
+        raise UserError(f"Another program puts one file after the other in place of {path}: try again.")
 
     def _copy_in_memory(self, path: Path) -> sqlite3.Connection:
         """A file and its log, which cannot be read together where they are."""
@@ -192,6 +227,15 @@ class Opening:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")  # macOS: through the drive's own cache as well
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
+
+
+def identity(path: Path) -> Identity | None:
+    """Which file has this name now; None where none can be found."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _is_whole_file(path: Path) -> bool:

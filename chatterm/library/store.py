@@ -13,7 +13,7 @@ from chatterm import paths
 from chatterm.errors import UserError
 from chatterm.library import damage, refusals, schema
 from chatterm.library.damage import DamagedError, is_damage, says_nothing
-from chatterm.library.opening import Opening
+from chatterm.library.opening import Opening, identity
 from chatterm.library.owners import Owner
 from chatterm.library.refusals import ELSEWHERE
 
@@ -84,11 +84,13 @@ class Store:
                 f"Conversations cannot be kept in {path} ({why}): see to that, or {ELSEWHERE}."
             ) from error
         self.notices, self.is_read_only = opening.notices, opening.is_read_only
+        self._identity = opening.identity
+        self._is_in_place = True
 
     @property
     def is_saving(self) -> bool:
         """Whether what is said now outlives this process."""
-        return self.path is not None and not self.is_read_only
+        return self.path is not None and not self.is_read_only and self._is_in_place
 
     def close(self) -> None:
         """Close the connection and give up this library's name as a writer of replies."""
@@ -121,12 +123,33 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that is on the disk when the block is left, or did not happen."""
-        with self._sentences(), _transaction(self._connection):
-            if schema.version(self._connection) != len(schema.MIGRATIONS):
-                raise UserError(
-                    f"A newer chatterm has converted the conversations in {self.path}: start this one anew."
-                )
-            yield self._connection
+        with self._sentences():
+            with _transaction(self._connection):
+                self._check_place()
+                if schema.version(self._connection) != len(schema.MIGRATIONS):
+                    raise UserError(
+                        f"A newer chatterm has converted the conversations in {self.path}: "
+                        "start this one anew."
+                    )
+                yield self._connection
+            self._check_place()  # it may have been moved meanwhile
+
+    def _check_place(self) -> None:
+        """See that the file that is written to is still the one that the next start will open.
+
+        SQLite holds on to a file that was moved, deleted or replaced, and goes on writing to it.
+
+        Raises:
+            UserError: it is not.
+        """
+        if self.path is None or self._identity is None:
+            return
+        self._is_in_place = identity(self.path) == self._identity
+        if not self._is_in_place:
+            raise UserError(
+                f"{self.path} was moved, deleted or replaced while it was open here, so nothing more "
+                "is saved: copy what you want to keep, and start chatterm anew."
+            )
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -135,6 +158,8 @@ class Store:
         except MemoryError as error:
             raise UserError(refusals.out_of_memory(self.path)) from error
         except _FROM_ROWS as error:
+            if hasattr(self, "_connection"):
+                self._check_place()  # what is not in its place is not the library, and not ours to mend
             if is_damage(error) or (says_nothing(error) and self._is_damaged()):
                 if not hasattr(self, "_connection"):
                     raise DamagedError from error  # it is only being opened

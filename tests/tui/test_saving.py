@@ -208,6 +208,23 @@ async def test_what_could_not_be_saved_is_saved_as_soon_as_something_can(chat, l
             assert replies == [("".join(HAIKU), "done")] * 3
 
 
+async def test_what_goes_to_a_file_that_is_not_the_library_any_more_is_not_shown_as_saved(chat, library_file):
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.ask("one")
+        assert it.session.keeper.state == "saved"
+        for file in library_file.parent.glob(f"{library_file.name}*"):
+            if file.is_file():
+                file.rename(file.with_name(f"old-{file.name}"))
+        await it.ask("two")
+        await it.ask("three")
+        assert it.session.keeper.state == "not saved"
+        (told,) = [notice for notice in it.notices() if "moved, deleted or replaced" in notice]
+        assert "start chatterm anew" in told
+        assert [turn.text for turn in it.session.turns if turn.role == "user"] == ["one", "two", "three"]
+        await it.session.resume(it.session.keeper.conversation)
+        assert it.session.keeper.state == "not saved", "what can be read there is not in the library"
+
+
 async def test_a_conversation_that_was_deleted_elsewhere_holds_up_no_other(chat, library_file):
     async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
         await it.ask("one")
