@@ -100,23 +100,29 @@ class Replies(Tree):
             return self._begin_copy(old, content, tokens[:at], model, sampling, placed)
 
     def continue_reply(
-        self, reply: int, *, model: str, sampling: SamplingParameters | None = None
+        self, reply: int, kept: int, *, model: str, sampling: SamplingParameters | None = None
     ) -> Message:
-        """Let a reply that has ended go on. The message to extend is the one that is returned.
+        """Let a reply that has ended go on after its first `kept` tokens, which are those that are shown.
 
-        It is the same message where that changes nothing that was said; where it has been answered, or
-        another model wrote it, it is a sibling that begins with a copy.
+        The message to extend is the one that is returned. It is the same message where that changes nothing
+        that was said. Where it has been answered, another model wrote it, or another window has let it go on
+        meanwhile, it is a sibling that begins with a copy.
 
         Raises:
-            UserError: there is no such reply, it is still being written, or it cannot be saved.
+            UserError: there is no such reply, it has not so many tokens, it is still being written here, or
+                it cannot be saved.
         """
         with self._writing() as connection:
             old = self._message(reply)
-            if old.role != "assistant" or old.is_writing:
+            if old.role != "assistant" or self._is_writing_here(reply):
                 raise UserError(f"Message {reply} is not a reply that has ended; it cannot be continued.")
+            tokens = self._tokens(reply)
+            if not 0 <= kept <= len(tokens):
+                raise UserError(f"Reply {reply} has {len(tokens)} tokens; it cannot go on after {kept}.")
             answered = self._row("SELECT 1 FROM message WHERE parent = ?", reply)
-            if answered or old.model != model:
-                return self._begin_copy(old, old.content, self._tokens(reply), model, sampling)
+            if answered or old.model != model or old.is_writing or kept < len(tokens):
+                content = old.content[: tokens[kept].start] if kept < len(tokens) else old.content
+                return self._begin_copy(old, content, tokens[:kept], model, sampling)
             connection.execute(
                 "UPDATE message SET status = 'writing', owner = ?, finish = NULL WHERE id = ?",
                 (self._name(), reply),
@@ -232,6 +238,10 @@ class Replies(Tree):
                     f"Nothing can be saved to {self.path.parent} ({error.strerror or error})."
                 ) from error
         return self._owner.name
+
+    def _is_writing_here(self, reply: int) -> bool:
+        row = self._row("SELECT owner FROM message WHERE id = ? AND status = 'writing'", reply)
+        return row is not None and row[0] == self._name()
 
     def _begin_copy(
         self,

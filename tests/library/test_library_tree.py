@@ -318,7 +318,7 @@ def test_unknown_numbers_are_sentences(library: Library) -> None:
         lambda: library.add_message(99, None, "user", "x"),
         lambda: library.add_message(other, message.id, "user", "x"),
         lambda: library.begin_reply(conversation, 99, model="tiny"),
-        lambda: library.continue_reply(message.id, model="tiny"),
+        lambda: library.continue_reply(message.id, 0, model="tiny"),
         lambda: library.fork_reply(message.id, 1, model="tiny"),
         lambda: library.finish_reply(message.id, "end"),
     ):
