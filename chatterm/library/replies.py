@@ -96,8 +96,7 @@ class Replies(Tree):
             tokens = self._tokens(reply)
             if not 0 <= at <= len(tokens):
                 raise UserError(f"Reply {reply} has {len(tokens)} tokens; it cannot be forked at token {at}.")
-            content = old.content[: tokens[at].start] if at < len(tokens) else old.content
-            return self._begin_copy(old, content, tokens[:at], model, sampling, placed)
+            return self._begin_copy(old, tokens, at, model, sampling, placed)
 
     def continue_reply(
         self, reply: int, kept: int, *, model: str, sampling: SamplingParameters | None = None
@@ -121,11 +120,10 @@ class Replies(Tree):
                 raise UserError(f"Reply {reply} has {len(tokens)} tokens; it cannot go on after {kept}.")
             answered = self._row("SELECT 1 FROM message WHERE parent = ?", reply)
             if answered or old.model != model or old.is_writing or kept < len(tokens):
-                content = old.content[: tokens[kept].start] if kept < len(tokens) else old.content
-                return self._begin_copy(old, content, tokens[:kept], model, sampling)
+                return self._begin_copy(old, tokens, kept, model, sampling)
             connection.execute(
-                "UPDATE message SET status = 'writing', owner = ?, finish = NULL WHERE id = ?",
-                (self._name(), reply),
+                "UPDATE message SET content = ?, status = 'writing', owner = ?, finish = NULL WHERE id = ?",
+                (_beginning(old.content, tokens, kept), self._name(), reply),
             )
             index.remove(connection, reply)
             self._choose(reply)
@@ -246,25 +244,26 @@ class Replies(Tree):
     def _begin_copy(
         self,
         old: Message,
-        content: str,
         tokens: Sequence[Token],
+        at: int,
         model: str,
         sampling: SamplingParameters | None,
         placed: int = 0,
     ) -> Message:
+        """Begin a sibling of a reply with the first `at` of its tokens."""
         message = self._insert(
             old.conversation,
             old.parent,
             "assistant",
-            content,
+            _beginning(old.content, tokens, at),
             status="writing",
             owner=self._name(),
             model=model,
             sampling=sampling,
             forked_from=old.id,
-            forked_at=len(tokens),
+            forked_at=at,
         )
-        self._copy_beginning(message, old, tokens, placed)
+        self._copy_beginning(message, old, tokens[:at], placed)
         return self._message(message)
 
     def _extend(self, reply: int, tokens: Sequence[Token], text: str) -> None:
@@ -287,3 +286,14 @@ class Replies(Tree):
         for message, content in rows:
             index.add(self._connection, message, content)
         return len(rows)
+
+
+def _beginning(content: str, tokens: Sequence[Token], at: int) -> str:
+    """What a reply says up to the end of its first `at` tokens.
+
+    Text that no token stands for, as it comes with the end of a reply that was stopped within a character or
+    a stop string, is not part of what the model goes on from: it writes it again, or something else.
+    """
+    if at:
+        return content[: tokens[at - 1].start + len(tokens[at - 1].text)]
+    return content[: tokens[0].start] if tokens else content

@@ -145,13 +145,51 @@ def test_a_stopped_reply_goes_on_in_place(library: Library, question: int, make_
     assert library.search("sea,")[0].message == reply
     going_on = library.continue_reply(reply, 2, model="tiny")
     assert (going_on.id, going_on.status, going_on.finish) == (reply, "writing", None)
+    assert going_on.content == "The sea", "the model goes on behind the last token"
     with pytest.raises(UserError, match="cannot be continued"):
         library.continue_reply(reply, 2, model="tiny")
     library.extend_reply(reply, second)
     finished = library.finish_reply(reply, "end")
-    assert finished.content == "The sea, is wide"
-    assert [t.start for t in library.tokens(reply)] == [0, 3, 8, 11]
-    assert [hit.message for hit in library.search("sea, is")] == [reply]
+    assert finished.content == "The sea is wide"
+    assert [t.start for t in library.tokens(reply)] == [0, 3, 7, 10]
+    assert [hit.message for hit in library.search('"sea is"')] == [reply]
+    assert library.search("sea,") == ()
+
+
+@pytest.mark.parametrize("how", ["in place", "answered", "fork", "fork before"])
+def test_what_no_token_stands_for_is_not_gone_on_from(
+    library: Library, question: int, make_tokens: MakeTokens, how: str
+) -> None:
+    """As when a reply was stopped within a character: half of it is text at the end and no token's."""
+    reply = library.begin_reply(library.message(question).conversation, question, model="tiny").id
+    library.finish_reply(reply, "stopped", tokens=make_tokens(["The", " ocean's", ""]), text="\ufffd")
+    assert library.message(reply).content == "The ocean's\ufffd"
+    if how == "answered":
+        library.add_message(library.message(reply).conversation, reply, "user", "and?")
+    if how.startswith("fork"):
+        going_on = library.fork_reply(reply, 2 if how == "fork before" else 3, model="tiny")
+    else:
+        going_on = library.continue_reply(reply, 3, model="tiny")
+    assert (going_on.id == reply) == (how == "in place")
+    assert going_on.content == "The ocean's"
+    library.extend_reply(going_on.id, make_tokens([" mirror"]))
+    finished = library.finish_reply(going_on.id, "stopped", text="\ufffd")
+    assert finished.content == "The ocean's mirror\ufffd"
+    for token in library.tokens(going_on.id):
+        assert finished.content[token.start :].startswith(token.text)
+    assert library.tokens(going_on.id)[-1].start == len("The ocean's")
+    assert [hit.message for hit in library.search("ocean's mirror")] == [going_on.id]
+    if how != "in place":
+        assert library.message(reply).content == "The ocean's\ufffd"
+
+
+def test_words_without_any_token_are_gone_on_from(library: Library, question: int) -> None:
+    conversation = library.message(question).conversation
+    reply = library.begin_reply(conversation, question, model="tiny", content="The").id
+    library.finish_reply(reply, "stopped")
+    assert library.fork_reply(reply, 0, model="tiny").content == "The"
+    library.extend_reply(library.continue_reply(reply, 0, model="tiny").id, text=" sea")
+    assert library.finish_reply(reply, "end").content == "The sea"
 
 
 @pytest.mark.parametrize("because", ["answered", "another model"])

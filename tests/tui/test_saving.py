@@ -6,8 +6,10 @@ import asyncio
 from functools import partial
 
 import pytest
+from msgspec import structs
 from scripted import CHINESE, HAIKU, ScriptedEngine, ScriptedReply
 
+from chatterm.engine.messages import Finished
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Library, Token
 from chatterm.sampling import SamplingParameters
@@ -109,6 +111,34 @@ async def test_a_reply_that_the_death_of_the_program_broke_off_says_so(chat, lib
         library.extend_reply(reply.id, text="The sea")
     async with chat(library=partial(AsyncLibrary.open_library, library_file), resume=True) as it:
         await it.until(lambda: "chatterm was ended in the middle" in it.transcript())
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_reply_that_was_stopped_within_a_character_goes_on_as_it_is_shown(
+    chat, library_file, stored, monkeypatch, answered
+):
+    events = ScriptedReply.__aiter__
+
+    async def with_half_a_character(self):
+        async for event in events(self):
+            if isinstance(event, Finished) and event.reason == "stopped":
+                event = structs.replace(event, text="\ufffd")
+            yield event
+
+    monkeypatch.setattr(ScriptedReply, "__aiter__", with_half_a_character)
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.hold(at=3)
+        it.session.stop()
+        await it.until(lambda: it.session.live is None and it.session.keeper.state == "saved")
+        it.knobs.hold_at = None
+        reply = it.session.last_reply
+        assert reply.text == stored()[1].content == "".join(HAIKU[:3]) + "\ufffd"
+        if answered:
+            await it.ask("and?")
+        it.session.continue_reply(reply)
+        await it.until(lambda: it.session.last_reply.origin is reply and it.session.live is None)
+        await it.until(lambda: it.session.keeper.state == "saved")
+        assert it.session.last_reply.text == stored()[1].content == "".join(HAIKU)
 
 
 async def test_records_of_a_long_conversation_come_when_their_turns_are_shown(chat, library_file):
