@@ -126,7 +126,7 @@ class Replies(Tree):
                 (_beginning(old.content, tokens, kept), self._name(), reply),
             )
             index.remove(connection, reply)
-            self._choose(reply)
+            self._choices.choose(reply)
             self._touch(old.conversation)
             return self._message(reply)
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -352,57 +349,3 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
         assert not library.is_saving
         library.add_message(library.create().id, None, "user", "hello")
         assert "nothing is saved" in library.notices[0]
-
-
-_READ_ONLY = """
-    import os, sys
-    from pathlib import Path
-    from chatterm.errors import UserError
-    from chatterm.library import Library
-
-    os.setuid(int(sys.argv[2]))
-    with Library(Path(sys.argv[1])) as library:
-        assert library.is_read_only and not library.is_saving, "it can be written"
-        assert "not written" in library.notices[0]
-        assert len(library.conversations()) == 3
-        assert library.search("question")
-        try:
-            library.create()
-        except UserError as error:
-            assert "Nothing can be saved" in error.sentence, error.sentence
-        else:
-            raise AssertionError("it was written")
-        try:
-            library.begin_reply(1, None, model="tiny")
-        except UserError as error:
-            assert "Nothing can be saved" in error.sentence, error.sentence
-        print(len(library.conversations()))
-"""
-
-
-@pytest.mark.parametrize("version", [1, len(schema.MIGRATIONS)])
-def test_a_write_protected_folder_can_be_read(tmp_path_factory: pytest.TempPathFactory, version: int) -> None:
-    folder = tmp_path_factory.mktemp("protected")
-    path = folder / "library.sqlite3"
-    fill(path)
-    if version == 1:  # it cannot be brought up to date where it is
-        with closing(sqlite3.connect(path)) as connection:
-            for column in ("left_out", "attachments_left_out", "raw_prompt", "placed"):
-                connection.execute(f"ALTER TABLE message DROP COLUMN {column}")
-            connection.execute("PRAGMA user_version = 1")
-    nobody = 65_534 if os.geteuid() == 0 else os.geteuid()  # root writes where it likes
-    for parent in (folder, *folder.parents[:3]):
-        if parent.stat().st_uid == os.geteuid() and parent != Path(os.sep):
-            parent.chmod(parent.stat().st_mode | 0o055)
-    path.chmod(0o444)
-    folder.chmod(0o555)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(_READ_ONLY), str(path), str(nobody)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    finally:
-        folder.chmod(0o700)
-    assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr

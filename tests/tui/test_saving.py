@@ -103,6 +103,32 @@ async def test_siblings_of_an_earlier_session_can_be_walked(chat, library_file, 
         await it.until(lambda: it.session.last_reply.text == "".join(HAIKU))
 
 
+async def test_the_branches_of_a_library_that_can_only_be_read_can_be_walked(chat, library_file):
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.ask()
+        it.knobs.replies = [CHINESE]
+        await it.press("ctrl+r")
+        await it.until(lambda: it.session.last_reply.text == "".join(CHINESE) and it.session.live is None)
+        await it.until(lambda: it.session.keeper.state == "saved")
+
+    async def read_only():
+        library = await AsyncLibrary.open_library(library_file)
+        library._library.is_read_only = True
+        await library._run(lambda: library._library._connection.execute("PRAGMA query_only = ON"))
+        return library
+
+    async with chat(library=read_only, resume=True) as it:
+        await it.until(lambda: len(it.session.turns) == 2)
+        chinese = it.session.last_reply
+        await it.session.show_sibling(chinese, -1)
+        assert it.session.last_reply.text == "".join(HAIKU)
+        assert await it.session.jump(chinese.number) is it.session.last_reply
+        assert it.session.last_reply.text == "".join(CHINESE)
+        assert it.session.keeper.state == "not saved"
+    with Library(library_file) as library:
+        assert library.open(1).path[-1].id == chinese.number
+
+
 async def test_a_reply_that_the_death_of_the_program_broke_off_says_so(chat, library_file):
     with Library(library_file) as library:
         conversation = library.create().id
