@@ -68,7 +68,8 @@ class Tree(Conversations):
         """Save a message below `parent` (None: at the beginning) and make it the end of the active path.
 
         When this returns, the message survives a power cut. The first user message gives the conversation its
-        title, unless the user has given one; other words for it (`edited_from`) give it another.
+        title, unless the user has given one; other words for it (`edited_from`) give it another. A deleted
+        conversation is back with it.
 
         Raises:
             UserError: there is no such conversation or parent, or it cannot be saved.
@@ -79,6 +80,7 @@ class Tree(Conversations):
             message = self._insert(
                 conversation, parent, role, content, status="done", model=None, edited_from=edited_from
             )
+            self._bring_back(conversation)
             index.add(connection, message, content)
             if role == "user" and (
                 not record.title or (edited_from is not None and self._begins(edited_from))
@@ -108,6 +110,7 @@ class Tree(Conversations):
                 edited_from=old.id,
             )
             self._copy_beginning(new, old, unchanged(self._tokens(old.id), old.content, content))
+            self._bring_back(old.conversation)
             index.add(connection, new, content)
             if old.role == "user" and self._begins(old.id):
                 self._entitle(old.conversation, content)

@@ -281,7 +281,20 @@ async def test_what_goes_to_a_file_that_is_not_the_library_any_more_is_not_shown
         assert it.session.keeper.state == "not saved", "what can be read there is not in the library"
 
 
-async def test_a_conversation_that_was_deleted_elsewhere_holds_up_no_other(chat, library_file):
+async def test_a_conversation_that_was_deleted_elsewhere_is_back_when_one_goes_on_in_it(chat, library_file):
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.ask("one")
+        with Library(library_file) as stored:
+            stored.delete(it.session.keeper.conversation)
+            assert stored.conversations() == ()
+        await it.ask("two")
+        assert it.session.keeper.state == "saved"
+        with Library(library_file) as stored:
+            (listed,) = stored.conversations()
+            assert [m.content for m in stored.open(listed.id).path if m.role == "user"] == ["one", "two"]
+
+
+async def test_a_conversation_that_was_purged_elsewhere_holds_up_no_other(chat, library_file):
     async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
         await it.ask("one")
         with Library(library_file) as stored:
