@@ -235,7 +235,9 @@ class Keeper:
             raise NotYetError("The message that it answers is not saved.")
         origin = turn.origin
         if origin is not None and origin.number is not None and turn.goes_on:
-            message = await library.continue_reply(origin.number, model=turn.model, sampling=sampling)
+            message = await library.continue_reply(
+                origin.number, turn.kept, model=turn.model, sampling=sampling
+            )
             turn.stored = turn.kept
         elif origin is not None and origin.number is not None:
             message = await library.fork_reply(

@@ -52,5 +52,11 @@ def _move_to_new(temporary: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
-        with open(path, "xb", opener=private_opener) as stream:
-            stream.write(temporary.read_bytes())
+        stream = open(path, "xb", opener=private_opener)  # noqa: SIM115 - it is closed before it is removed
+        try:
+            with stream:
+                stream.write(temporary.read_bytes())
+        except BaseException:  # half a file must not bear the name of a whole one
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
