@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
-from chatterm import inert
+from chatterm import hub_access, inert
 from chatterm.language import _
 
-_TRUE = ("1", "on", "yes", "true")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def network() -> dict[str, str]:
     """Addresses, occasions, and whether there is a token; never the token, nor a password in an address."""
-    hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    hub = hub_access.endpoint()
     index = os.environ.get("PIP_INDEX_URL")
-    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE
     proxies = [name for name in _PROXIES if os.environ.get(name) or os.environ.get(name.upper())]
     where = f"{_host(index)} (PIP_INDEX_URL)" if index else _("pypi.org, or as pip is set up")
     asked = f"{_host(hub)} (HF_ENDPOINT)" if "HF_ENDPOINT" in os.environ else _host(hub)
@@ -27,7 +25,7 @@ def network() -> dict[str, str]:
         _("then asks"): _("the hub at {address}").format(address=asked),
         _("and if need be"): _("for the default model, the package index at {address}").format(address=where),
         _("offline"): _("yes, the hub is never asked (HF_HUB_OFFLINE)")
-        if offline
+        if hub_access.is_offline()
         else _("no (HF_HUB_OFFLINE is not set)"),
         _("token for the hub"): _token(),
         _("proxies"): ", ".join(proxies) or _("none set"),
@@ -50,12 +48,11 @@ def _host(url: str) -> str:
 
 
 def _token() -> str:
-    if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in _TRUE:
+    if hub_access.ignores_token():
         return _("not used (HF_HUB_DISABLE_IMPLICIT_TOKEN)")
-    if os.environ.get("HF_TOKEN", "").strip():
-        return _("found in HF_TOKEN; it goes to the hub and nowhere else")
-    from huggingface_hub import get_token
-
-    if get_token():
-        return _("found, as `hf auth login` stored it; it goes to the hub and nowhere else")
-    return _("none")
+    token = hub_access.token()
+    if token is None:
+        return _("none")
+    if token.variable:
+        return _("found in {variable}; it goes to the hub and nowhere else").format(variable=token.variable)
+    return _("found, as `hf auth login` stored it; it goes to the hub and nowhere else")

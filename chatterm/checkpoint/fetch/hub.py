@@ -2,14 +2,13 @@
 
 Only data is taken: configuration, tokenizer, templates and weights in safetensors or GGUF. Pickles and Python
 files are never downloaded. `HF_ENDPOINT`, `HF_TOKEN` (and the token that `hf auth login` stored) and
-`HF_HUB_OFFLINE` mean what they mean to the hub's own library.
+`HF_HUB_OFFLINE` mean what they mean to the hub's own library, see `chatterm.hub_access`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from chatterm import inert
+from chatterm import hub_access, inert
 from chatterm.checkpoint import folders
 from chatterm.checkpoint.catalog import HubSource
 from chatterm.checkpoint.fetch.progress import Meter
@@ -36,7 +35,6 @@ _SMALL = re.compile(
 )
 _WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-_TRUE = ("1", "on", "yes", "true")
 
 
 class HubError(UserError):
@@ -127,10 +125,9 @@ def connect(because: str, timeouts: Timeouts, check: Callable[[], None]) -> Hub:
     Raises:
         HubError: `HF_HUB_OFFLINE` forbids it, or the token cannot be used.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE:
+    if hub_access.is_offline():
         raise HubError(f"{because} HF_HUB_OFFLINE forbids asking the hub.", "HF_HUB_OFFLINE is set")
-    endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-    return Hub(endpoint, Client(_token(), timeouts, check))
+    return Hub(hub_access.endpoint(), Client(_token(), timeouts, check))
 
 
 @contextlib.contextmanager
@@ -293,20 +290,16 @@ def _gguf_choice(siblings: dict[str, Sibling], choice: str, repository: str) -> 
 
 
 def _token() -> str | None:
-    if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in _TRUE:
+    token = hub_access.token()
+    if token is None:
         return None
-    token = os.environ.get("HF_TOKEN", "").strip()
-    if not token:
-        from huggingface_hub import get_token
-
-        token = get_token() or ""
-    if not (token.isascii() and token.isprintable()):
+    if not (token.text.isascii() and token.text.isprintable()):
         raise HubError(
             "The token for the hub (HF_TOKEN, or the one that `hf auth login` stored) holds characters that "
             "no token has: set it anew.",
             "its token cannot be used",
         )
-    return token or None
+    return token.text
 
 
 def _refusal(error: RefusedError, source: HubSource | None, hub: Hub) -> HubError:
