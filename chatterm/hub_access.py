@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 
 from chatterm import paths
 
@@ -17,6 +20,9 @@ HUB = "https://huggingface.co"
 VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 MAX_BYTES = 1 << 14
 """Of a stored token; no server takes a longer header."""
+
+Withheld = Literal["elsewhere", "unencrypted"]
+"""Why a token is not sent: it was stored for another hub, or others could read it on the way."""
 
 _TRUE = ("1", "on", "yes", "true")
 
@@ -57,6 +63,31 @@ def token() -> Token | None:
         return None
     text = content.decode("utf-8", "replace").strip()
     return Token(text) if text and len(content) <= MAX_BYTES else None
+
+
+def withheld(token: Token, address: str) -> Withheld | None:
+    """Why a token is not sent to the hub at an address; None where it is.
+
+    A stored one was made for the usual hub, by whoever logged in there: `HF_ENDPOINT` is no reason to show it
+    to anybody else. One in a variable is sent where the other variable says, but not in the clear.
+    """
+    try:
+        parts = urlsplit(address)
+        is_private = parts.scheme == "https" or _stays_here(parts.netloc, parts.hostname)
+    except ValueError:  # an address that nobody will be asked at
+        is_private = False
+    if not is_private:
+        return "unencrypted"
+    return None if token.variable or address.lower() in (HUB, f"{HUB}:443") else "elsewhere"
+
+
+def _stays_here(place: str, host: str | None) -> bool:
+    """Whether what is sent to a host without encryption does not leave this machine."""
+    from urllib.request import getproxies, proxy_bypass  # as heavy as the client itself
+
+    if host != "localhost" and not ip_address(host or "").is_loopback:
+        return False
+    return "http" not in getproxies() or bool(proxy_bypass(place))
 
 
 def _stored_at() -> Path:

@@ -115,6 +115,49 @@ def test_what_is_no_stored_token_is_none(home: Path, monkeypatch: pytest.MonkeyP
     assert hub_access.token() is None
 
 
+# --- whom it goes to ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "stored", "given"),
+    [
+        ("https://huggingface.co", None, None),
+        ("HTTPS://HuggingFace.co:443", None, None),
+        ("https://huggingface.co:8443", "elsewhere", None),
+        ("https://huggingface.co.example", "elsewhere", None),
+        ("https://me@huggingface.co", "elsewhere", None),
+        ("https://huggingface.co@mirror.example", "elsewhere", None),
+        ("https://hf.co", "elsewhere", None),
+        ("https://mirror.example/hf", "elsewhere", None),
+        ("http://127.0.0.1:8080", "elsewhere", None),
+        ("http://[::1]:8080", "elsewhere", None),
+        ("http://localhost", "elsewhere", None),
+        ("http://huggingface.co", "unencrypted", "unencrypted"),
+        ("http://mirror.example", "unencrypted", "unencrypted"),
+        ("http://localhost.mirror.example", "unencrypted", "unencrypted"),
+        ("http://127.0.0.1.mirror.example", "unencrypted", "unencrypted"),
+        ("http://10.0.0.1", "unencrypted", "unencrypted"),
+        ("http://[::1", "unencrypted", "unencrypted"),
+        ("nonsense", "unencrypted", "unencrypted"),
+    ],
+)
+def test_a_stored_token_is_for_the_usual_hub_and_none_is_sent_in_the_clear(
+    address: str, stored: str | None, given: str | None
+) -> None:
+    assert hub_access.withheld(hub_access.Token(SECRET), address) == stored
+    assert hub_access.withheld(hub_access.Token(SECRET, "HF_TOKEN"), address) == given
+
+
+def test_a_proxy_is_not_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked in the clear goes to the proxy in the clear, whatever the address says."""
+    token = hub_access.Token(SECRET, "HF_TOKEN")
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    assert hub_access.withheld(token, "http://localhost:8080") == "unencrypted"
+    assert hub_access.withheld(token, "https://mirror.example") is None
+    monkeypatch.setenv("no_proxy", "localhost")
+    assert hub_access.withheld(token, "http://localhost:8080") is None
+
+
 # --- looking changes nothing ----------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ def network() -> dict[str, str]:
         _("offline"): _("yes, the hub is never asked (HF_HUB_OFFLINE)")
         if hub_access.is_offline()
         else _("no (HF_HUB_OFFLINE is not set)"),
-        _("token for the hub"): _token(),
+        _("token for the hub"): _token(hub),
         _("proxies"): ", ".join(proxies) or _("none set"),
         _("what you say"): _("is never sent anywhere"),
     }
@@ -47,12 +47,21 @@ def _host(url: str) -> str:
     )
 
 
-def _token() -> str:
+def _token(hub: str) -> str:
     if hub_access.ignores_token():
         return _("not used (HF_HUB_DISABLE_IMPLICIT_TOKEN)")
     token = hub_access.token()
     if token is None:
         return _("none")
     if token.variable:
-        return _("found in {variable}; it goes to the hub and nowhere else").format(variable=token.variable)
-    return _("found, as `hf auth login` stored it; it goes to the hub and nowhere else")
+        found = _("found in {variable}").format(variable=token.variable)
+    else:
+        found = _("found, as `hf auth login` stored it")
+    withheld = hub_access.withheld(token, hub)
+    if withheld is None:
+        said = _("{found}; it goes to {address} and nowhere else")
+    elif withheld == "elsewhere":
+        said = _("{found}; it is not sent to {address}: set HF_TOKEN to send one there")
+    else:
+        said = _("{found}; it is not sent to {address}, because others could read it on the way")
+    return said.format(found=found, address=_host(hub))

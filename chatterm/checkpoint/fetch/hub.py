@@ -1,8 +1,9 @@
 """Checkpoints from the Hugging Face hub: the authors' own safetensors, or one GGUF file of a repository.
 
 Only data is taken: configuration, tokenizer, templates and weights in safetensors or GGUF. Pickles and Python
-files are never downloaded. `HF_ENDPOINT`, `HF_TOKEN` (and the token that `hf auth login` stored) and
-`HF_HUB_OFFLINE` mean what they mean to the hub's own library, see `chatterm.hub_access`.
+files are never downloaded. `HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE` mean what they mean to the hub's
+own library. The token that `hf auth login` stored is sent to https://huggingface.co only, and none is sent
+without encryption, but to this machine itself: see `chatterm.hub_access`.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class Hub:
 
     endpoint: str
     client: Client
+    withheld: hub_access.Withheld | None = None
+    """Why it does not get the token that there is."""
 
     @property
     def host(self) -> str:
@@ -127,7 +130,10 @@ def connect(because: str, timeouts: Timeouts, check: Callable[[], None]) -> Hub:
     """
     if hub_access.is_offline():
         raise HubError(f"{because} HF_HUB_OFFLINE forbids asking the hub.", "HF_HUB_OFFLINE is set")
-    return Hub(hub_access.endpoint(), Client(_token(), timeouts, check))
+    endpoint, token = hub_access.endpoint(), hub_access.token()
+    withheld = None if token is None else hub_access.withheld(token, endpoint)
+    sent = None if token is None or withheld is not None else _usable(token)
+    return Hub(endpoint, Client(sent, timeouts, check), withheld)
 
 
 @contextlib.contextmanager
@@ -289,10 +295,7 @@ def _gguf_choice(siblings: dict[str, Sibling], choice: str, repository: str) -> 
 # --- who asks, and what it means when the hub says no ---------------------------------------------------
 
 
-def _token() -> str | None:
-    token = hub_access.token()
-    if token is None:
-        return None
+def _usable(token: hub_access.Token) -> str:
     if not (token.text.isascii() and token.text.isprintable()):
         raise HubError(
             "The token for the hub (HF_TOKEN, or the one that `hf auth login` stored) holds characters that "
@@ -302,7 +305,24 @@ def _token() -> str | None:
     return token.text
 
 
+_WITHHELD: dict[hub_access.Withheld, str] = {
+    "elsewhere": f"the token that `hf auth login` stored goes to {hub_access.HUB} only, so set HF_TOKEN to "
+    "send one to {host}.",
+    "unencrypted": "your token was not sent, because others could read it on the way without https:// in "
+    "HF_ENDPOINT.",
+}
+
+
 def _refusal(error: RefusedError, source: HubSource | None, hub: Hub) -> HubError:
+    refusal = _no(error, source, hub)
+    if error.status not in (401, 403) or hub.withheld is None:
+        return refusal
+    return HubError(
+        f"{refusal.sentence.rstrip('.')}; {_WITHHELD[hub.withheld].format(host=hub.host)}", refusal.reason
+    )
+
+
+def _no(error: RefusedError, source: HubSource | None, hub: Hub) -> HubError:
     code = error.code
     if source is not None:
         page = f"{hub.endpoint}/{source.repository}"
@@ -329,6 +349,11 @@ def _refusal(error: RefusedError, source: HubSource | None, hub: Hub) -> HubErro
             return HubError(
                 f"{hub.host} does not let you download {source.repository}; see {page}.", "access is refused"
             )
+    if error.status == 401 and hub.client.token is None:
+        return HubError(
+            f"{hub.host} answers nobody without a token; log in with `hf auth login`, or set HF_TOKEN.",
+            "it wants a token",
+        )
     if error.status == 401:
         return HubError(
             f"{hub.host} does not know your token; log in anew with `hf auth login`, or take HF_TOKEN away.",
