@@ -24,7 +24,7 @@ def network() -> dict[str, str]:
         ),
         _("then asks"): _("the hub at {address}").format(address=asked),
         _("and if need be"): _("for the default model, the package index at {address}").format(address=where),
-        _("offline"): _("yes, the hub is never asked (HF_HUB_OFFLINE)")
+        _("offline"): _("yes, neither the hub nor a package index is ever asked (HF_HUB_OFFLINE)")
         if hub_access.is_offline()
         else _("no (HF_HUB_OFFLINE is not set)"),
         _("token for the hub"): _token(hub),

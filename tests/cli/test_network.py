@@ -82,4 +82,4 @@ def test_a_stored_token_goes_to_the_usual_hub_only(monkeypatch: pytest.MonkeyPat
 
 def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert network()["offline"].startswith("yes")
+    assert network()["offline"].startswith("yes, neither the hub nor a package index")
