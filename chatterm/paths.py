@@ -75,8 +75,12 @@ def write_private(file: Path, content: bytes) -> None:
 
 
 def private_opener(path: str, flags: int) -> int:
-    """For `open(…, opener=private_opener)`: a file that is made is the user's alone (0600)."""
-    return os.open(path, flags, 0o600)
+    """For `open(…, opener=private_opener)`: a file that is made is the user's alone (0600).
+
+    Raises:
+        OSError: it cannot be opened, or a pipe, a socket or a device has the name.
+    """
+    return _opened(path, flags)
 
 
 def plain_opener(path: str, flags: int) -> int:
@@ -87,10 +91,14 @@ def plain_opener(path: str, flags: int) -> int:
     Raises:
         OSError: it cannot be opened, or is a pipe, a socket or a device.
     """
-    _refuse_special(Path(path).stat().st_mode, path)
-    file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    _refuse_special(Path(path).stat().st_mode, path)  # opening a device can do something already
+    return _opened(path, flags)
+
+
+def _opened(path: str, flags: int) -> int:
+    file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
     try:
-        _refuse_special(os.fstat(file).st_mode, path)  # it may have become another one meanwhile
+        _refuse_special(os.fstat(file).st_mode, path)
     except OSError:
         os.close(file)
         raise
