@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -73,8 +75,49 @@ def write_private(file: Path, content: bytes) -> None:
 
 
 def private_opener(path: str, flags: int) -> int:
-    """For `open(…, opener=private_opener)`: a file that is made is the user's alone (0600)."""
-    return os.open(path, flags, 0o600)
+    """For `open(…, opener=private_opener)`: a file that is made is the user's alone (0600).
+
+    Raises:
+        OSError: it cannot be opened, or a pipe, a socket or a device has the name.
+    """
+    return _opened(path, flags)
+
+
+def plain_opener(path: str, flags: int) -> int:
+    """For `open(…, "rb", opener=plain_opener)`: what is no file or folder is an error, not waited for.
+
+    A pipe without a writer would hold whoever opens it for ever, a device may do anything at all.
+
+    Raises:
+        OSError: it cannot be opened, or is a pipe, a socket or a device.
+    """
+    _refuse_special(Path(path).stat().st_mode, path)  # opening a device can do something already
+    return _opened(path, flags)
+
+
+def _opened(path: str, flags: int) -> int:
+    file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
+    try:
+        _refuse_special(os.fstat(file).st_mode, path)
+    except OSError:
+        os.close(file)
+        raise
+    return file
+
+
+def _refuse_special(mode: int, path: str) -> None:
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "Not a regular file", path)
+
+
+def first_bytes(file: Path, count: int) -> bytes:
+    """The first bytes of a file, at most `count` of them.
+
+    Raises:
+        OSError: it cannot be read, or is a folder, a pipe, a socket or a device.
+    """
+    with open(file, "rb", opener=plain_opener) as stream:
+        return stream.read(count)
 
 
 def config_folder() -> Path:

@@ -56,6 +56,34 @@ def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
             paths.make_private(folder)
 
 
+@pytest.mark.timeout(20)
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless"):
+        with pytest.raises(OSError, match="Not a regular file"):
+            paths.first_bytes(tmp_path / name, 10)
+    with pytest.raises(IsADirectoryError):
+        paths.first_bytes(tmp_path, 10)
+    with pytest.raises(FileNotFoundError):
+        paths.first_bytes(tmp_path / "missing", 10)
+    (tmp_path / "file").write_bytes(b"0123456789")
+    assert paths.first_bytes(tmp_path / "file", 4) == b"0123"
+
+
+@pytest.mark.timeout(20)
+def test_a_file_that_becomes_a_pipe_just_before_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "file").touch()
+    before = (tmp_path / "file").stat()
+    monkeypatch.setattr(Path, "stat", lambda self, **_: before)
+    with pytest.raises(OSError, match="Not a regular file"):
+        paths.first_bytes(pipe, 10)
+
+
 def test_many_may_make_a_folder_at_once(tmp_path: Path) -> None:
     barrier, failures = threading.Barrier(8), []
 

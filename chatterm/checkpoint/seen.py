@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from chatterm.checkpoint.folders import entries
-from chatterm.paths import cache_folder, make_private
+from chatterm.paths import cache_folder, first_bytes, make_private
 
 MAX_BYTES = 16 << 20
 FILE = "discovered.msgpack"
@@ -43,13 +43,12 @@ class Seen(Generic[Known]):
         seen = cls(kind, f"{_code()} {context}")
         path = cache_folder() / FILE
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            if path.stat().st_size <= MAX_BYTES:
-                saved = msgspec.msgpack.decode(
-                    path.read_bytes(),
-                    type=tuple[str, dict[str, tuple[Signature, kind]]],  # type: ignore[valid-type]
-                )
-                if saved[0] == seen.context:
-                    seen._before = saved[1]
+            saved = msgspec.msgpack.decode(
+                first_bytes(path, MAX_BYTES),
+                type=tuple[str, dict[str, tuple[Signature, kind]]],  # type: ignore[valid-type]
+            )
+            if saved[0] == seen.context:
+                seen._before = saved[1]
         return seen
 
     def recall(self, path: Path) -> Known | None:

@@ -18,6 +18,9 @@ from chatterm.model.native.build import NotBuiltError, library, processor
 from chatterm.model.native.tiles import Pool, Tiles
 from chatterm.model.prefill.operator import Operator
 
+MAX_BYTES = 1 << 16
+"""Of what is remembered."""
+
 ROWS, COLUMNS = 4096, 4096
 """Of the trial matrix: 32 MiB in bfloat16."""
 TOKENS = 256
@@ -47,7 +50,7 @@ def tuning(*, anew: bool = False) -> Tuning:
     machine = _machine()
     if not anew:
         with contextlib.suppress(OSError, msgspec.DecodeError):
-            known = msgspec.json.decode(file.read_bytes(), type=Tuning)
+            known = msgspec.json.decode(paths.first_bytes(file, MAX_BYTES), type=Tuning)
             if known.machine == machine and 1 <= known.threads <= 64:
                 return known
     measured = _measure(machine)

@@ -60,8 +60,7 @@ def load_layout(file: Path | None) -> Layout:
     if file is None:
         return Layout()
     try:
-        with file.open("rb") as stream:
-            return msgspec.json.decode(stream.read(MAX_BYTES), type=Layout)
+        return msgspec.json.decode(paths.first_bytes(file, MAX_BYTES), type=Layout)
     except (OSError, ValueError, RecursionError):
         return Layout()
 

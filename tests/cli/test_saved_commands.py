@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,16 @@ def test_import_from_standard_input_and_dry() -> None:
     assert "1 conversation (list of messages); nothing was imported." in dry
     assert document("history", "list", "--json") == []
     assert said("import", "-", stdin=messages) == "Imported 1 conversation (list of messages):\n  1 “hello”\n"
+
+
+def test_import_from_a_pipe_that_a_shell_hands_over() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, json.dumps([{"role": "user", "content": "hello"}]).encode())
+    os.close(writing)
+    assert "1 conversation (list of messages)" in said("import", "--dry-run", f"/dev/fd/{reading}")
+    os.close(reading)
+    os.mkfifo("pipe")
+    assert "Not a regular file" in refused("import", "pipe")
 
 
 def test_one_bad_file_and_nothing_is_imported() -> None:
