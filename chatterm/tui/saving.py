@@ -213,6 +213,8 @@ class Keeper:
             if self._behind:
                 await self._catch_up()
             await self._store(await self.library(), turn, question, sampling)
+            if self._behind:  # what was said behind this reply
+                await self._catch_up()
         except NotYetError:
             return
         except UserError as error:
