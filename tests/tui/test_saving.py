@@ -13,8 +13,7 @@ from chatterm.engine.messages import Finished
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Library, Token
 from chatterm.sampling import SamplingParameters
-from chatterm.tui import saving
-from chatterm.tui.saving import Keeper
+from chatterm.tui.saving import Keeper, writing
 from chatterm.tui.turns import Turn
 
 
@@ -316,7 +315,7 @@ async def test_an_unknown_conversation_is_one_sentence(chat, knobs):
 async def test_leaving_saves_what_an_engine_that_cannot_be_stopped_has_written(
     chat, library_file, stored, monkeypatch
 ):
-    monkeypatch.setattr(saving, "FLUSH_SECONDS", 1e6)
+    monkeypatch.setattr(writing, "FLUSH_SECONDS", 1e6)
     monkeypatch.setattr("chatterm.tui.session.chat.STOP_SECONDS", 0.5)
     monkeypatch.setattr(ScriptedReply, "stop", lambda _reply: None)
 
@@ -395,7 +394,7 @@ async def test_two_who_need_the_library_at_once_get_one():
 
 
 async def test_the_first_token_of_a_reply_does_not_wait_for_the_second(monkeypatch):
-    monkeypatch.setattr(saving, "FLUSH_SECONDS", 1e6)  # whoever waits for that waits for ever
+    monkeypatch.setattr(writing, "FLUSH_SECONDS", 1e6)  # whoever waits for that waits for ever
     tasks, begun = [], asyncio.Queue()
     library = await AsyncLibrary.in_memory()
     begin_reply = library.begin_reply

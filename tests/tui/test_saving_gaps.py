@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from contextlib import closing
 from functools import partial
@@ -11,9 +12,9 @@ import pytest
 
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Library
-from chatterm.tui import saving
 from chatterm.tui.commands import acts
 from chatterm.tui.forking import Branch
+from chatterm.tui.saving import state
 from chatterm.tui.session import writing
 
 
@@ -186,7 +187,7 @@ async def test_values_turned_after_the_last_reply_are_kept_with_the_conversation
 
 async def test_a_locked_library_holds_up_neither_the_answer_nor_the_way_out(kept, library_file, monkeypatch):
     monkeypatch.setattr(writing, "SAVE_SECONDS", 0.05)
-    monkeypatch.setattr(saving, "LEAVING_SECONDS", 0.0)
+    monkeypatch.setattr(state, "LEAVING_SECONDS", 0.0)
     open_library = partial(AsyncLibrary.open_library, library_file)
 
     async def impatient():
@@ -209,7 +210,34 @@ async def test_a_locked_library_holds_up_neither_the_answer_nor_the_way_out(kept
 
 
 async def test_that_it_is_saved_is_shown_also_where_not_everything_fits(kept):
-    async with kept(size=(90, 36)) as it:
+    async with kept(size=(112, 36)) as it:
         await it.ask("one")
         await it.until(lambda: it.lines()[-2].rstrip().endswith("saved"))
         assert "cpu" not in it.lines()[-2]
+
+
+async def test_a_writing_that_is_cancelled_is_not_written_twice(kept, library_file):
+    """As when a mistake in the program ends what goes on in the background."""
+    async with kept() as it:
+        live = await it.hold(at=5)
+        keeper = it.session.keeper
+        await it.until(lambda: live.stored == 5)
+        library = await keeper.library()
+        live.stored = 3  # as if the last two were still to be written
+        extend_reply, begun = library.extend_reply, asyncio.Event()
+        written = []
+
+        async def slowly(number, tokens):
+            begun.set()
+            await asyncio.sleep(0.1)
+            written.append(len(tokens))
+
+        library.extend_reply = slowly
+        question = it.session.turns[0]
+        flushing = asyncio.ensure_future(keeper._flush(live, question, it.session.values.sampling))
+        await begun.wait()
+        flushing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await flushing
+        library.extend_reply = extend_reply
+        assert written == [2] and live.stored == 5
