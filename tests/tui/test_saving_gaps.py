@@ -241,3 +241,14 @@ async def test_a_writing_that_is_cancelled_is_not_written_twice(kept, library_fi
             await flushing
         library.extend_reply = extend_reply
         assert written == [2] and live.stored == 5
+
+
+async def test_walking_through_a_library_that_is_only_read_says_nothing_of_saving(kept, monkeypatch):
+    async with kept() as it:
+        await it.ask("one")
+        monkeypatch.setattr(AsyncLibrary, "is_saving", property(lambda _library: False))
+        library = await it.session.keeper.library()
+        library.configure = refuse
+        it.session.change(temperature=1.3)
+        await it.session.resume(1)
+        assert it.notices() == []
