@@ -203,7 +203,10 @@ def forking(life: Life) -> None:
     life.terminal.wait(lambda screen: "candidate" in screen.splitlines()[-1], PATIENCE)
     life.terminal.press(*["down"] * life.numbers.randrange(1, 3), "enter")
     if life.numbers.random() < 0.7:
-        life.terminal.until(lambda _: len(growing(life.terminal.frames)) > written)
+        # the other token may be one that ends the reply at once
+        life.terminal.until(
+            lambda frame: len(growing(life.terminal.frames)) > written or frame.state == "saved"
+        )
     life.linger(1.5)
 
 
