@@ -38,20 +38,11 @@ DEEPEST = 8
 @cache
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
-    from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-    from chatterm.tui.text.bracket_math import bracket_math
+    from chatterm.tui.text.formula_rules import formulas
 
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
-    parser.use(
-        dollarmath_plugin,
-        allow_labels=False,
-        allow_space=False,
-        allow_digits=False,  # prices are no formulas
-        allow_blank_lines=False,
-        double_inline=True,
-    )
-    return parser.use(bracket_math)
+    return parser.use(formulas)
 
 
 def parse(source: str) -> list[Token]:
