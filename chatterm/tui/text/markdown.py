@@ -13,11 +13,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from chatterm import inert
+from chatterm.commonmark import bound
 from chatterm.language import _
 from chatterm.tui.text.highlight import highlight
 from chatterm.tui.text.inline import Source, formula_spans, inline_spans
 from chatterm.tui.text.lines import FAINT, FENCE, HEADING, MUTED, STRONG, TITLE, Line, Span
-from chatterm.tui.text.tables import Cell, table_lines
+from chatterm.tui.text.tables import MOST_PARTS, Cell, table_lines
 from chatterm.tui.text.wrap import wrap
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def _parser() -> MarkdownIt:
     from chatterm.tui.text.formula_rules import formulas
 
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
+    bound(parser)
     return parser.use(formulas)
 
 
@@ -171,7 +173,7 @@ class _Layout:
                 bar = [Span("▎ ", style=FAINT)] if len(rest) < DEEPEST else []
                 return self.blocks(inner, [*first, *bar], [*rest, *bar])
             case "table_open":
-                return self._table(inner, first, rest)
+                return self._table(tokens, first, rest)
             case _:
                 return self._inline(token, first, rest) if token.children else []
 
@@ -254,7 +256,7 @@ class _Layout:
         rows: list[list[Cell]] = []
         position = 0
         align = ""
-        for token in tokens:
+        for token in tokens[1:-1]:
             if token.type == "tr_open":
                 rows.append([])
                 position = self.source.line_start(token.map[0]) if token.map else position
@@ -265,7 +267,12 @@ class _Layout:
                 ends = [span.end - self.source.base for span in spans if span.offset >= 0]
                 position = max([position, *ends])
                 rows[-1].append(Cell(spans, align.rpartition(":")[2]))
-        return table_lines(rows, self.width, first, rest)
+        begin, end = (self.source.line_start(line) for line in tokens[0].map or (0, 0))
+        lines = table_lines(rows, self.width, first, rest, most=MOST_PARTS + end - begin)
+        if lines is None:
+            written = Span(self.source.text[begin:end].rstrip("\n"), self.source.base + begin)
+            lines = wrap([written], self.width, first, rest)
+        return lines
 
 
 def _split_lines(text: str) -> list[tuple[int, str]]:
