@@ -28,7 +28,7 @@ def head(columns: int) -> str:
 @pytest.mark.parametrize(
     "piece",
     [
-        *("\\[a\n", "- \\[a\n", "> \\[a\n", "$$a\n", "- $$a\n", "1. $$a\n", "\\(a ", "$a ", "[a]"),
+        *("\\[a\n", "- \\[a\n", "> \\[a\n", "$$a\n", "- $$a\n", "1. $$a\n", "\\(a ", "$a ", "[a](b) ", "[a]"),
         *(
             "![a](b) ",
             "[",
@@ -125,3 +125,14 @@ def text(source: str) -> list[str]:
 )
 def test_no_formula_begins_within_another(source, lines):
     assert text(source) == lines
+
+
+def test_a_link_whose_words_are_an_address_says_where_it_leads_if_it_is_another():
+    evil = "[http://evil.example/x](http://evil.example/x)"
+    assert text(f"{evil} and [https://bank.example](http://evil.example/x)") == [
+        "http://evil.example/x and https://bank.example (http://evil.example/x)"
+    ]
+    assert text("[not http://evil.example but https://bank.example](http://evil.example)") == [
+        "not http://evil.example but https://bank.example (http://evil.example)"
+    ]
+    assert text("<http://u> [**http://u**](http://u)") == ["http://u http://u"]
