@@ -15,7 +15,7 @@ PACKAGE = ROOT / "chatterm"
 EVERYBODY = {
     *("sampling", "errors", "paths", "settings", "inert", "language", "presets", "quoting", "toml"),
     "__init__",
-    "commonmark",
+    *("allowance", "commonmark"),
     *("engine.inspection", "engine.records", "engine.supply"),
 }
 """Base modules: anybody may import them, they import only each other."""

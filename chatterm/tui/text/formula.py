@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
+from chatterm.allowance import untimed
 from chatterm.tui.text.formula_pieces import (
     GAP,
     NOWHERE,
@@ -54,6 +55,8 @@ MOST_STEPS = 4 * LONGEST
 @lru_cache(maxsize=256)
 def formula(source: str) -> list[Pieces]:
     """The lines of a formula, as they are read; just as it is written where LaTeX cannot make sense of it."""
+    untimed(_names)
+    untimed(_speller)
     from pylatexenc.latexwalker import LatexWalkerError
 
     if len(source) <= LONGEST:
