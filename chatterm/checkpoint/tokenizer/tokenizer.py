@@ -12,6 +12,7 @@ import tokenizers
 from tokenizers import AddedToken
 
 from chatterm.checkpoint.tokenizer.alarm import alarm
+from chatterm.checkpoint.tokenizer.growth import ORDINARY, Growth, check_growth
 from chatterm.checkpoint.tokenizer.outline import broken_tokenizer
 from chatterm.checkpoint.tokenizer.pieces import byte_fallback_bytes, byte_level_bytes, visible
 from chatterm.checkpoint.tokenizer.stream import TextStream
@@ -60,8 +61,10 @@ class Tokenizer:
         prepends_space: bool,
         names: Mapping[str, str],
         source: str,
+        growth: Growth = ORDINARY,
     ) -> None:
         self._backend = backend
+        self._growth = growth
         self.kind = kind
         self.vocabulary = vocabulary
         self.bos_id = bos_id
@@ -120,6 +123,7 @@ class Tokenizer:
         space = int(
             self._prepends_space and text != "" and not self._begins_with_added(text, special=special)
         )
+        check_growth(text, self._backend.normalizer, self._growth)
         encoding = self._backend.encode(" " * space + text[begin:], add_special_tokens=False)
         offsets, shift = encoding.offsets, begin - space
         if shift:
