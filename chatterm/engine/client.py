@@ -398,7 +398,7 @@ def _obituary(status: int, last_line: str) -> str:
     killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)  # the latter is what a container reports
     if killed or last_line.startswith("MemoryError"):
         return _("The engine was killed, most likely because memory ran out; a smaller model may fit.")
-    if hasattr(signal, "SIGALRM") and status == -signal.SIGALRM:
+    if hasattr(signal, "SIGPROF") and status == -signal.SIGPROF:
         return _(
             "The engine was ended because this checkpoint's tokenizer takes far too long to cut a text into "
             "tokens; it is damaged, choose another."

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import tokenizers
 from tokenizers import AddedToken
 
-from chatterm.checkpoint.tokenizer.alarm import alarm
+from chatterm.checkpoint.alarm import tokenizing
 from chatterm.checkpoint.tokenizer.growth import ORDINARY, Growth, check_growth
 from chatterm.checkpoint.tokenizer.outline import broken_tokenizer
 from chatterm.checkpoint.tokenizer.pieces import byte_fallback_bytes, byte_level_bytes, visible
@@ -21,6 +21,9 @@ Kind = Literal["byte-level", "sentencepiece"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOTHING = -1
+CHARACTERS_PER_SECOND = 20_000
+"""A hundredth of what a slow machine cuts into tokens."""
+
 _FEW_NAMES = 1024  # up to here, searching for each name is faster than tokenizing
 
 
@@ -113,7 +116,7 @@ class Tokenizer:
 
     def _encode(self, text: str, *, special: bool) -> list[TokenSpan]:
         complaint = f"The tokenizer in {self.source} cannot cut this text into tokens"
-        with broken_tokenizer(complaint), alarm(len(text)):
+        with broken_tokenizer(complaint), tokenizing(len(text) / CHARACTERS_PER_SECOND):
             return self._cut_into_tokens(text, special=special)
 
     def _cut_into_tokens(self, text: str, *, special: bool) -> list[TokenSpan]:
@@ -195,9 +198,9 @@ class Tokenizer:
         if flags not in self._marks:
             self._marks[flags] = mark = f"\U0010fffe{secrets.token_hex(16)}\U0010ffff"
             lstrip, rstrip, single_word = flags or (False, False, False)
-            self._backend.add_tokens(
-                [AddedToken(mark, lstrip=lstrip, rstrip=rstrip, single_word=single_word, normalized=False)]
-            )
+            name = AddedToken(mark, lstrip=lstrip, rstrip=rstrip, single_word=single_word, normalized=False)
+            with tokenizing():  # the library normalizes all added tokens anew
+                self._backend.add_tokens([name])
         return self._marks[flags]
 
     # --- ids to text ------------------------------------------------------------------------------------
