@@ -1,4 +1,4 @@
-"""A regular expression that takes its time at every word: nothing in the process could stop it."""
+"""What takes its time within one operation: nothing in the process could stop it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 import pytest
 
 from chatterm.checkpoint import alarm
+from chatterm.checkpoint.template import ChatTemplate
+from chatterm.checkpoint.template.budget import rendering
+from chatterm.checkpoint.template.messages import Turn
 from chatterm.engine.client import _obituary
+from chatterm.errors import UserError
 
 PATIENT = """
 import tokenizers
@@ -43,6 +47,20 @@ def test_the_system_ends_what_nothing_else_can() -> None:
     assert "tokenizer takes far too long" in _obituary(ended.returncode, "")
 
 
+def test_a_template_that_escapes_all_bounds_ends_in_a_sentence_of_its_own() -> None:
+    program = (
+        "from chatterm.checkpoint import alarm\n"
+        "from chatterm.checkpoint.template.budget import rendering\n"
+        "alarm.SECONDS = 1\n"
+        "alarm.arm()\n"
+        "with rendering():\n"
+        "    while True: pass"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], check=False)
+    assert ended.returncode == -signal.SIGVTALRM
+    assert "chat template takes far too long" in _obituary(ended.returncode, "")
+
+
 def test_what_takes_little_goes_on_and_unarmed_processes_are_left_alone() -> None:
     assert run("alarm.arm()", 3, 10).stdout == "done\n"
     assert run("", 3, 10).stdout == "done\n"
@@ -67,6 +85,21 @@ def test_it_is_disarmed_however_it_is_left(
         assert 0 < signal.getitimer(timer)[0] <= 1000.1  # the system rounds up
         raise KeyError
     assert signal.getitimer(timer)[0] == 0
+
+
+@pytest.mark.usefixtures("armed")
+@pytest.mark.parametrize(
+    "text", ["hello", "{{ raise_exception('no') }}", "{{ 'a' * 10**9 }}", "{{ 1 // 0 }}"]
+)
+def test_each_rendering_has_it_and_lays_it_down(text: str) -> None:
+    template = ChatTemplate(text, "a test")
+    assert signal.getitimer(signal.ITIMER_VIRTUAL)[0] == 0
+    with rendering():
+        before = signal.getitimer(signal.ITIMER_VIRTUAL)[0]
+        assert before > 0
+        with suppress(UserError):
+            template.render([Turn("user", "hello")])
+        assert 0 < signal.getitimer(signal.ITIMER_VIRTUAL)[0] <= before
 
 
 @pytest.mark.usefixtures("armed")

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from types import BuiltinMethodType, MethodType
 from typing import Any
 
+from chatterm.checkpoint import alarm
+
 MAX_STEPS = 2_000_000  # loop iterations and calls
 MAX_STRING = 1 << 22  # characters of one string: eight times those of 131 000 tokens
 MAX_TOTAL = 1 << 27  # characters of all strings made on the way
@@ -176,7 +178,8 @@ def rendering() -> Iterator[None]:
         return
     token = _current.set(Budget())
     try:
-        yield
+        with alarm.rendering():  # should the budget miss anything
+            yield
     finally:
         _current.reset(token)
 
