@@ -91,9 +91,10 @@ class Config:
             raise self.wrong(key, value, f"a number from {least:g} to {most:g}")
         return float(value)
 
-    def optional_number(self, key: str) -> float | None:
-        """A positive number, or None where there is none."""
-        return None if self._is_null(key) or self.get(key) is None else self.number(key, least=1e-30)
+    def optional_number(self, key: str, *, least: float = 1e-30, most: float = LARGEST) -> float | None:
+        """A positive number within bounds, or None where there is none."""
+        missing = self._is_null(key) or self.get(key) is None
+        return None if missing else self.number(key, least=least, most=most)
 
     def optional_integer(self, key: str) -> int | None:
         """A positive whole number, or None where there is none."""

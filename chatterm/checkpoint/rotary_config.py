@@ -25,6 +25,9 @@ from chatterm.errors import UserError
 MAX_POSITIONS = 2**31
 LEAST_BASE, MOST_BASE = 1.01, 1e15
 LEAST_FACTOR, MOST_FACTOR = 1e-3, 1e6
+MOST_SHARPENING = 100.0
+LEAST_DIVISOR = 1e-6
+"""Of one frequency; the largest, 1e30, keeps a pair from turning."""
 
 
 def read_rotary(
@@ -104,6 +107,10 @@ def _factor(settings: Config) -> float:
     return settings.number("factor", least=LEAST_FACTOR, most=MOST_FACTOR)
 
 
+def _optional_factor(settings: Config, key: str) -> float | None:
+    return settings.optional_number(key, least=LEAST_FACTOR, most=MOST_FACTOR)
+
+
 def _trained(settings: Config, config: Config) -> int:
     """The length before extension: beside the other keys (Phi-3), among them, or the whole context."""
     for source in (config, settings):
@@ -114,10 +121,9 @@ def _trained(settings: Config, config: Config) -> int:
 
 def _factors(settings: Config, key: str, dimensions: int) -> tuple[float, ...]:
     factors = settings.numbers(key)
-    if factors is None or len(factors) != dimensions // 2 or min(factors) <= 0:
-        raise settings.wrong(
-            key, None if factors is None else list(factors), f"{dimensions // 2} positive numbers"
-        )
+    if factors is None or len(factors) != dimensions // 2 or min(factors) < LEAST_DIVISOR:
+        expected = f"{dimensions // 2} numbers from {LEAST_DIVISOR:g} on"
+        raise settings.wrong(key, None if factors is None else list(factors), expected)
     return factors
 
 
@@ -133,8 +139,10 @@ def _yarn(settings: Config, config: Config) -> YarnScaling:
     def sharpening(weight: float) -> float:
         return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0
 
-    attention_factor = settings.optional_number("attention_factor")
-    weight, weight_of_all = settings.number("mscale", 0.0), settings.number("mscale_all_dim", 0.0)
+    attention_factor = _optional_factor(settings, "attention_factor")
+    weight, weight_of_all = (  # below zero the quotient may have no divisor
+        settings.number(key, 0.0, least=0.0, most=MOST_SHARPENING) for key in ("mscale", "mscale_all_dim")
+    )
     if attention_factor is None:
         both = bool(weight and weight_of_all)
         attention_factor = sharpening(weight) / sharpening(weight_of_all) if both else sharpening(1.0)
@@ -142,15 +150,15 @@ def _yarn(settings: Config, config: Config) -> YarnScaling:
         factor,
         trained,
         attention_factor,
-        settings.optional_number("beta_fast") or 32.0,
-        settings.optional_number("beta_slow") or 1.0,
+        _optional_factor(settings, "beta_fast") or 32.0,
+        _optional_factor(settings, "beta_slow") or 1.0,
         settings.flag("truncate", True),
     )
 
 
 def _longrope(settings: Config, config: Config, dimensions: int) -> LongRopeScaling:
     trained = _trained(settings, config)
-    attention_factor = settings.optional_number("attention_factor")
+    attention_factor = _optional_factor(settings, "attention_factor")
     if attention_factor is None:
         context = config.integer("max_position_embeddings", most=MAX_POSITIONS)
         factor = settings.number("factor", context / trained, least=LEAST_FACTOR, most=MOST_FACTOR)

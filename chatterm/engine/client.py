@@ -394,15 +394,23 @@ def _last_words(stderr: IO[bytes]) -> str:
     return lines[-1].strip()[:200] if lines else ""
 
 
+_TEMPLATE_WITHOUT_END = (
+    "The engine was ended because this checkpoint's chat template takes far too long; use another checkpoint."
+)
+"""In English, as all that the engine says of templates that it cuts off itself."""
+
+
 def _obituary(status: int, last_line: str) -> str:
     killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)  # the latter is what a container reports
     if killed or last_line.startswith("MemoryError"):
         return _("The engine was killed, most likely because memory ran out; a smaller model may fit.")
-    if hasattr(signal, "SIGALRM") and status == -signal.SIGALRM:
+    if hasattr(signal, "SIGPROF") and status == -signal.SIGPROF:
         return _(
             "The engine was ended because this checkpoint's tokenizer takes far too long to cut a text into "
             "tokens; it is damaged, choose another."
         )
+    if hasattr(signal, "SIGVTALRM") and status == -signal.SIGVTALRM:
+        return _TEMPLATE_WITHOUT_END
     if status < 0:
         try:
             name = signal.Signals(-status).name

@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from chatterm.checkpoint import alarm
 from chatterm.engine import wire
 from chatterm.engine.inbox import Inbox
 from chatterm.engine.messages import (
@@ -135,10 +136,8 @@ class Worker:
         return self._session
 
     def _load(self, request: Load) -> None:
-        from chatterm.checkpoint.tokenizer import alarm
         from chatterm.engine.session import Session
 
-        alarm.arm()
         if not gc.get_freeze_count():
             gc.freeze()  # what the imports made stays; looking for garbage in it takes longer than a load
         self._session = None  # never two models in memory
@@ -218,6 +217,7 @@ def main() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not end up between the frames
+    alarm.arm()
     os.umask(0o077)  # also what a compiler or pip writes for us is the user's alone
     threading.current_thread().name = "model"
     try:

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import shutil
-import struct
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -245,35 +244,14 @@ _TOKENIZERS: tuple[tuple[str, Callable[[random.Random, dict[str, Any]], None]], 
 def _sentencepiece(numbers: random.Random, place: Path) -> tuple[Path, str]:
     folder = _copy("folder", place)
     (folder / "tokenizer.json").unlink()
-    data = _sentencepiece_model(numbers)
+    data = specimens.sentencepiece_model(
+        numbers.choice((b"", b"\xff\xff\xff\xff\0\0\0\0", b"\x04\0\0\0\xff\xff\xff\xff")),
+        algorithm=numbers.choice((1, 2, 2, 3)),
+        odd_score=numbers.choice((-9.0, float("nan"))),
+    )
     name = numbers.choice(list(BYTES))
     (folder / "tokenizer.model").write_bytes(BYTES[name](numbers, data) if numbers.random() < 0.9 else data)
     return folder, f"tokenizer.model: {name}"
-
-
-def _sentencepiece_model(numbers: random.Random) -> bytes:
-    def field(number: int, content: bytes) -> bytes:
-        return bytes([number << 3 | 2]) + _varint(len(content)) + content
-
-    out = b""
-    for index, piece in enumerate(("<unk>", "<s>", "</s>", *specimens.PIECES[:250])):
-        kind = 2 if index == 0 else 3 if index < 3 else 1
-        score = struct.pack(
-            "<f", numbers.choice((-float(index), float("nan"))) if index == 9 else -float(index)
-        )
-        out += field(1, field(1, piece.encode()) + b"\x15" + score + bytes([0x18, kind]))
-    out += field(2, bytes([0x18, numbers.choice((1, 2, 2, 3))]))
-    return out + field(
-        3, field(2, numbers.choice((b"", b"\xff\xff\xff\xff\0\0\0\0", b"\x04\0\0\0\xff\xff\xff\xff")))
-    )
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
 
 
 def _merges(numbers: random.Random, place: Path) -> tuple[Path, str]:

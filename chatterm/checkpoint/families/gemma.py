@@ -9,7 +9,7 @@ from chatterm.checkpoint.architecture import Architecture, LayerOptions, Rotary
 from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families.family import Family, common, head_size_of, layer_kinds
 from chatterm.checkpoint.families.names import GGUF, LLAMA, LLAMA_SLOTS, safetensors_names, with_slots
-from chatterm.checkpoint.rotary_config import read_rotary
+from chatterm.checkpoint.rotary_config import LEAST_BASE, MOST_BASE, read_rotary
 from chatterm.errors import UserError
 
 _BIG_MODELS = {"gemma2": 46, "gemma3": 62}
@@ -67,10 +67,10 @@ def _gemma3(config: Config) -> Architecture:
     size = head_size_of(config)
     scale = _query_scale(config, "gemma3")
     full = LayerOptions(read_rotary(config, size, base=1_000_000.0), None, scale)
-    local_base = config.number("rope_local_base_freq", 10_000.0, least=1e-3)
+    local_base = config.number("rope_local_base_freq", 10_000.0, least=LEAST_BASE, most=MOST_BASE)
     nested = config.section("rope_parameters")
     if nested is not None and (local := nested.section("sliding_attention")) is not None:
-        local_base = local.number("rope_theta", local_base, least=1e-3)
+        local_base = local.number("rope_theta", local_base, least=LEAST_BASE, most=MOST_BASE)
     local_layer = LayerOptions(Rotary(size, local_base), config.integer("sliding_window", 4096), scale)
     pattern = config.integer("sliding_window_pattern", 6)
     windowed = layer_kinds(

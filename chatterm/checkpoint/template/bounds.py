@@ -3,47 +3,80 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set, Sized
 from typing import Any
 
-from chatterm.checkpoint.template.budget import Budget, BudgetError, current
+from jinja2 import pass_eval_context
+from jinja2.nodes import EvalContext
+from markupsafe import escape
+
+from chatterm.checkpoint.template.budget import Budget, BudgetError, check_keys, counting, current
 
 MAX_WIDTH = 10_000
 MAX_COMPARISONS = 1 << 30
 """Characters compared with characters, one by one, in one call: about a second."""
+
+COMPARISONS_OF_A_STEP = 1000
+NODES_OF_A_STEP = 64
+"""Of a syntax tree. Each may put a piece of text into the output, which takes memory though empty."""
+
+MAX_SLOW_TEXT = 1 << 18
+"""Characters for what works in Python, character by character."""
 
 _PERCENT = re.compile(r"%(?:\([^)]*\))?[-#0 +]*(\*|\d+)?(?:\.(\*|\d+))?")
 _PADDING = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs"})
 _QUADRATIC = frozenset({"rfind", "rindex", "rsplit", "rpartition", "strip", "lstrip", "rstrip"})
 """Methods of strings that look at every character of their argument for every one of the text, at worst."""
 
+_CUTTING = frozenset({"split", "rsplit", "splitlines", "partition", "rpartition"})
+_SLOW = frozenset({"striptags", "unescape"})
+"""Methods of texts that are marked as safe."""
 
-def weighed_output(value: Any) -> Any:
+
+@pass_eval_context
+def weighed_output(context: EvalContext, value: Any) -> Any:
     """Jinja calls this with everything that `{{ … }}` prints."""
+    budget = current()
     if not isinstance(value, str):
-        budget = current()
         budget.characters(budget.weight(value))
+    if context.autoescape:
+        value = escape(value)  # Jinja would, and up to five times as long
+        budget.made(value)
     return value
 
 
-def counted(values: Any) -> Any:
-    """`values`, counted: what a loop goes over."""
-    return current().iterate(values)
+def counted(values: Any, nodes: int) -> Any:
+    """What a loop goes over, counted; `nodes` is how much stands in it."""
+    return counting(current(), values, 1 + nodes // NODES_OF_A_STEP)
+
+
+def spread(values: Any) -> Any:
+    """What stands behind a `*` or `**` in a call: Python makes a container of it."""
+    budget = current()
+    if not isinstance(values, Sized):
+        return budget.iterate(values)
+    budget.step(len(values))
+    return values
+
+
+def sliced(part: Any) -> Any:
+    """What a slice gave: a copy."""
+    current().made(part)
+    return part
 
 
 def joined(values: list[Any]) -> str:
     """What the operator `~` makes."""
     budget = current()
-    for value in values:
-        budget.weight(value)
+    budget.handle(*values)
     texts = list(map(str, values))
     budget.characters(sum(map(len, texts)))
     return "".join(texts)
 
 
 def weighed(value: Any) -> Any:
-    """A literal container, or what is compared, weighed: the work of both grows with all they hold."""
-    current().weight(value)
+    """A literal container, or what is compared: the work of both grows with all they hold."""
+    current().handle(value)
     return value
 
 
@@ -59,6 +92,12 @@ def check_operator(budget: Budget, operator: str, left: Any, right: Any) -> None
             budget.bound(budget.weight(left) + budget.weight(right))
         elif isinstance(left, int) and isinstance(right, int):
             budget.bits(max(left.bit_length(), right.bit_length()))
+    elif operator == "-" and (isinstance(left, Set) or isinstance(right, Set)):
+        budget.handle(left, right)
+        for side in (left, right):
+            if isinstance(side, Collection):
+                check_keys(side)
+        budget.step(len(left) if isinstance(left, Sized) else 1)
     elif operator == "%" and isinstance(left, str):
         check_percent(budget, left, right)
     elif operator == "*":
@@ -85,13 +124,13 @@ def check_percent(budget: Budget, text: str, values: Any) -> None:
 def check_call(budget: Budget, called: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Refuses a call whose arguments are far too large, and methods whose result would be."""
     given = [*args, *kwargs.values()]
-    for value in given:
-        budget.weight(value)
+    budget.handle(*given)
     owner = getattr(called, "__self__", None)
     if isinstance(owner, str):
+        budget.handle(owner)
         _check_text_method(budget, owner, called.__name__, given)
-    elif isinstance(owner, (list, tuple)):
-        budget.characters(budget.weight(owner))  # `count` and `index` compare with all it holds
+    elif isinstance(owner, (list, tuple, dict)):
+        budget.handle(owner)  # `count` and `index` compare with all it holds, `copy` copies it
 
 
 def _check_text_method(budget: Budget, text: str, name: str, given: Sequence[Any]) -> None:
@@ -99,19 +138,36 @@ def _check_text_method(budget: Budget, text: str, name: str, given: Sequence[Any
         width = max([number for number in given if isinstance(number, int)], default=8)
         budget.characters(max(width, 0) * (1 + text.count("\t") if name == "expandtabs" else 1))
     elif name == "join" and given:
+        _check_list(budget, given[0])
         budget.characters(joined_length(budget, text, given[0]))
+    elif name in _CUTTING:
+        budget.characters(len(text))
     elif name == "replace" and len(given) >= 2:
         budget.characters(replaced_length(text, given[0], given[1]))
     elif name == "translate" and given:
         budget.characters(len(text) * budget.weight(given[0]))
-    elif name in _QUADRATIC:
-        check_search(text, given)
+    elif name in _SLOW:
+        budget.characters(len(text))
+        if len(text) > MAX_SLOW_TEXT:
+            raise BudgetError("it takes too long")
+    if name in _QUADRATIC:
+        check_search(budget, text, given)
 
 
-def check_search(text: str, given: Sequence[Any]) -> None:
-    """Refuses to look for each character of one long text in another."""
-    if any(isinstance(other, str) and len(text) * len(other) > MAX_COMPARISONS for other in given):
-        raise BudgetError("it takes too long")
+def _check_list(budget: Budget, values: Any) -> None:
+    """Counts the elements of what an operation makes a list of: of a text, its characters."""
+    if isinstance(values, Sized):
+        budget.step(len(values))
+
+
+def check_search(budget: Budget, text: str, given: Sequence[Any]) -> None:
+    """Counts that each character of one text is looked for in another, and refuses too many."""
+    for other in given:
+        if isinstance(other, str):
+            comparisons = len(text) * len(other)
+            if comparisons > MAX_COMPARISONS:
+                raise BudgetError("it takes too long")
+            budget.step(comparisons // COMPARISONS_OF_A_STEP)
 
 
 def joined_length(budget: Budget, separator: str, values: Any) -> int:

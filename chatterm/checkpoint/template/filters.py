@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import wraps
 from typing import Any
 
 from chatterm.checkpoint.template.bounds import (
+    MAX_SLOW_TEXT,
     MAX_WIDTH,
     check_percent,
     check_search,
     joined_length,
     replaced_length,
 )
-from chatterm.checkpoint.template.budget import Budget, BudgetError, current
-
-MAX_SLOW_TEXT = 1 << 18
-"""Characters for the filters that work in Python, character by character."""
+from chatterm.checkpoint.template.budget import Budget, BudgetError, counting, current
 
 MAX_DIGITS = 400
 MAX_DOTS = 20
@@ -24,6 +22,9 @@ MAX_DOTS = 20
 _SLOW = frozenset({"wordwrap", "urlize", "striptags", "title", "pprint", "wordcount", "urlencode", "xmlattr"})
 _SORTING = frozenset({"sort", "unique", "groupby", "dictsort", "min", "max", "sum"})
 _BY_ATTRIBUTE = _SORTING | {"map", "selectattr", "rejectattr"}
+_ELEMENTWISE = _BY_ATTRIBUTE - {"dictsort"} | {"list", "join", "batch", "slice", "select", "reject"}
+"""Filters that go over what they are given, also where they give nothing of it."""
+
 _WRITING = frozenset({"string", "escape", "e", "forceescape", "safe"})
 _WIDE = frozenset({"center", "indent", "batch", "slice", "wordwrap"})
 
@@ -42,11 +43,12 @@ def bounded_filter(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]
         if isinstance(value, Iterator) and (name in _SORTING or name == "join"):
             value = list(budget.iterate(value))
         given = [*args[position + 1 :], *kwargs.values()]
-        for each in (value, *given):
-            budget.weight(each)
+        budget.handle(value, *given)
         if name in _BY_ATTRIBUTE:
             _check_path([*args[position + 1 : position + 2], kwargs.get("attribute")])
         _check(budget, name, value, given)
+        if name in _ELEMENTWISE and isinstance(value, Iterable):
+            value = counting(budget, value)
         result = filter_(*args[:position], value, *args[position + 1 :], **kwargs)
         if isinstance(result, Iterator):
             return budget.iterate(result)
@@ -63,8 +65,7 @@ def bounded_test(test: Callable[..., Any]) -> Callable[..., Any]:
     def bounded(*args: Any, **kwargs: Any) -> Any:
         budget = current()
         budget.step()
-        for value in (*args, *kwargs.values()):
-            budget.weight(value)
+        budget.handle(*args, *kwargs.values())
         return test(*args, **kwargs)
 
     return bounded
@@ -80,6 +81,7 @@ def _check(budget: Budget, name: str, value: Any, given: Sequence[Any]) -> None:
     if name in _SORTING:
         budget.step(len(value) if isinstance(value, Sized) else 1)
         budget.characters(budget.weight(value))
+        budget.look()
         if name == "sum" and any(isinstance(part, (list, tuple)) for part in given):
             budget.characters(budget.weight(value) * len(value))  # each sum is a new list
     elif name in _WRITING:
@@ -96,9 +98,7 @@ def _check(budget: Budget, name: str, value: Any, given: Sequence[Any]) -> None:
     elif name == "round" and any(abs(number) > MAX_DIGITS for number in numbers):
         raise BudgetError("it grows without bound")
     elif name == "trim":
-        check_search(str(value), texts)
-    elif name == "list":
-        budget.characters(budget.weight(value))
+        check_search(budget, str(value), texts)
 
 
 def _check_path(names: Sequence[Any]) -> None:
@@ -108,6 +108,7 @@ def _check_path(names: Sequence[Any]) -> None:
 
 
 def _check_slow(budget: Budget, value: Any, texts: Sequence[str]) -> None:
+    budget.look()
     weight = budget.weight(value)
     if weight > MAX_SLOW_TEXT:
         raise BudgetError("it takes too long")

@@ -21,26 +21,23 @@ from jinja2 import nodes
 from jinja2.runtime import Context, LoopContext, Macro, TemplateReference, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Cycler, Joiner, Namespace
+from markupsafe import Markup
 
 from chatterm.checkpoint.template.bounds import (
     MAX_WIDTH,
     check_call,
     check_operator,
-    counted,
-    joined,
-    weighed,
     weighed_output,
 )
-from chatterm.checkpoint.template.budget import MAX_INTEGER_BITS, BudgetError, current
+from chatterm.checkpoint.template.budget import MAX_ODD_KEYS, BudgetError, counting, current
 from chatterm.checkpoint.template.filters import bounded_filter, bounded_test
+from chatterm.checkpoint.template.instrument import REPORTS, instrument
 
 MAX_SYMBOLS = 30_000
 """Words and signs of a template outside its plain text; the longest real ones have a fifth of it."""
 
 MAX_DATE_PATTERN = 200
 
-# Names with a space: no template can write them.
-_COUNTED, _JOINED, _WEIGHED = "counted iteration", "bounded join", "weighed value"
 _CALL_STEPS = 10  # a call costs about as much as ten turns of a loop
 _NUMBERS_MAY = frozenset({"real", "imag", "numerator", "denominator", "is_integer", "bit_length"})
 _TEXTS_MAY_NOT = frozenset({"encode"})  # bytes have methods of their own, and no bounds
@@ -49,7 +46,7 @@ _TEXTS_MAY_NOT = frozenset({"encode"})  # bytes have methods of their own, and n
 class ChatEnvironment(ImmutableSandboxedEnvironment):
     """Jinja as chat templates expect it, see the module."""
 
-    intercepted_binops = frozenset({"+", "*", "**", "%"})
+    intercepted_binops = frozenset({"+", "-", "*", "**", "%"})
 
     def __init__(self) -> None:
         super().__init__(
@@ -60,20 +57,20 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         )
         self.filters = {name: bounded_filter(name, filter_) for name, filter_ in self.filters.items()}
         self.filters["tojson"] = _tojson
-        self.filters.update({_COUNTED: counted, _JOINED: joined, _WEIGHED: weighed})
+        self.filters.update(REPORTS)
         tests: Any = self.tests  # typed by its first values only
         self.tests = {name: bounded_test(test) for name, test in tests.items()}
         self.globals.pop("lipsum", None)
         self.globals["raise_exception"] = _raise_exception
         self.globals["strftime_now"] = _strftime_now
-        self.globals["dict"] = _Dict()
+        self.globals["dict"] = _DICT
         self.globals["namespace"] = _Namespace
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         symbols = self.lexer.tokeniter(source, name, filename)
         if next(islice(symbols, MAX_SYMBOLS, None), None) is not None:
             raise BudgetError("it is longer than any real one")
-        return _instrument(super()._parse(source, name, filename))
+        return instrument(super()._parse(source, name, filename))
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Only of the kinds of objects that templates are made for, and of those what is harmless."""
@@ -88,20 +85,33 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
     @staticmethod
     def concat(parts: Iterable[str]) -> str:
         """Joins the output of a template, a macro or a block."""
-        parts = list(parts)
+        parts = parts if isinstance(parts, list) else list(parts)
         current().characters(sum(map(len, parts)))
         return "".join(parts)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Runs an operator that can make its result much larger than its operands."""
         check_operator(current(), operator, left, right)
-        return super().call_binop(context, operator, left, right)
+        result = super().call_binop(context, operator, left, right)
+        if isinstance(result, Markup):  # what is joined to it was escaped, and became longer
+            current().made(result)
+        return result
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """An element; looking for one handles all that its key holds."""
+        if isinstance(argument, tuple):
+            current().handle(argument)
+        return super().getitem(obj, argument)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         """Calls a function, macro or method."""
         budget = current()
         budget.step(_CALL_STEPS)
         check_call(budget, __obj, args, kwargs)
+        if getattr(__obj, "__self__", None) is dict:  # `{}.fromkeys`
+            __obj = _DICT.fromkeys
+        if isinstance(__obj, LoopContext) and args:  # a recursive loop
+            args = (counting(budget, args[0], getattr(__obj._iterable, "cost", 1)), *args[1:])
         result = super().call(__context, __obj, *args, **kwargs)
         budget.made(result)
         return result
@@ -132,6 +142,7 @@ class _Formatter(string.Formatter):
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, str]:
         # attribute access goes through the sandbox
+        current().step()
         from _string import formatter_field_name_split  # type: ignore[import-not-found]
 
         first, rest = formatter_field_name_split(field_name)
@@ -142,7 +153,7 @@ class _Formatter(string.Formatter):
         return value, first
 
     def convert_field(self, value: Any, conversion: Any) -> Any:
-        current().weight(value)
+        current().handle(value)
         return super().convert_field(value, conversion)
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -150,7 +161,7 @@ class _Formatter(string.Formatter):
         if any(len(number) > 5 or int(number) > MAX_WIDTH for number in numbers):
             raise BudgetError("it grows without bound")
         budget = current()
-        budget.weight(value)
+        budget.handle(value)
         result: str = super().format_field(value, format_spec)
         budget.made(result)
         return result
@@ -207,11 +218,28 @@ class _Dict:
     """`dict(…)` and `dict.fromkeys`, and none of the type's other attributes."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
-        return dict(*args, **kwargs)
+        if len(args) > 1:
+            raise TypeError(f"dict expected at most 1 argument, got {len(args)}")
+        given = args[0] if args else ()
+        return _filled(given.items() if isinstance(given, Mapping) else given) | kwargs
 
-    def fromkeys(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+    def fromkeys(self, keys: Iterable[Any], value: Any = None) -> dict[Any, Any]:
         """See `dict.fromkeys`."""
-        return dict.fromkeys(*args, **kwargs)
+        return _filled((key, value) for key in keys)
+
+
+_DICT = _Dict()
+
+
+def _filled(pairs: Iterable[Any]) -> dict[Any, Any]:
+    """A dictionary, looked at while it grows: each new key may be compared with all that are there."""
+    result, odd = {}, 0
+    for key, value in current().iterate(pairs):
+        odd += not isinstance(key, str)
+        if odd > MAX_ODD_KEYS:
+            raise BudgetError("it grows without bound")
+        result[key] = value
+    return result
 
 
 class _Namespace(Namespace):
@@ -222,7 +250,7 @@ class _Namespace(Namespace):
 
     def __init__(*args: Any, **kwargs: Any) -> None:
         self, args = args[0], args[1:]
-        attributes = dict(*args, **kwargs)
+        attributes = _Dict()(*args, **kwargs)
         for name in attributes:
             _check_attribute(name)
         Namespace.__init__(self, attributes)
@@ -241,52 +269,7 @@ def _check_attribute(name: object) -> None:
 
 
 _OPEN = (
-    *(list, tuple, dict, set, frozenset, Undefined, TemplateReference),
+    *(list, tuple, dict, Undefined, TemplateReference),
     *(LoopContext, Macro, Cycler, Joiner, _Namespace, _Dict),
 )
 """What templates are made for, besides texts and numbers."""
-
-
-# --- bounds -----------------------------------------------------------------------------------------------
-
-
-def _instrument(tree: nodes.Template) -> nodes.Template:
-    """Lets loops, string concatenation and literal containers report to the budget."""
-    for number in tree.find_all(nodes.Const):
-        if isinstance(number.value, int) and number.value.bit_length() > MAX_INTEGER_BITS:
-            raise BudgetError("it holds a number without end")
-    for loop in list(tree.find_all(nodes.For)):
-        loop.iter = _through(_COUNTED, loop.iter)
-    _Instrument().visit(tree)
-    return tree
-
-
-def _through(name: str, node: nodes.Node) -> nodes.Expr:
-    filtered = nodes.Filter(node, name, [], [], None, None)
-    filtered.set_lineno(node.lineno)
-    return filtered
-
-
-class _Instrument(jinja2.visitor.NodeTransformer):
-    def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _through(_JOINED, nodes.List(node.nodes, lineno=node.lineno))
-
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        node.expr = _through(_WEIGHED, node.expr)
-        for operand in node.ops:
-            operand.expr = _through(_WEIGHED, operand.expr)
-        return node
-
-    def visit_List(self, node: nodes.List) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _through(_WEIGHED, node)
-
-    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _through(_WEIGHED, node) if node.ctx == "load" else node
-
-    def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:  # noqa: N802
-        self.generic_visit(node)
-        return _through(_WEIGHED, node)

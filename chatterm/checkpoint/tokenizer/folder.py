@@ -13,6 +13,7 @@ from tokenizers import AddedToken, decoders, pre_tokenizers
 from chatterm.checkpoint.files import inside, read_bytes, read_json, read_json_if_there, read_text
 from chatterm.checkpoint.thinking import NAMES
 from chatterm.checkpoint.tokenizer.bpe import bpe_model
+from chatterm.checkpoint.tokenizer.growth import ORDINARY, Growth
 from chatterm.checkpoint.tokenizer.outline import (
     MAX_ADDED,
     MAX_ADDED_TEXT,
@@ -20,7 +21,11 @@ from chatterm.checkpoint.tokenizer.outline import (
     broken_tokenizer,
     check_outline,
 )
-from chatterm.checkpoint.tokenizer.sentencepiece import read_sentencepiece, sentencepiece_backend
+from chatterm.checkpoint.tokenizer.sentencepiece import (
+    read_sentencepiece,
+    sentencepiece_backend,
+    sentencepiece_growth,
+)
 from chatterm.checkpoint.tokenizer.special import end_tokens, looks_like_control
 from chatterm.checkpoint.tokenizer.tokenizer import Kind, Tokenizer
 from chatterm.errors import UserError
@@ -37,13 +42,15 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
     """
     config = read_json_if_there(folder, "tokenizer_config.json")
     prepends_space = False
+    growth = ORDINARY
     if (path := inside(folder, "tokenizer.json")).is_file():
-        backend = _from_json(path)
+        backend, growth = _from_json(path)
         default_bos = _begins_with(backend, path) is not None
     elif (path := inside(folder, "tokenizer.model")).is_file():
         model = read_sentencepiece(path)
         prepends_space = model.adds_space and not model.removes_extra_spaces
         backend = sentencepiece_backend(model, str(path))
+        growth = sentencepiece_growth(model)
         roles = (("bos_token", model.bos_id), ("eos_token", model.eos_id), ("pad_token", model.pad_id))
         stated = {role: model.pieces[index][0] for role, index in roles if 0 <= index < len(model.pieces)}
         config = {**stated, **config}
@@ -57,17 +64,17 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
         raise UserError(
             f"{folder} has no tokenizer: no tokenizer.json, tokenizer.model, or vocab.json with merges.txt."
         )
-    return _finish(backend, folder, config, default_bos, prepends_space, source=path.name)
+    return _finish(backend, folder, config, default_bos, prepends_space, growth, source=path.name)
 
 
-def _from_json(path: Path) -> tokenizers.Tokenizer:
+def _from_json(path: Path) -> tuple[tokenizers.Tokenizer, Growth]:
     document = read_bytes(path, MAX_TOKENIZER_BYTES)
-    check_outline(document, str(path))
+    growth = check_outline(document, str(path))
     with broken_tokenizer(f"{path} is not readable as a tokenizer"):
         backend = tokenizers.Tokenizer.from_buffer(document)
     backend.no_padding()  # before anything is cut: a file may ask for a length without end
     backend.no_truncation()
-    return backend
+    return backend, growth
 
 
 def _from_vocabulary(vocabulary_path: Path, merges_path: Path) -> tokenizers.Tokenizer:
@@ -102,6 +109,7 @@ def _finish(
     config: Mapping[str, Any],
     default_bos: bool,
     prepends_space: bool,
+    growth: Growth,
     *,
     source: str,
 ) -> Tokenizer:
@@ -146,6 +154,7 @@ def _finish(
         prepends_space=prepends_space,
         names=names,
         source=source,
+        growth=growth,
     )
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
+from chatterm.checkpoint.tokenizer.growth import Growth
 from chatterm.errors import UserError
 
 MAX_TOKENIZER_BYTES = 64 << 20
@@ -25,11 +27,17 @@ MAX_ADDED = 1 << 16
 MAX_ADDED_TEXT = 1 << 20
 MAX_STEPS = 64
 MAX_STEP_DEPTH = 16
-MAX_GROWTH = 256
-"""How much longer all steps together may make a text."""
+MAX_GROWTH = 1024
+"""How much longer all steps together may make a text; `growth.py` sees what they make of a given one."""
 
-MAX_PREFIX = 64
+MAX_PREFIX = 16
 MAX_PATTERN = 10_000
+MAX_MAP_BYTES = 4 << 20
+MAX_EXPANSION = 64
+"""Bytes that a map of characters may put in the place of one; the longest in Unicode has 33."""
+
+_LONGEST_DECOMPOSITION = 11  # U+FDFA: 33 bytes for 3
+_DECOMPOSING = frozenset({"NFKC", "NFKD"})
 
 
 class _Added(msgspec.Struct):
@@ -43,8 +51,8 @@ class _Outline(msgspec.Struct):
     post_processor: Any = None
 
 
-def check_outline(document: bytes, source: str) -> None:
-    """Look at a `tokenizer.json`.
+def check_outline(document: bytes, source: str) -> Growth:
+    """Look at a `tokenizer.json`; how much longer its steps may make a text.
 
     Raises:
         UserError: it is no JSON, or asks for what no real one does; the sentence names `source`.
@@ -59,17 +67,21 @@ def check_outline(document: bytes, source: str) -> None:
     if len(added) > MAX_ADDED or sum(len(token.content) for token in added) > MAX_ADDED_TEXT:
         raise UserError(f"{source} adds more tokens to its vocabulary than any real model; it is damaged.")
     try:
-        growth, steps = 1.0, 0
-        for step in (*_flat(outline.normalizer), *_flat(outline.pre_tokenizer)):
-            steps += 1
-            growth *= _growth(step)
-        for processor in _flat(outline.post_processor):
-            steps += 1
-            growth *= _copies(processor)
-        if steps > MAX_STEPS or growth > MAX_GROWTH:
+        steps = [*_flat(outline.normalizer)]
+        cutting = [*_flat(outline.pre_tokenizer)]
+        around = [*_flat(outline.post_processor)]
+        growth = Growth(math.prod(map(_growth, steps)), math.prod(map(_growth, cutting)))
+        copies = math.prod(map(_copies, around))
+        if (
+            len(steps) + len(cutting) + len(around) > MAX_STEPS
+            or growth.normalized * growth.cut * copies > MAX_GROWTH
+        ):
             raise _NotRealError("its steps make texts longer without end")
     except ValueError as problem:
         raise UserError(f"{source} is not a real tokenizer: {problem}; it is damaged.") from problem
+    if any(step.get("type") in _DECOMPOSING for step in steps):  # however often: the second finds nothing
+        return Growth(growth.normalized * _LONGEST_DECOMPOSITION, growth.cut)
+    return growth
 
 
 class _NotRealError(ValueError):
@@ -99,12 +111,17 @@ def _growth(step: dict[str, Any]) -> float:
         raise _NotRealError("a step looks for a text without end")
     if kind == "FixedLength" and not step.get("length"):
         raise _NotRealError("a step cuts a text into pieces of no length")
-    if kind == "Prepend" and len(str(step.get("prepend"))) > MAX_PREFIX:
-        raise _NotRealError("a step puts a long text in front")
     if kind == "Precompiled":
-        check_character_map(_decoded(step.get("precompiled_charsmap")))
-    if kind == "ByteLevel":
-        return 2.0
+        return max(1.0, check_character_map(_decoded(step.get("precompiled_charsmap"))))
+    if kind == "Prepend":
+        prefix = str(step.get("prepend"))
+        if len(prefix) > MAX_PREFIX:
+            raise _NotRealError("a step puts a long text in front")
+        return 1.0 + len(prefix.encode("utf-8", "replace"))
+    if kind == "ByteLevel":  # a space before every piece
+        return 4.0 if step.get("add_prefix_space") else 2.0
+    if kind == "Metaspace":
+        return 4.0
     if kind == "Replace":
         content = len(str(step.get("content", "")).encode("utf-8", "replace"))
         return max(1.0, content / len(literal.encode()) if isinstance(literal, str) else 1.0 + content)
@@ -118,15 +135,26 @@ def _decoded(text: Any) -> bytes:
         raise _NotRealError("its map of characters is not readable") from None
 
 
-def check_character_map(content: bytes) -> None:
+def check_character_map(content: bytes) -> int:
     """Look at the map of characters of a SentencePiece model: a size, a trie of that size, and texts.
 
+    Whatever the trie says of a character, its replacement is a part of the texts that has no zero byte in it.
+
+    Returns:
+        The bytes of the longest text.
+
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or puts long texts in the place of characters.
     """
+    if not content:
+        return 0
     size = int.from_bytes(content[:4], "little")
-    if content and (len(content) < 8 or size % 4 or not 0 < size <= len(content) - 4):
-        raise ValueError("its map of characters is damaged")
+    if len(content) < 8 or size % 4 or not 0 < size <= len(content) - 4 or len(content) > MAX_MAP_BYTES:
+        raise _NotRealError("its map of characters is damaged")
+    longest = max(map(len, content[4 + size :].split(b"\0")))
+    if longest > MAX_EXPANSION:
+        raise _NotRealError("its map of characters makes a long text of one character")
+    return longest
 
 
 def _copies(processor: dict[str, Any]) -> int:

@@ -15,6 +15,7 @@ from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tok
 
 from chatterm.checkpoint.files import read_bytes
 from chatterm.checkpoint.tokenizer.bpe import bpe_model
+from chatterm.checkpoint.tokenizer.growth import Growth
 from chatterm.checkpoint.tokenizer.merges import merges_from_scores
 from chatterm.checkpoint.tokenizer.outline import broken_tokenizer, check_character_map
 from chatterm.checkpoint.tokenizer.pieces import SPACE
@@ -102,6 +103,11 @@ def sentencepiece_backend(model: SentencePieceModel, source: str) -> tokenizers.
         ]
     )
     return backend
+
+
+def sentencepiece_growth(model: SentencePieceModel) -> Growth:
+    """How much longer the steps of such a backend may make a text."""
+    return Growth(max(1, check_character_map(model.character_map)), len(SPACE.encode()) + 1)
 
 
 def _surround(backend: tokenizers.Tokenizer, model: SentencePieceModel) -> None:

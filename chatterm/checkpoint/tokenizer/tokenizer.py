@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 import tokenizers
 from tokenizers import AddedToken
 
-from chatterm.checkpoint.tokenizer.alarm import alarm
+from chatterm.checkpoint.alarm import tokenizing
+from chatterm.checkpoint.tokenizer.growth import ORDINARY, Growth, check_growth
 from chatterm.checkpoint.tokenizer.outline import broken_tokenizer
 from chatterm.checkpoint.tokenizer.pieces import byte_fallback_bytes, byte_level_bytes, visible
 from chatterm.checkpoint.tokenizer.stream import TextStream
@@ -20,6 +21,9 @@ Kind = Literal["byte-level", "sentencepiece"]
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOTHING = -1
+CHARACTERS_PER_SECOND = 20_000
+"""A hundredth of what a slow machine cuts into tokens."""
+
 _FEW_NAMES = 1024  # up to here, searching for each name is faster than tokenizing
 
 
@@ -60,8 +64,10 @@ class Tokenizer:
         prepends_space: bool,
         names: Mapping[str, str],
         source: str,
+        growth: Growth = ORDINARY,
     ) -> None:
         self._backend = backend
+        self._growth = growth
         self.kind = kind
         self.vocabulary = vocabulary
         self.bos_id = bos_id
@@ -110,7 +116,7 @@ class Tokenizer:
 
     def _encode(self, text: str, *, special: bool) -> list[TokenSpan]:
         complaint = f"The tokenizer in {self.source} cannot cut this text into tokens"
-        with broken_tokenizer(complaint), alarm(len(text)):
+        with broken_tokenizer(complaint), tokenizing(len(text) / CHARACTERS_PER_SECOND):
             return self._cut_into_tokens(text, special=special)
 
     def _cut_into_tokens(self, text: str, *, special: bool) -> list[TokenSpan]:
@@ -120,6 +126,7 @@ class Tokenizer:
         space = int(
             self._prepends_space and text != "" and not self._begins_with_added(text, special=special)
         )
+        check_growth(text, self._backend.normalizer, self._growth)
         encoding = self._backend.encode(" " * space + text[begin:], add_special_tokens=False)
         offsets, shift = encoding.offsets, begin - space
         if shift:
@@ -191,9 +198,9 @@ class Tokenizer:
         if flags not in self._marks:
             self._marks[flags] = mark = f"\U0010fffe{secrets.token_hex(16)}\U0010ffff"
             lstrip, rstrip, single_word = flags or (False, False, False)
-            self._backend.add_tokens(
-                [AddedToken(mark, lstrip=lstrip, rstrip=rstrip, single_word=single_word, normalized=False)]
-            )
+            name = AddedToken(mark, lstrip=lstrip, rstrip=rstrip, single_word=single_word, normalized=False)
+            with tokenizing():  # the library normalizes all added tokens anew
+                self._backend.add_tokens([name])
         return self._marks[flags]
 
     # --- ids to text ------------------------------------------------------------------------------------
