@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from chatterm.engine.client import _obituary
+from chatterm.engine.ending import obituary
 
 PATIENT = """
 import tokenizers
@@ -36,7 +36,7 @@ def run(arm: str, each: int, words: int) -> subprocess.CompletedProcess[str]:
 def test_the_system_ends_what_nothing_else_can() -> None:
     ended = run("alarm.arm()", 22, 100_000)
     assert ended.returncode == -signal.SIGALRM
-    assert "tokenizer takes far too long" in _obituary(ended.returncode, "")
+    assert "tokenizer takes far too long" in obituary(ended.returncode, "")
 
 
 def test_what_takes_little_goes_on_and_unarmed_processes_are_left_alone() -> None:
