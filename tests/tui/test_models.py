@@ -13,6 +13,7 @@ from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import Progress
 from chatterm.library import AsyncLibrary, Library
 from chatterm.tui.forking import Branch
+from chatterm.tui.messages import CancelWanted, ModelChosen
 from chatterm.tui.screens.picker import PickerScreen
 
 
@@ -75,6 +76,39 @@ async def test_an_engine_that_dies_while_it_loads_is_tried_once_more(chat, knobs
     async with chat() as it:
         await it.until(lambda: it.session.info is not None)
         assert any(notice.endswith("It is tried once more.") for notice in it.notices())
+
+
+async def test_a_loaded_model_that_is_cancelled_while_it_waits_for_a_reply_is_closed(chat, knobs):
+    async with chat() as it:
+        await it.hold()
+        it.app.post_message(ModelChosen("/models/Scripted-1B.gguf"))
+        await it.until(lambda: any(one.info and one.info.name == "Scripted-1B" for one in knobs.started))
+        await it.until(lambda: it.session.engines.step is None)
+        assert it.session.host.is_busy, "it waits for the end of the reply"
+        it.app.post_message(CancelWanted())
+        await it.until(lambda: not it.session.host.is_busy)
+        assert [one.closed for one in knobs.started if one.info] == [False, True]
+        knobs.go.set()
+        await it.until(lambda: it.session.live is None)
+        assert it.session.info.name == "Scripted-135M"
+
+
+async def test_cancelling_while_the_old_engine_ends_leaves_the_new_one_answering(chat, knobs, monkeypatch):
+    async with chat() as it:
+        await it.ready()
+        old, ending = it.session.engines.engine, asyncio.Event()
+
+        async def slowly():
+            ending.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(old, "close", slowly)
+        it.app.post_message(ModelChosen("/models/Scripted-1B.gguf"))
+        await it.until(ending.is_set)
+        it.app.post_message(CancelWanted())
+        await it.until(lambda: not it.session.host.is_busy)
+        assert it.session.info.name == it.session.keeper.model == "Scripted-1B"
+        await it.ask()
 
 
 class Crowded:
