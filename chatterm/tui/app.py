@@ -212,6 +212,10 @@ class ChattermApp(App[int]):
         """Tell something at the edge of the screen. It may quote anything: it is inert and never markup."""
         super().notify(inert.block(message), title=title, severity=severity, timeout=timeout, markup=False)
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy a text, inert: what is pasted somewhere must not act there, nor end the paste."""
+        super().copy_to_clipboard(inert.block(text))
+
     def on_mount(self) -> None:
         """The engine starts behind the screen, once that is painted."""
         for complaint in self._complaints:

@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual import on
 from textual.command import Provider
 
-from chatterm import inert
 from chatterm.errors import UserError
 from chatterm.language import _, mark
 from chatterm.library.search import terms
@@ -335,7 +334,7 @@ class ConversationsScreen(GlassScreen):
         self._copy(block.code, what)
 
     def _copy(self, text: str, what: str) -> None:
-        self.app.copy_to_clipboard(inert.block(text))
+        self.app.copy_to_clipboard(text)
         self.notify(what, markup=False, timeout=3)
 
     # --- the tree ---------------------------------------------------------------------------------------
