@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -58,20 +59,66 @@ def make_private(folder: Path) -> Path:
     return folder
 
 
-def write_private(file: Path, content: bytes) -> None:
+def write_private(file: Path, content: bytes, *, replace: bool = True, durable: bool = True) -> None:
     """Put a file there for the user alone (0600), whole or not at all.
 
+    Args:
+        file: where; its folder is there.
+        content: all of it.
+        replace: a file that is there already.
+        durable: a power cut leaves the old file or the new one. Without this nothing waits for the disk, and
+            what is there afterwards may be empty: for what can be done without.
+
     Raises:
-        OSError: it cannot be written.
+        FileExistsError: there is one already, and it is not to be replaced.
+        OSError: it cannot be written; what was there is as it was.
     """
-    part = file.with_name(f"{file.name}.{os.getpid()}")
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".writing-")
+    part = Path(name)
     try:
-        with open(part, "wb", opener=private_opener) as stream:
+        with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        part.replace(file)
-    except OSError:
-        part.unlink(missing_ok=True)
+            if durable:
+                stream.flush()
+                os.fsync(handle)
+        if replace:
+            part.replace(file)
+        else:
+            _move_to_new(part, file)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    if durable:
+        _sync_folder(file.parent)
+
+
+def _move_to_new(part: Path, file: Path) -> None:
+    """Give a file its name only if nobody has it."""
+    try:
+        file.hardlink_to(part)
+        return
+    except FileExistsError:
         raise
+    except OSError:  # a file system without hard links
+        stream = open(file, "xb", opener=private_opener)  # noqa: SIM115 - one that is there stays: no `with`
+    try:
+        with stream:
+            stream.write(part.read_bytes())
+    except BaseException:
+        with suppress(OSError):
+            file.unlink()
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a power cut, where the system can."""
+    if os.name == "posix":
+        with suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
 
 def private_opener(path: str, flags: int) -> int:

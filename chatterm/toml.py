@@ -32,7 +32,15 @@ def text(file: Path) -> str:
         OSError: it cannot be read.
         ValueError: it is too large or no text.
     """
-    data = first_bytes(file, MAX_BYTES + 1)
+    return decoded(first_bytes(file, MAX_BYTES + 1))
+
+
+def decoded(data: bytes) -> str:
+    """The text that the bytes of a file are.
+
+    Raises:
+        ValueError: there are too many, or they are no text.
+    """
     if len(data) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES >> 10} kB")
     return data.decode()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import msgspec
 import torch
@@ -58,7 +56,7 @@ def tuning(*, anew: bool = False) -> Tuning:
         return msgspec.structs.replace(measured, threads=best_threads({}, cores()))
     with contextlib.suppress(OSError):
         paths.make_private(file.parent)
-        _write(file, msgspec.json.encode(measured))
+        paths.write_private(file, msgspec.json.encode(measured), durable=False)
     return measured
 
 
@@ -76,13 +74,6 @@ def best_threads(rates: Mapping[int, float], cores: int) -> int:
 def _busy() -> bool:
     """Whether others leave no whole core free on average over the last minute."""
     return hasattr(os, "getloadavg") and os.getloadavg()[0] > max(0.75, cores() - 1)
-
-
-def _write(file: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".tuning-")
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-    Path(temporary).replace(file)
 
 
 def _machine() -> str:

@@ -6,8 +6,6 @@ It is kept beside the conversations, not in the settings: it changes with every 
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -71,11 +69,4 @@ def save_layout(file: Path | None, layout: Layout) -> None:
         return
     with contextlib.suppress(OSError):
         paths.make_private(file.parent)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".layout-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(msgspec.json.encode(layout))
-            Path(temporary).replace(file)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        paths.write_private(file, msgspec.json.encode(layout), durable=False)  # at every step of a drag

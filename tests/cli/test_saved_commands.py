@@ -280,7 +280,7 @@ def test_resume_opens_the_conversation_that_is_named_or_chosen(
     monkeypatch.setattr(resume, "_is_terminal", lambda: True)
     opened: list[str | None] = []
     monkeypatch.setattr(
-        "chatterm.tui.app.run_chat", lambda _settings, conversation: opened.append(conversation) or 0
+        "chatterm.tui.run.run_chat", lambda _settings, conversation: opened.append(conversation) or 0
     )
     listed = said("resume", stdin="2\n")
     assert listed.index("Later") < listed.index("Write about the sea")

@@ -164,6 +164,16 @@ async def test_a_long_paste_becomes_a_chip_that_can_be_unfolded(chat):
         assert not chips.attachments
 
 
+async def test_what_is_copied_cannot_act_where_it_is_pasted(chat):
+    async with chat() as running:
+        reply = await running.ask()
+        reply.text = "Look \x1b[201~here:\n\n```sh\necho\x1b[201~\n```\n"
+        await command(running, "/copy")
+        await running.until(lambda: running.app.clipboard == reply.text.replace("\x1b", "␛"))
+        await command(running, "/copy code")
+        await running.until(lambda: running.app.clipboard == "echo␛[201~\n")
+
+
 async def test_the_users_own_editor(chat, tmp_path, monkeypatch):
     from contextlib import nullcontext
 

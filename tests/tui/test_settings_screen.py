@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 from textual.widgets import Input, OptionList
 
@@ -69,6 +72,35 @@ async def test_a_value_that_cannot_be_is_refused_beside_the_field(chat):
         await it.press("delete")
         assert it.app.settings.candidates == 10
         assert settings_file().read_text("utf-8").strip() == ""
+
+
+async def test_sampling_values_that_no_chat_could_begin_with_are_refused(chat):
+    async with chat() as it:
+        await opened(it)
+        await choose(it, "sampling")
+        await it.press("enter", *"{temprature = 1}", "enter")
+        assert "unknown field `temprature`" in it.text()
+        line = it.app.screen.query_one("#value", Input)
+        assert line.value == "{temprature = 1}" and line.has_focus
+        assert not settings_file().exists() and it.app.settings.sampling == {}
+
+
+async def test_what_cannot_be_saved_stays_in_the_line(chat, monkeypatch):
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with chat() as it:
+        await opened(it)
+        await choose(it, "system_prompt")
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", full)
+            await it.press("enter", *"long", "enter")
+        assert "No space left" in it.text()
+        line = it.app.screen.query_one("#value", Input)
+        assert line.value == "long" and line.has_focus
+        await it.press("enter")
+        assert load_settings().system_prompt == it.app.settings.system_prompt == "long"
+        assert not line.has_class("-on")
 
 
 async def test_themes_are_seen_while_one_turns_through_them(chat):

@@ -256,16 +256,16 @@ class SettingsScreen(Dialog[None]):
         except UserError as error:
             self._say(error.sentence)
             return
-        self._stop_editing()
-        self._put(row, value)
+        if self._put(row, value):
+            self._stop_editing()
 
-    def _put(self, row: Row, value: object) -> None:
+    def _put(self, row: Row, value: object) -> bool:
         changed = msgspec.structs.replace(self._settings, **{row.name: value})
         try:
             save_setting(row.name, value)
         except UserError as error:
             self._say(error.sentence)
-            return
+            return False
         self._settings = changed
         said = self._apply(changed, row.name)
         if variable(row.name) in os.environ:
@@ -273,6 +273,7 @@ class SettingsScreen(Dialog[None]):
         self._name_things()
         self._list()
         self._say(said)
+        return True
 
     def _stop_editing(self) -> None:
         line = self.query_one("#value", Input)

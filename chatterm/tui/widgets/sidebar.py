@@ -314,7 +314,11 @@ class Sidebar(Vertical):
             self.notify(_("Nothing was deleted that could be brought back."))
 
     async def _undelete(self, number: int) -> None:
-        back = await (await self._library()).undelete(number)
+        try:
+            back = await (await self._library()).undelete(number)
+        except UserError:
+            self._deleted.insert(0, number)  # tried again, but after the others: it may be gone for ever
+            raise
         self.notify(_("“{title}” is back.").format(title=title_of(back)), markup=False)
 
     async def _library(self) -> AsyncLibrary:
