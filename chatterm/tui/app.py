@@ -18,7 +18,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual import on
 from textual._context import active_message_pump
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.css.query import NoMatches
@@ -35,6 +35,7 @@ from chatterm.language import _, speak
 from chatterm.settings import Settings
 from chatterm.tui import alt_digits, crash, keymap, keys, messages, themes
 from chatterm.tui.engines import LocalEngine, StartEngine
+from chatterm.tui.outside import LendingApp
 from chatterm.tui.saving import OpenLibrary, open_library
 from chatterm.tui.screens.chat import ChatScreen
 from chatterm.tui.session import ChatSession
@@ -55,7 +56,7 @@ def _commands() -> type[Provider]:
     return CommandProvider
 
 
-class ChattermApp(App[int]):
+class ChattermApp(LendingApp):
     """A terminal chat with a model on this machine.
 
     Args:

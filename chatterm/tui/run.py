@@ -22,6 +22,9 @@ LEAVE_AT = tuple(
 )
 """Signals at which the chat is left in good order."""
 
+FROM_KEYS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGQUIT") if hasattr(signal, name))
+"""Those of ctrl+c and ctrl+\\, which are meant for the program that has the terminal."""
+
 
 def _ask_the_terminal_for_its_size() -> None:
     """Exported COLUMNS and LINES are as old as the shell that exported them; in the browser they are news."""
@@ -70,7 +73,7 @@ async def _run(chat: app.ChattermApp) -> int:
     loop = asyncio.get_running_loop()
     for number in LEAVE_AT:
         with contextlib.suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(number, chat.leave, 128 + number)
+            loop.add_signal_handler(number, _asked_to_leave, chat, number)
     try:
         await chat.run_async()
     finally:
@@ -78,6 +81,11 @@ async def _run(chat: app.ChattermApp) -> int:
         if chat.session.keeper.lost:
             print(inert.line(chat.session.keeper.lost), file=sys.stderr)
     return chat.return_code or 0
+
+
+def _asked_to_leave(chat: app.ChattermApp, number: int) -> None:
+    if not (chat.is_lent and number in FROM_KEYS):
+        chat.leave(128 + number)
 
 
 def _leave_at_once(number: int, _frame: FrameType | None) -> None:

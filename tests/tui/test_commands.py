@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.drivers.headless_driver import HeadlessDriver
 
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
@@ -175,15 +176,13 @@ async def test_what_is_copied_cannot_act_where_it_is_pasted(chat):
 
 
 async def test_the_users_own_editor(chat, tmp_path, monkeypatch):
-    from contextlib import nullcontext
-
     script = tmp_path / "my editor"
     script.write_text('#!/bin/sh\necho 苹果 >> "$1"\n')
     script.chmod(0o700)
     monkeypatch.setenv("VISUAL", f'"{script}"')
     async with chat() as running:
         await running.ready()
-        monkeypatch.setattr(running.app, "suspend", nullcontext)
+        monkeypatch.setattr(HeadlessDriver, "can_suspend", True)
         composer = running.app.chat.query_one(Composer)
         composer.focus()
         composer.put("an ")
@@ -191,6 +190,7 @@ async def test_the_users_own_editor(chat, tmp_path, monkeypatch):
         await running.until(lambda: composer.text == "an 苹果")
         monkeypatch.setenv("VISUAL", "/bin/false")
         await running.press("ctrl+e")
+        await running.until(lambda: any("status 1" in n.message for n in running.app._notifications))
         assert composer.text == "an 苹果"
 
 

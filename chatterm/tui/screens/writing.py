@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 from textual import on
-from textual.app import SuspendNotSupported
 from textual.timer import Timer
 
 from chatterm import inert, paths, quoting
@@ -15,6 +15,7 @@ from chatterm.language import _
 from chatterm.tui import attachments, bars, editor, messages
 from chatterm.tui.attachments import Attachment
 from chatterm.tui.commands.table import BY_NAME, Command, matching, parse
+from chatterm.tui.outside import LendingApp
 from chatterm.tui.screens.tokens import TokensScreen
 from chatterm.tui.widgets.chips import Chips, ChipsChanged, Unfold
 from chatterm.tui.widgets.completions import Completion, Completions
@@ -244,16 +245,14 @@ class WritingScreen(TokensScreen):
 
     def action_edit_outside(self) -> None:
         """Write the message in the user's own editor."""
+        self.run_worker(self._edit_outside(), group="editor", exit_on_error=True)
+
+    async def _edit_outside(self) -> None:
         try:
-            with self.app.suspend():
-                text = editor.edit(self.composer.text)
-        except SuspendNotSupported:
-            self.notify(_("Another program cannot be opened here, as in a browser."), severity="warning")
-            return
+            text = await editor.edit(cast(LendingApp, self.app), lambda: self.composer.text)
         except UserError as error:
             self.notify(error.sentence, severity="warning", timeout=8, markup=False)
             return
-        self.refresh(layout=True)
         self.composer.put(text)
         self.composer.focus()
 

@@ -93,6 +93,7 @@ class TerminalDriver(Driver):
         self._wake: tuple[int, int] | None = None
         self._in_band_resize = False
         self._pointer_changed = False
+        self._is_lent = False
         signal.signal(signal.SIGTSTP, self._asked_to_sleep)
         signal.signal(signal.SIGCONT, self._woken)
 
@@ -194,8 +195,23 @@ class TerminalDriver(Driver):
         """Read no more."""
         self._stop_reading()
 
+    def suspend_application_mode(self) -> None:
+        """Give it back for another program."""
+        super().suspend_application_mode()
+        self._is_lent = True
+
+    def resume_application_mode(self) -> None:
+        """Take it back from the other program."""
+        self.close()
+        super().resume_application_mode()
+
     def close(self) -> None:
-        """Everything has been done by `stop_application_mode`."""
+        """Set it as it was found once more: the program that had it may have died and left it otherwise."""
+        if self._is_lent and self._before is not None:
+            with contextlib.suppress(termios.error):
+                termios.tcflush(self.fileno, termios.TCIFLUSH)  # what was typed was meant for that program
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self._before)
+        self._is_lent = False
 
     # --- sleeping ---------------------------------------------------------------------------------------
 
