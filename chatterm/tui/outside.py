@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 from collections.abc import AsyncIterator, Sequence
 from time import monotonic
 
+import psutil
 from textual import events
 from textual.app import App, ScreenStackError
 from textual.message_pump import MessagePump
@@ -24,6 +23,22 @@ TYPED_SECONDS = 0.5
 """For so long at most, what was typed before is waited for until it is done."""
 PATIENCE = 2.0
 """Seconds that a program has to end when the chat is left, before it is ended by force."""
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """A program and all that it has begun: an editor may be a script that runs another."""
+    try:
+        program = psutil.Process(pid)
+        return [program, *program.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _is_there(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 class LendingApp(App[int]):
@@ -73,16 +88,20 @@ class LendingApp(App[int]):
             await self._end_guest()
 
     async def _end_guest(self) -> None:
-        guest = self._guest
-        if guest is not None and guest.returncode is None:
-            with contextlib.suppress(TimeoutError, ProcessLookupError):
-                os.kill(guest.pid, signal.SIGTERM)
-                await asyncio.wait_for(guest.wait(), PATIENCE)
-            if guest.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(guest.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-                await guest.wait()
-        self._guest = None
+        guest, self._guest = self._guest, None
+        if guest is None or guest.returncode is not None:
+            return
+        family = _family(guest.pid)
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            for one in family:
+                with contextlib.suppress(psutil.Error):
+                    end(one)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE):
+                    await guest.wait()
+                    while any(map(_is_there, family)):  # noqa: ASYNC110 - nobody tells when they end
+                        await asyncio.sleep(0.02)
+                    return
 
     async def _until_typed(self) -> None:
         """Let what was typed before be done: it is older than the program that is about to begin."""

@@ -43,10 +43,11 @@ class Editing(AbusedTerminal):
     The editor takes the terminal's keys as they are and does not put it back, as one that dies does not.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, script: str = "") -> None:
         editor = folder / "editor"
         editor.write_text(
-            f'#!/bin/sh\ncd "{folder}"\necho $$ >>started\ntrap "" INT\nprintf "(the editor)"\n'
+            script
+            or f'#!/bin/sh\ncd "{folder}"\necho $$ >>started\ntrap "" INT\nprintf "(the editor)"\n'
             'while [ ! -e go ]; do sleep 0.05; done\nstty raw -echo\nprintf "(its end)"\n'
             'printf " edited" >>"$1"\n'
         )
@@ -116,11 +117,30 @@ def test_a_signal_is_heard_and_the_editor_goes_first(editing, tmp_path):
     editing.signal(signal.SIGTERM)
     assert editing.leave() == 128 + signal.SIGTERM
     editing.read_the_rest()
-    assert editing.raw[before:] == b""
+    assert re.sub(rb"\x1b\[[?\d]+[a-z]", b"", editing.raw[before:]) == b"", "only modes are set back"
     editing.assert_as_it_was()
     assert not editing.editor_lives()
     editing.assert_nobody_is_left()
     assert statuses(tmp_path) == ["done", "stopped"]
+
+
+def test_an_editor_behind_a_script_goes_too_and_what_it_switched_on(tmp_path):
+    """As `sensible-editor` runs vim, which takes the mouse."""
+    (tmp_path / "vim").write_text(
+        'echo $$ >>started\nprintf "\\033[?1000h\\033[?1002h\\033[?1006h\\033[?25l(the editor)"\n'
+        "while :; do sleep 0.05; done\n"
+    )
+    script = f'#!/bin/sh\ncd "{tmp_path}"\nsh ./vim "$@"\nexit $?\n'
+    editing = Editing(tmp_path, script)
+    try:
+        editing.open()
+        editing.signal(signal.SIGHUP)
+        assert editing.leave() == 128 + signal.SIGHUP
+        editing.read_the_rest()
+        editing.assert_as_it_was()
+        assert not editing.editor_lives()
+    finally:
+        editing.close()
 
 
 def test_it_sleeps_and_wakes_with_the_editor(editing, tmp_path):

@@ -59,6 +59,7 @@ _ASK_WHAT_IT_CAN: Final = "\x1b[?2026$p\x1b[?2048$p"
 _PUSH_KEYS, _SET_KEYS, _POP_KEYS = f"\x1b[>{KITTY_KEYS}u", f"\x1b[={KITTY_KEYS}u", "\x1b[<u"
 _LEAVE_NEW: Final = "\x1b[?2048l\x1b[?1016l\x1b[?2026l"
 _LEAVE: Final = "\x1b[?2004l\x1b[?1004l\x1b[?1006l\x1b[?1003l\x1b[?1000l\x1b[0m\x1b[?7h"
+_AFTER_OTHERS: Final = f"\x1b[?1002l\x1b[?1l{_LEAVE}\x1b[?25h"  # … with what only other programs switch on
 _LEAVE_OLD_SCREEN: Final = "\x1b[2J\x1b[H"
 _LEAVE_SCREEN: Final = "\x1b[?1049l\x1b[?25h"
 _POINTER: Final = "\x1b]22;"
@@ -208,7 +209,9 @@ class TerminalDriver(Driver):
     def close(self) -> None:
         """Set it as it was found once more: the program that had it may have died and left it otherwise."""
         if self._is_lent and self._before is not None:
-            with contextlib.suppress(termios.error):
+            with contextlib.suppress(termios.error, OSError):
+                if select.select([], [self._out], [], 0)[1]:
+                    os.write(self._out, _AFTER_OTHERS.encode())
                 termios.tcflush(self.fileno, termios.TCIFLUSH)  # what was typed was meant for that program
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._before)
         self._is_lent = False
