@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,30 @@ async def test_export_never_overwrites(chat, tmp_path, monkeypatch):
         composer = running.app.chat.query_one(Composer)
         await running.until(lambda: composer.text == "/export talk.md")
         assert (tmp_path / "talk.md").read_text() == "mine"
+
+
+async def test_export_does_not_hold_up_the_keys(chat, tmp_path, monkeypatch):
+    from chatterm.library import exports
+
+    threads = []
+    monkeypatch.setattr(
+        exports, "export", lambda *_: threads.append(threading.current_thread()) or "all of it"
+    )
+    async with chat() as running:
+        await running.ask("苹果?")
+        await command(running, f"/export md {tmp_path / 'talk.md'}")
+        await running.until(lambda: (tmp_path / "talk.md").exists())
+    assert threads and threads[0] is not threading.main_thread()
+
+
+async def test_copying_code_looks_at_the_reply_as_it_is_shown(chat):
+    async with chat() as running:
+        await running.ask()
+        reply = running.session.last_reply
+        reply.text = "- a\n\n  ```py\n  x = 1\n  ```\n\n````\n```y\n````\n" + "```z\n" * 3000
+        await command(running, "/copy code")
+        await running.until(lambda: running.app.clipboard)
+        assert running.app.clipboard == "```z\n" * 2999
 
 
 # --- the window -----------------------------------------------------------------------------------------

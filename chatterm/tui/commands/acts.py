@@ -5,7 +5,7 @@ A `UserError` is shown as a sentence, and the message stays as it was written.
 
 from __future__ import annotations
 
-import re
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import messages, rescue
 from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED
+from chatterm.tui.text.code import code_blocks
 
 if TYPE_CHECKING:
     from chatterm.library.exports import Format
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Act = Callable[["WritingScreen", str], Awaitable[None]]
 
-_CODE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)^\1[`~]*\s*$", re.DOTALL | re.MULTILINE)
 _SHORT = {"md": "markdown", "txt": "text"}
 
 
@@ -209,10 +209,10 @@ async def copy(chat: WritingScreen, rest: str) -> None:
         raise UserError(_("There is no reply to copy."))
     text = reply.text[reply.thought[1] :].strip() if reply.thought else reply.text
     if rest == "code":
-        blocks = _CODE.findall(text)
+        blocks = code_blocks(text)
         if not blocks:
             raise UserError(_("There is no block of code in the last reply."))
-        text = blocks[-1][1]
+        text = blocks[-1].code
     elif rest:
         raise UserError(_("/copy copies the last reply, /copy code its last block of code."))
     chat.app.copy_to_clipboard(text)
@@ -239,7 +239,8 @@ async def export(chat: WritingScreen, rest: str) -> None:
         whole = await rescue.shown(session.turns, model=keeper.model, system_prompt=keeper.system_prompt)
     else:
         whole = await (await keeper.library()).whole(number)
-    write(path, export([whole], chosen).encode(), otherwise=_("nothing was written; name another file"))
+    text = await asyncio.to_thread(export, [whole], chosen)  # a message may be long, and is parsed often
+    write(path, text.encode(), otherwise=_("nothing was written; name another file"))
     told = _("Written to {path}.").format(path=inert.line(str(path)))
     if keeper.is_behind:
         rest = _("What could not be saved is in it; branches that are not on the screen are not.")
