@@ -19,7 +19,7 @@ from typing import IO, ClassVar, Self, TypeVar, cast
 
 import msgspec
 
-from chatterm import paths
+from chatterm import inert, paths
 from chatterm.engine import wire
 from chatterm.engine.inspection import AnyQuestion, Question
 from chatterm.engine.messages import (
@@ -389,7 +389,8 @@ def _last_words(stderr: IO[bytes]) -> str:
         begin_anew = file.exists() and file.stat().st_size > LOG_LIMIT_BYTES
         mode = "wb" if begin_anew else "ab"
         with open(file, mode, opener=paths.private_opener) as log:
-            log.write(tail)
+            # what a library wrote about a checkpoint may quote it; whoever reads this does so in a terminal
+            log.write(inert.block(tail.decode("utf-8", "replace")).encode())
     lines = tail.decode("utf-8", "replace").strip().splitlines()
     return lines[-1].strip()[:200] if lines else ""
 
