@@ -8,7 +8,7 @@ import signal
 import tempfile
 from typing import IO
 
-from chatterm import paths
+from chatterm import inert, paths
 from chatterm.language import _
 
 LOG_LIMIT_BYTES = 1 << 20
@@ -42,7 +42,8 @@ def last_words(stderr: IO[bytes] | None) -> str:
         begin_anew = file.exists() and file.stat().st_size > LOG_LIMIT_BYTES
         mode = "wb" if begin_anew else "ab"
         with open(file, mode, opener=paths.private_opener) as log:
-            log.write(tail)
+            # What a library wrote about a checkpoint may quote it; whoever reads this does so in a terminal.
+            log.write(inert.block(tail.decode("utf-8", "replace")).encode())
     lines = tail.decode("utf-8", "replace").strip().splitlines()
     return lines[-1].strip()[:200] if lines else ""
 

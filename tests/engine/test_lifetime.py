@@ -117,6 +117,21 @@ async def test_a_start_that_is_cancelled_leaves_no_process(monkeypatch: pytest.M
     assert all(engine._process.returncode is not None for engine in started)
 
 
+async def test_what_a_dead_engine_wrote_is_kept_without_what_acts_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Loud(EngineProcess):
+        COMMAND = (
+            *(sys.executable, "-c"),
+            r"import os; os.write(2, b'first \x1b]0;owned\x07\n\xe2\x80\xaelast \xff\n')",
+        )
+
+    monkeypatch.setenv("CHATTERM_LOG", str(tmp_path))
+    with pytest.raises(EngineDiedError, match="The engine did not start"):
+        await Loud.start()
+    assert (tmp_path / "engine.log").read_text("utf-8") == "first ␛]0;owned␇\n\ufffdlast \ufffd\n"
+
+
 def _runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"

@@ -240,8 +240,8 @@ _GGUF_SLOTS = {
 }
 
 
-def gguf_file(at: Path, *, blocks: str = "Q8_0") -> Path:
-    """A GGUF file, its matrices in blocks of a type."""
+def gguf_file(at: Path, *, blocks: str = "Q8_0", extra: tuple[str, ...] = ()) -> Path:
+    """A GGUF file, its matrices in blocks of a type; `extra` tokens have no rows in them."""
     at.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(at, "llama")
     writer.add_block_count(LAYERS)
@@ -254,8 +254,9 @@ def gguf_file(at: Path, *, blocks: str = "Q8_0") -> Path:
     writer.add_rope_freq_base(10_000.0)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("llama-bpe")
-    writer.add_token_list(list(PIECES))
-    writer.add_token_types([3 if piece in NAMED[:2] else 4 if piece in NAMED else 1 for piece in PIECES])
+    pieces = (*PIECES, *extra)
+    writer.add_token_list(list(pieces))
+    writer.add_token_types([3 if piece in NAMED[:2] else 4 if piece in NAMED else 1 for piece in pieces])
     writer.add_token_merges(list(MERGES))
     writer.add_bos_token_id(PIECES.index(NAMED[0]))
     writer.add_eos_token_id(PIECES.index(NAMED[1]))

@@ -15,10 +15,10 @@ from chatterm.checkpoint.thinking import NAMES
 from chatterm.checkpoint.tokenizer.bpe import bpe_model
 from chatterm.checkpoint.tokenizer.growth import ORDINARY, Growth
 from chatterm.checkpoint.tokenizer.outline import (
-    MAX_ADDED,
-    MAX_ADDED_TEXT,
     MAX_TOKENIZER_BYTES,
     broken_tokenizer,
+    check_added,
+    check_lengths,
     check_outline,
 )
 from chatterm.checkpoint.tokenizer.sentencepiece import (
@@ -139,12 +139,14 @@ def _finish(
             if (token.content in control or token.content in NAMES) and not token.special
         ]
     )
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    check_lengths(vocabulary, str(folder / source))
     bos_id = _id(backend, names.get("bos_token"))
     adds = config.get("add_bos_token")
     return Tokenizer(
         backend,
         kind=kind,
-        vocabulary=max(backend.get_vocab(with_added_tokens=True).values(), default=-1) + 1,
+        vocabulary=max(vocabulary.values(), default=-1) + 1,
         control=control.values(),
         protected=[index for index, token in added.items() if token.content in NAMES],
         bos_id=bos_id,
@@ -218,8 +220,7 @@ def _add_tokens(
             wanted[int(key)] = AddedToken(
                 token["content"], normalized=bool(token.get("normalized", not flags["special"])), **flags
             )
-    if len(wanted) > MAX_ADDED or sum(len(token.content) for token in wanted.values()) > MAX_ADDED_TEXT:
-        raise UserError(f"{folder} adds more tokens to its vocabulary than any real model; it is damaged.")
+    check_added([token.content for token in wanted.values()], str(folder))
     size, added = backend.get_vocab_size(with_added_tokens=True), []
     for index, token in sorted(wanted.items()):
         if token.content in known:

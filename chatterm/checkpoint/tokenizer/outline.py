@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,10 @@ MAX_ENTRIES = 3_000_000
 
 MAX_ADDED = 1 << 16
 MAX_ADDED_TEXT = 1 << 20
+MAX_TOKEN = 8192
+"""Characters of one token, eight times the longest real one: each that is drawn goes into the reply, and its
+candidates from one process to the other."""
+
 MAX_STEPS = 64
 MAX_STEP_DEPTH = 16
 MAX_GROWTH = 1024
@@ -63,9 +67,7 @@ def check_outline(document: bytes, source: str) -> Growth:
         outline = msgspec.json.decode(document, type=_Outline)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise UserError(f"{source} is not readable as a tokenizer: {error}.") from error
-    added = outline.added_tokens or []
-    if len(added) > MAX_ADDED or sum(len(token.content) for token in added) > MAX_ADDED_TEXT:
-        raise UserError(f"{source} adds more tokens to its vocabulary than any real model; it is damaged.")
+    check_added([token.content for token in outline.added_tokens or []], source)
     try:
         steps = [*_flat(outline.normalizer)]
         cutting = [*_flat(outline.pre_tokenizer)]
@@ -82,6 +84,30 @@ def check_outline(document: bytes, source: str) -> Growth:
     if any(step.get("type") in _DECOMPOSING for step in steps):  # however often: the second finds nothing
         return Growth(growth.normalized * _LONGEST_DECOMPOSITION, growth.cut)
     return growth
+
+
+def check_added(tokens: Collection[str], source: str) -> None:
+    """Look at tokens that are to be added to a vocabulary.
+
+    Raises:
+        UserError: they are more, or longer, than those of any real model; the sentence names `source`.
+    """
+    if len(tokens) > MAX_ADDED or sum(map(len, tokens)) > MAX_ADDED_TEXT:
+        raise UserError(f"{source} adds more tokens to its vocabulary than any real model; it is damaged.")
+    check_lengths(tokens, source)
+
+
+def check_lengths(tokens: Iterable[str], source: str) -> None:
+    """Look at the tokens of a vocabulary.
+
+    Raises:
+        UserError: one is longer than any real one; the sentence names `source`.
+    """
+    longest = max(map(len, tokens), default=0)
+    if longest > MAX_TOKEN:
+        raise UserError(
+            f"{source} holds a token of {longest} characters, as no real one does; it is damaged."
+        )
 
 
 class _NotRealError(ValueError):
