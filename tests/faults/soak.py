@@ -99,12 +99,11 @@ class Soak:
         self.terminal.read(0.3)
 
     def is_home(self) -> bool:
-        """Whether one can write: the line of keys begins with that for help, and no dialog lies over it."""
+        """Whether one can write: the line of keys begins with that for help, and nothing lies over it."""
         *rows, last = self.terminal.screen.display
-        keys_of_chat = last.lstrip().startswith("F1 keys")
-        return (
-            keys_of_chat and "Ask something" in self.terminal.text and not any("─╯" in r for r in rows[:-6])
-        )
+        if any("─╯" in row or "▔▔▔" in row for row in rows[:-6]):  # a dialog, or the command palette
+            return False
+        return last.lstrip().startswith("F1 keys") and "Ask something" in self.terminal.text
 
     def home(self) -> None:
         """Back to writing, wherever the keys led."""
