@@ -68,8 +68,7 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
 
 
 def _from_json(path: Path) -> tuple[tokenizers.Tokenizer, Growth]:
-    document = read_bytes(path, MAX_TOKENIZER_BYTES)
-    growth = check_outline(document, str(path))
+    document, growth = check_outline(read_bytes(path, MAX_TOKENIZER_BYTES), str(path))
     with broken_tokenizer(f"{path} is not readable as a tokenizer"):
         backend = tokenizers.Tokenizer.from_buffer(document)
     backend.no_padding()  # before anything is cut: a file may ask for a length without end

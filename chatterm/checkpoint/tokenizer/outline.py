@@ -12,7 +12,7 @@ import binascii
 import math
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -45,18 +45,41 @@ _DECOMPOSING = frozenset({"NFKC", "NFKD"})
 
 
 class _Added(msgspec.Struct):
-    content: str = ""
+    content: str
+    id: Any = msgspec.UNSET
+    single_word: Any = msgspec.UNSET
+    lstrip: Any = msgspec.UNSET
+    rstrip: Any = msgspec.UNSET
+    normalized: Any = msgspec.UNSET
+    special: Any = msgspec.UNSET
 
 
 class _Outline(msgspec.Struct):
-    added_tokens: list[_Added] | None = None
-    normalizer: Any = None
-    pre_tokenizer: Any = None
-    post_processor: Any = None
+    """All that the library reads, but for lengths to which it would cut and fill texts."""
+
+    version: Any = msgspec.UNSET
+    added_tokens: list[_Added] | msgspec.UnsetType | None = msgspec.UNSET
+    normalizer: Any = msgspec.UNSET
+    pre_tokenizer: Any = msgspec.UNSET
+    post_processor: Any = msgspec.UNSET
+    decoder: Any = msgspec.UNSET
+    model: msgspec.Raw = msgspec.Raw(b"null")
 
 
-def check_outline(document: bytes, source: str) -> Growth:
-    """Look at a `tokenizer.json`; how much longer its steps may make a text.
+class Checked(NamedTuple):
+    """A `tokenizer.json` that was looked at.
+
+    Attributes:
+        document: exactly what was looked at. Where the file has a key twice, the library would read both.
+        growth: how much longer its steps may make a text.
+    """
+
+    document: bytes
+    growth: Growth
+
+
+def check_outline(document: bytes, source: str) -> Checked:
+    """Look at a `tokenizer.json`.
 
     Raises:
         UserError: it is no JSON, or asks for what no real one does; the sentence names `source`.
@@ -65,22 +88,27 @@ def check_outline(document: bytes, source: str) -> Growth:
         raise UserError(f"{source} has more entries than any real tokenizer; it is damaged.")
     try:
         outline = msgspec.json.decode(document, type=_Outline)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        checked = msgspec.json.encode(outline)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError) as error:
         raise UserError(f"{source} is not readable as a tokenizer: {error}.") from error
     check_added([token.content for token in outline.added_tokens or []], source)
     try:
-        steps = [*_flat(outline.normalizer)]
-        cutting = [*_flat(outline.pre_tokenizer)]
-        around = [*_flat(outline.post_processor)]
-        growth = Growth(math.prod(map(_growth, steps)), math.prod(map(_growth, cutting)))
-        copies = math.prod(map(_copies, around))
-        if (
-            len(steps) + len(cutting) + len(around) > MAX_STEPS
-            or growth.normalized * growth.cut * copies > MAX_GROWTH
-        ):
-            raise _NotRealError("its steps make texts longer without end")
+        return Checked(checked, _checked_steps(outline))
     except ValueError as problem:
         raise UserError(f"{source} is not a real tokenizer: {problem}; it is damaged.") from problem
+
+
+def _checked_steps(outline: _Outline) -> Growth:
+    steps = [*_flat(outline.normalizer)]
+    cutting = [*_flat(outline.pre_tokenizer)]
+    around = [*_flat(outline.post_processor)]
+    growth = Growth(math.prod(map(_growth, steps)), math.prod(map(_growth, cutting)))
+    copies = math.prod(map(_copies, around))
+    if (
+        len(steps) + len(cutting) + len(around) > MAX_STEPS
+        or growth.normalized * growth.cut * copies > MAX_GROWTH
+    ):
+        raise _NotRealError("its steps make texts longer without end")
     if any(step.get("type") in _DECOMPOSING for step in steps):  # however often: the second finds nothing
         return Growth(growth.normalized * _LONGEST_DECOMPOSITION, growth.cut)
     return growth
