@@ -2,7 +2,7 @@
 
 The library believes its file: one that asks for texts padded to a billion tokens, or that doubles a text
 forty times over, ends the process, and a damaged one raises what no ordinary `except` catches. Real files are
-far within the bounds here. The vocabulary itself, nine tenths of a file, is passed over.
+far within the bounds here. Of the vocabulary, nine tenths of a file, only the tokens are looked at.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -28,6 +28,11 @@ MAX_ADDED_TEXT = 1 << 20
 MAX_TOKEN = 8192
 """Characters of one token, eight times the longest real one: each that is drawn goes into the reply, and its
 candidates from one process to the other."""
+
+MAX_TOKENS = 1 << 20
+MAX_NODES = 2_500_000
+"""Of the tree that the library makes of a unigram vocabulary, with 340 bytes for each: as many as its tokens
+have bytes, less what they share. The largest real ones have two thirds of it."""
 
 MAX_STEPS = 64
 MAX_STEP_DEPTH = 16
@@ -66,6 +71,10 @@ class _Outline(msgspec.Struct):
     model: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _Model(msgspec.Struct):
+    vocab: dict[str, Any] | list[Any] | None = None
+
+
 class Checked(NamedTuple):
     """A `tokenizer.json` that was looked at.
 
@@ -88,10 +97,12 @@ def check_outline(document: bytes, source: str) -> Checked:
         raise UserError(f"{source} has more entries than any real tokenizer; it is damaged.")
     try:
         outline = msgspec.json.decode(document, type=_Outline)
+        vocabulary = msgspec.json.decode(outline.model, type=_Model | None)
         checked = msgspec.json.encode(outline)
     except (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError) as error:
         raise UserError(f"{source} is not readable as a tokenizer: {error}.") from error
     check_added([token.content for token in outline.added_tokens or []], source)
+    _check_vocabulary(vocabulary.vocab if vocabulary is not None else None, source)
     try:
         return Checked(checked, _checked_steps(outline))
     except ValueError as problem:
@@ -114,6 +125,14 @@ def _checked_steps(outline: _Outline) -> Growth:
     return growth
 
 
+def _check_vocabulary(vocabulary: dict[str, Any] | list[Any] | None, source: str) -> None:
+    if isinstance(vocabulary, dict):
+        check_tokens(vocabulary, source)
+    elif vocabulary is not None:  # of a unigram model, tokens with their scores
+        tokens = [entry[0] for entry in vocabulary if isinstance(entry, list) and entry]
+        check_unigram([token for token in tokens if isinstance(token, str)], source)
+
+
 def check_added(tokens: Collection[str], source: str) -> None:
     """Look at tokens that are to be added to a vocabulary.
 
@@ -122,15 +141,41 @@ def check_added(tokens: Collection[str], source: str) -> None:
     """
     if len(tokens) > MAX_ADDED or sum(map(len, tokens)) > MAX_ADDED_TEXT:
         raise UserError(f"{source} adds more tokens to its vocabulary than any real model; it is damaged.")
-    check_lengths(tokens, source)
+    check_tokens(tokens, source)
 
 
-def check_lengths(tokens: Iterable[str], source: str) -> None:
+def check_unigram(tokens: Collection[str], source: str) -> None:
+    """Look at the tokens of a unigram vocabulary, of which the library makes a tree.
+
+    Raises:
+        UserError: as `check_tokens`, or the tree is larger than any real one.
+    """
+    check_tokens(tokens, source)
+    texts = sorted(token.encode("utf-8", "replace") for token in tokens)
+    size = sum(map(len, texts))
+    if size > 4 * MAX_NODES or (size > MAX_NODES and _nodes(texts) > MAX_NODES):
+        raise UserError(f"{source} has longer tokens than any real vocabulary; it is damaged.")
+
+
+def _nodes(texts: Sequence[bytes]) -> int:
+    """Of sorted texts, the bytes that each does not share with the one before it."""
+    count, before = 0, b""
+    for text in texts:
+        shared = 0
+        while shared < min(len(before), len(text)) and before[shared] == text[shared]:
+            shared += 1
+        count, before = count + len(text) - shared, text
+    return count
+
+
+def check_tokens(tokens: Collection[str], source: str) -> None:
     """Look at the tokens of a vocabulary.
 
     Raises:
-        UserError: one is longer than any real one; the sentence names `source`.
+        UserError: they are more, or one is longer, than in any real one; the sentence names `source`.
     """
+    if len(tokens) > MAX_TOKENS:
+        raise UserError(f"{source} has more tokens than any real vocabulary; it is damaged.")
     longest = max(map(len, tokens), default=0)
     if longest > MAX_TOKEN:
         raise UserError(
