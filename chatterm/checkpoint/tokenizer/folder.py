@@ -18,8 +18,8 @@ from chatterm.checkpoint.tokenizer.outline import (
     MAX_TOKENIZER_BYTES,
     broken_tokenizer,
     check_added,
-    check_lengths,
     check_outline,
+    check_tokens,
 )
 from chatterm.checkpoint.tokenizer.sentencepiece import (
     read_sentencepiece,
@@ -68,8 +68,7 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
 
 
 def _from_json(path: Path) -> tuple[tokenizers.Tokenizer, Growth]:
-    document = read_bytes(path, MAX_TOKENIZER_BYTES)
-    growth = check_outline(document, str(path))
+    document, growth = check_outline(read_bytes(path, MAX_TOKENIZER_BYTES), str(path))
     with broken_tokenizer(f"{path} is not readable as a tokenizer"):
         backend = tokenizers.Tokenizer.from_buffer(document)
     backend.no_padding()  # before anything is cut: a file may ask for a length without end
@@ -82,6 +81,7 @@ def _from_vocabulary(vocabulary_path: Path, merges_path: Path) -> tokenizers.Tok
     vocabulary = read_json(vocabulary_path)
     if not vocabulary or not all(isinstance(value, int) and value >= 0 for value in vocabulary.values()):
         raise UserError(f"{vocabulary_path} is no vocabulary: it must map tokens to their numbers.")
+    check_tokens(vocabulary, str(vocabulary_path))
     lines = read_text(merges_path, MAX_MERGES_BYTES).split("\n")
     merges = [
         (left, right)
@@ -140,7 +140,7 @@ def _finish(
         ]
     )
     vocabulary = backend.get_vocab(with_added_tokens=True)
-    check_lengths(vocabulary, str(folder / source))
+    check_tokens(vocabulary, str(folder / source))
     bos_id = _id(backend, names.get("bos_token"))
     adds = config.get("add_bos_token")
     return Tokenizer(

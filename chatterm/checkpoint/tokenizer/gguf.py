@@ -15,7 +15,7 @@ from tokenizers import AddedToken, decoders, normalizers
 from chatterm.checkpoint.thinking import NAMES
 from chatterm.checkpoint.tokenizer.bpe import bpe_model, without_collector
 from chatterm.checkpoint.tokenizer.merges import merges_from_scores
-from chatterm.checkpoint.tokenizer.outline import check_lengths
+from chatterm.checkpoint.tokenizer.outline import check_tokens
 from chatterm.checkpoint.tokenizer.pieces import SPACE
 from chatterm.checkpoint.tokenizer.pre_tokenizers import RULES, PreTokenizing
 from chatterm.checkpoint.tokenizer.special import end_tokens, looks_like_control
@@ -233,7 +233,7 @@ def _read_vocabulary(metadata: Mapping[str, Any]) -> _Vocabulary:
     count = len(tokens)
     if not 0 < count <= _LARGEST_VOCABULARY:
         raise UserError(f"This GGUF file lists {count} tokens, which no language model has; it is damaged.")
-    check_lengths(tokens, "This GGUF file")
+    check_tokens(tokens, "This GGUF file")
     types = _numbers(metadata, "token_type", count, TokenType.NORMAL)
     return _Vocabulary(_distinct(tokens), types, _numbers(metadata, "scores", count, 0.0))
 

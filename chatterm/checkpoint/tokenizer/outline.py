@@ -2,7 +2,7 @@
 
 The library believes its file: one that asks for texts padded to a billion tokens, or that doubles a text
 forty times over, ends the process, and a damaged one raises what no ordinary `except` catches. Real files are
-far within the bounds here. The vocabulary itself, nine tenths of a file, is passed over.
+far within the bounds here. Of the vocabulary, nine tenths of a file, only the tokens are looked at.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,11 @@ MAX_ADDED_TEXT = 1 << 20
 MAX_TOKEN = 8192
 """Characters of one token, eight times the longest real one: each that is drawn goes into the reply, and its
 candidates from one process to the other."""
+
+MAX_TOKENS = 1 << 20
+MAX_NODES = 2_500_000
+"""Of the tree that the library makes of a unigram vocabulary, with 340 bytes for each: as many as its tokens
+have bytes, less what they share. The largest real ones have two thirds of it."""
 
 MAX_STEPS = 64
 MAX_STEP_DEPTH = 16
@@ -45,18 +50,45 @@ _DECOMPOSING = frozenset({"NFKC", "NFKD"})
 
 
 class _Added(msgspec.Struct):
-    content: str = ""
+    content: str
+    id: Any = msgspec.UNSET
+    single_word: Any = msgspec.UNSET
+    lstrip: Any = msgspec.UNSET
+    rstrip: Any = msgspec.UNSET
+    normalized: Any = msgspec.UNSET
+    special: Any = msgspec.UNSET
 
 
 class _Outline(msgspec.Struct):
-    added_tokens: list[_Added] | None = None
-    normalizer: Any = None
-    pre_tokenizer: Any = None
-    post_processor: Any = None
+    """All that the library reads, but for lengths to which it would cut and fill texts."""
+
+    version: Any = msgspec.UNSET
+    added_tokens: list[_Added] | msgspec.UnsetType | None = msgspec.UNSET
+    normalizer: Any = msgspec.UNSET
+    pre_tokenizer: Any = msgspec.UNSET
+    post_processor: Any = msgspec.UNSET
+    decoder: Any = msgspec.UNSET
+    model: msgspec.Raw = msgspec.Raw(b"null")
 
 
-def check_outline(document: bytes, source: str) -> Growth:
-    """Look at a `tokenizer.json`; how much longer its steps may make a text.
+class _Model(msgspec.Struct):
+    vocab: dict[str, Any] | list[Any] | None = None
+
+
+class Checked(NamedTuple):
+    """A `tokenizer.json` that was looked at.
+
+    Attributes:
+        document: exactly what was looked at. Where the file has a key twice, the library would read both.
+        growth: how much longer its steps may make a text.
+    """
+
+    document: bytes
+    growth: Growth
+
+
+def check_outline(document: bytes, source: str) -> Checked:
+    """Look at a `tokenizer.json`.
 
     Raises:
         UserError: it is no JSON, or asks for what no real one does; the sentence names `source`.
@@ -65,25 +97,40 @@ def check_outline(document: bytes, source: str) -> Growth:
         raise UserError(f"{source} has more entries than any real tokenizer; it is damaged.")
     try:
         outline = msgspec.json.decode(document, type=_Outline)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        vocabulary = msgspec.json.decode(outline.model, type=_Model | None)
+        checked = msgspec.json.encode(outline)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError, OverflowError) as error:
         raise UserError(f"{source} is not readable as a tokenizer: {error}.") from error
     check_added([token.content for token in outline.added_tokens or []], source)
+    _check_vocabulary(vocabulary.vocab if vocabulary is not None else None, source)
     try:
-        steps = [*_flat(outline.normalizer)]
-        cutting = [*_flat(outline.pre_tokenizer)]
-        around = [*_flat(outline.post_processor)]
-        growth = Growth(math.prod(map(_growth, steps)), math.prod(map(_growth, cutting)))
-        copies = math.prod(map(_copies, around))
-        if (
-            len(steps) + len(cutting) + len(around) > MAX_STEPS
-            or growth.normalized * growth.cut * copies > MAX_GROWTH
-        ):
-            raise _NotRealError("its steps make texts longer without end")
+        return Checked(checked, _checked_steps(outline))
     except ValueError as problem:
         raise UserError(f"{source} is not a real tokenizer: {problem}; it is damaged.") from problem
+
+
+def _checked_steps(outline: _Outline) -> Growth:
+    steps = [*_flat(outline.normalizer)]
+    cutting = [*_flat(outline.pre_tokenizer)]
+    around = [*_flat(outline.post_processor)]
+    growth = Growth(math.prod(map(_growth, steps)), math.prod(map(_growth, cutting)))
+    copies = math.prod(map(_copies, around))
+    if (
+        len(steps) + len(cutting) + len(around) > MAX_STEPS
+        or growth.normalized * growth.cut * copies > MAX_GROWTH
+    ):
+        raise _NotRealError("its steps make texts longer without end")
     if any(step.get("type") in _DECOMPOSING for step in steps):  # however often: the second finds nothing
         return Growth(growth.normalized * _LONGEST_DECOMPOSITION, growth.cut)
     return growth
+
+
+def _check_vocabulary(vocabulary: dict[str, Any] | list[Any] | None, source: str) -> None:
+    if isinstance(vocabulary, dict):
+        check_tokens(vocabulary, source)
+    elif vocabulary is not None:  # of a unigram model, tokens with their scores
+        tokens = [entry[0] for entry in vocabulary if isinstance(entry, list) and entry]
+        check_unigram([token for token in tokens if isinstance(token, str)], source)
 
 
 def check_added(tokens: Collection[str], source: str) -> None:
@@ -94,15 +141,41 @@ def check_added(tokens: Collection[str], source: str) -> None:
     """
     if len(tokens) > MAX_ADDED or sum(map(len, tokens)) > MAX_ADDED_TEXT:
         raise UserError(f"{source} adds more tokens to its vocabulary than any real model; it is damaged.")
-    check_lengths(tokens, source)
+    check_tokens(tokens, source)
 
 
-def check_lengths(tokens: Iterable[str], source: str) -> None:
+def check_unigram(tokens: Collection[str], source: str) -> None:
+    """Look at the tokens of a unigram vocabulary, of which the library makes a tree.
+
+    Raises:
+        UserError: as `check_tokens`, or the tree is larger than any real one.
+    """
+    check_tokens(tokens, source)
+    texts = sorted(token.encode("utf-8", "replace") for token in tokens)
+    size = sum(map(len, texts))
+    if size > 4 * MAX_NODES or (size > MAX_NODES and _nodes(texts) > MAX_NODES):
+        raise UserError(f"{source} has longer tokens than any real vocabulary; it is damaged.")
+
+
+def _nodes(texts: Sequence[bytes]) -> int:
+    """Of sorted texts, the bytes that each does not share with the one before it."""
+    count, before = 0, b""
+    for text in texts:
+        shared = 0
+        while shared < min(len(before), len(text)) and before[shared] == text[shared]:
+            shared += 1
+        count, before = count + len(text) - shared, text
+    return count
+
+
+def check_tokens(tokens: Collection[str], source: str) -> None:
     """Look at the tokens of a vocabulary.
 
     Raises:
-        UserError: one is longer than any real one; the sentence names `source`.
+        UserError: they are more, or one is longer, than in any real one; the sentence names `source`.
     """
+    if len(tokens) > MAX_TOKENS:
+        raise UserError(f"{source} has more tokens than any real vocabulary; it is damaged.")
     longest = max(map(len, tokens), default=0)
     if longest > MAX_TOKEN:
         raise UserError(

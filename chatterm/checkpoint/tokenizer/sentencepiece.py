@@ -17,7 +17,12 @@ from chatterm.checkpoint.files import read_bytes
 from chatterm.checkpoint.tokenizer.bpe import bpe_model
 from chatterm.checkpoint.tokenizer.growth import Growth
 from chatterm.checkpoint.tokenizer.merges import merges_from_scores
-from chatterm.checkpoint.tokenizer.outline import broken_tokenizer, check_character_map
+from chatterm.checkpoint.tokenizer.outline import (
+    broken_tokenizer,
+    check_character_map,
+    check_tokens,
+    check_unigram,
+)
 from chatterm.checkpoint.tokenizer.pieces import SPACE
 from chatterm.errors import UserError
 
@@ -60,6 +65,11 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
         raise UserError(f"{path} is no readable SentencePiece model ({error}).") from error
     if not model.pieces:
         raise UserError(f"{path} is no SentencePiece model: it holds no pieces.")
+    texts = [text for text, _, _ in model.pieces]
+    if model.algorithm == _UNIGRAM:
+        check_unigram(texts, str(path))
+    else:
+        check_tokens(texts, str(path))
     if model.algorithm not in (_UNIGRAM, _BPE):
         raise UserError(f"{path} cuts text by words or characters; chatterm reads unigram and BPE models.")
     return model

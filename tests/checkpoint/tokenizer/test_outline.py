@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer as Backend
 
 from chatterm.checkpoint.open import open_checkpoint
 from chatterm.checkpoint.tokenizer import load_tokenizer
 from chatterm.checkpoint.tokenizer.merges import merges_from_scores
-from chatterm.checkpoint.tokenizer.outline import broken_tokenizer, check_character_map
+from chatterm.checkpoint.tokenizer.outline import broken_tokenizer, check_character_map, check_outline
 from chatterm.errors import UserError
 from tests.faults import specimens
 
@@ -69,6 +70,34 @@ def test_what_no_real_tokenizer_asks_for_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         load(tmp_path, **changes)
+
+
+@pytest.mark.parametrize("key", ["normalizer", "pre_tokenizer", "added_tokens", "padding", "post_processor"])
+def test_a_key_that_stands_there_twice_hides_nothing(tmp_path: Path, key: str) -> None:
+    """The library reads both; what was not looked at took eight gigabytes, or ended the process."""
+    folder = specimens.folder(tmp_path / "model")
+    document = specimens.tokenizer_json()
+    plain = load_tokenizer(open_checkpoint(folder)).encode("hello")
+    hidden = {
+        "normalizer": {"type": "Precompiled", "precompiled_charsmap": "/////wAAAAA="},
+        "pre_tokenizer": {"type": "FixedLength", "length": 0},
+        "added_tokens": [{"content": "x" * 2_000_000}],
+        "padding": PADDING | {"strategy": {"Fixed": 10**11}, "pad_to_multiple_of": 10**12},
+        "post_processor": {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": 5},
+    }[key]
+    text = json.dumps({key: hidden})[:-1] + ", " + json.dumps(document)[1:]
+    (folder / "tokenizer.json").write_text(text, "utf-8")
+    assert load_tokenizer(open_checkpoint(folder)).encode("hello") == plain
+
+
+@pytest.mark.parametrize("missing", ["version", "added_tokens", "normalizer", "post_processor", "truncation"])
+def test_what_is_missing_stays_missing(tmp_path: Path, missing: str) -> None:
+    document = {key: value for key, value in specimens.tokenizer_json().items() if key != missing}
+    text = json.dumps(document)
+    ours, _ = check_outline(text.encode(), "a test")
+    theirs = Backend.from_buffer(text.encode())
+    assert Backend.from_buffer(ours).encode("hello").ids == theirs.encode("hello").ids
+    assert json.loads(ours) == {k: v for k, v in document.items() if k not in ("truncation", "padding")}
 
 
 def test_a_pattern_that_never_ends_is_given_up(tmp_path: Path) -> None:
