@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chatterm import paths
 from chatterm.errors import UserError
 from chatterm.library.exports import files
 
@@ -43,7 +44,7 @@ def test_without_hard_links_a_file_is_written_and_none_replaced(tmp_path: Path) 
 
 @pytest.mark.usefixtures("no_hard_links")
 def test_a_disk_that_gets_full_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "open", FullDisk, raising=False)
+    monkeypatch.setattr(paths, "open", FullDisk, raising=False)
     with pytest.raises(UserError, match="No space left"):
         files.write(tmp_path / "export.md", b"all of it")
     assert list(tmp_path.iterdir()) == []

@@ -74,7 +74,7 @@ async def test_presets_are_taken_saved_renamed_deleted_and_brought_back(chat, mo
         with monkeypatch.context() as patch:
             patch.setattr("os.fsync", full_disk)
             await running.press("u")
-            await running.until(lambda: "No space left" in running.text())
+            await running.until(lambda: "cannot be saved" in running.text())
         await running.press("u")
         assert presets.load_preset("other").sampling["top_k"] == 7
 

@@ -159,9 +159,10 @@ def test_the_page_for_the_browser_goes_with_the_server(tmp_path: Path, number: s
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminal here says that it was closed")
 def test_nohup_is_obeyed() -> None:
-    assert signal.SIGHUP in endings()
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
+        assert signal.SIGHUP in endings()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         assert signal.SIGHUP not in endings()
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -317,8 +317,10 @@ class TerminalDriver(Driver):
         if isinstance(message, events.Resize):
             if not self._in_band_resize:
                 return  # nobody asked
-            self._redraw()
             message = self._true(message)
+            super().process_message(message)
+            self._draw_anew()
+            return
         super().process_message(message)
 
     # --- size -------------------------------------------------------------------------------------------
@@ -336,10 +338,15 @@ class TerminalDriver(Driver):
             self._tell_loop(self._tell_size)
 
     def _tell_size(self) -> None:
-        self._redraw()
         size = Size(*self._terminal_size())
         event = events.Resize(size, size)
         asyncio.run_coroutine_threadsafe(self._app._post_message(event), loop=self._loop)
+        self._draw_anew()
+
+    def _draw_anew(self) -> None:
+        """The size may be what it was, after another that nobody saw; the terminal's rows are not."""
+        self._redraw()
+        self._tell_loop(lambda: self._app.refresh(layout=True))
 
 
 def _own_descriptor(terminal: int) -> int:
