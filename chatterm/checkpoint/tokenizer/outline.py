@@ -46,7 +46,7 @@ MAX_EXPANSION = 64
 """Bytes that a map of characters may put in the place of one; the longest in Unicode has 33."""
 
 _LONGEST_DECOMPOSITION = 11  # U+FDFA: 33 bytes for 3
-_DECOMPOSING = frozenset({"NFKC", "NFKD"})
+_DECOMPOSING = ("NFKC", "NFKD")
 
 
 class _Added(msgspec.Struct):

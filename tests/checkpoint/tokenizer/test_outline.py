@@ -61,6 +61,7 @@ def test_padding_and_truncation_are_never_done(tmp_path: Path) -> None:
             "map of characters",
         ),
         ({"pre_tokenizer": split("(((")}, "not readable as a tokenizer"),
+        ({"normalizer": {"type": {}}}, "not readable as a tokenizer"),
         ({"added_tokens": [{"content": "x" * 2_000_000}]}, "adds more tokens"),
         ({"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "b"}}, "cannot cut this text"),
     ],
