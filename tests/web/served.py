@@ -42,9 +42,7 @@ class Served:
                 text=True,
                 env=environment,
                 umask=0,
-                preexec_fn=lambda: signal.signal(
-                    signal.SIGHUP, signal.SIG_DFL
-                ),  # the tests may run under nohup
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup
             )
         assert self.process.stdout is not None
         self.link = self.process.stdout.readline().split()[-1]
