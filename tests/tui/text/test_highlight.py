@@ -13,7 +13,11 @@ from chatterm.tui.text.highlight import LONGEST, highlight
 from chatterm.tui.text.lines import FENCE, KEYWORD, Span
 from chatterm.tui.text.markdown import Markdown
 
-pytestmark = pytest.mark.timeout(120)  # a lexer that is not broken off runs for ever
+pytestmark = [
+    pytest.mark.timeout(120),  # a lexer that is not broken off runs for ever
+    # the signal may come while Hypothesis watches the garbage collector, where no error can leave
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 PYTHON = "def f(x):\n    return 'a'\n"
 
