@@ -22,6 +22,9 @@ MOST_MARKS = 8
 """Characters without a cell of their own that may stand on one base: the tallest Tibetan syllables have as
 many. Those after them are shown as signs."""
 
+LONGEST_TOKEN = 1000
+"""Characters of a token that are looked at where tokens are listed; no place has room for as many."""
+
 CONTEXT = 2 * MOST_MARKS
 """Characters before a piece that may decide about its first ones."""
 
@@ -116,9 +119,14 @@ def line(text: str, before: str = "") -> str:
 
 
 def token(text: str) -> str:
-    """`text` of a token, in which spaces count: they become visible too; nothing at all reads `∅`."""
+    """`text` of a token, in which spaces count: they become visible too; nothing at all reads `∅`.
+
+    A vocabulary may hold tokens of megabytes, which are shown again with every step; they are cut.
+    """
     if not text:
         return "∅"
+    if len(text) > LONGEST_TOKEN:
+        text = text[:LONGEST_TOKEN] + "…"
     shown = _shown(text, "", _TOKEN)
     return f"◌{shown}" if _joins_to_what_stands_before(shown[0]) else shown
 

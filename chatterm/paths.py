@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -56,25 +59,112 @@ def make_private(folder: Path) -> Path:
     return folder
 
 
-def write_private(file: Path, content: bytes) -> None:
+def write_private(file: Path, content: bytes, *, replace: bool = True, durable: bool = True) -> None:
     """Put a file there for the user alone (0600), whole or not at all.
 
+    Args:
+        file: where; its folder is there.
+        content: all of it.
+        replace: a file that is there already.
+        durable: a power cut leaves the old file or the new one. Without this nothing waits for the disk, and
+            what is there afterwards may be empty: for what can be done without.
+
     Raises:
-        OSError: it cannot be written.
+        FileExistsError: there is one already, and it is not to be replaced.
+        OSError: it cannot be written; what was there is as it was.
     """
-    part = file.with_name(f"{file.name}.{os.getpid()}")
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".writing-")
+    part = Path(name)
     try:
-        with open(part, "wb", opener=private_opener) as stream:
+        with os.fdopen(handle, "wb") as stream:
             stream.write(content)
-        part.replace(file)
-    except OSError:
-        part.unlink(missing_ok=True)
+            if durable:
+                stream.flush()
+                os.fsync(handle)
+        if replace:
+            part.replace(file)
+        else:
+            _move_to_new(part, file)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    if durable:
+        _sync_folder(file.parent)
+
+
+def _move_to_new(part: Path, file: Path) -> None:
+    """Give a file its name only if nobody has it."""
+    try:
+        file.hardlink_to(part)
+        return
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        stream = open(file, "xb", opener=private_opener)  # noqa: SIM115 - one that is there stays: no `with`
+    try:
+        with stream:
+            stream.write(part.read_bytes())
+    except BaseException:
+        with suppress(OSError):
+            file.unlink()
         raise
 
 
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a power cut, where the system can."""
+    if os.name == "posix":
+        with suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
 def private_opener(path: str, flags: int) -> int:
-    """For `open(…, opener=private_opener)`: a file that is made is the user's alone (0600)."""
-    return os.open(path, flags, 0o600)
+    """For `open(…, opener=private_opener)`: a file that is made is the user's alone (0600).
+
+    Raises:
+        OSError: it cannot be opened, or a pipe, a socket or a device has the name.
+    """
+    return _opened(path, flags)
+
+
+def plain_opener(path: str, flags: int) -> int:
+    """For `open(…, "rb", opener=plain_opener)`: what is no file or folder is an error, not waited for.
+
+    A pipe without a writer would hold whoever opens it for ever, a device may do anything at all.
+
+    Raises:
+        OSError: it cannot be opened, or is a pipe, a socket or a device.
+    """
+    _refuse_special(Path(path).stat().st_mode, path)  # opening a device can do something already
+    return _opened(path, flags)
+
+
+def _opened(path: str, flags: int) -> int:
+    file = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
+    try:
+        _refuse_special(os.fstat(file).st_mode, path)
+    except OSError:
+        os.close(file)
+        raise
+    return file
+
+
+def _refuse_special(mode: int, path: str) -> None:
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "Not a regular file", path)
+
+
+def first_bytes(file: Path, count: int) -> bytes:
+    """The first bytes of a file, at most `count` of them.
+
+    Raises:
+        OSError: it cannot be read, or is a folder, a pipe, a socket or a device.
+    """
+    with open(file, "rb", opener=plain_opener) as stream:
+        return stream.read(count)
 
 
 def config_folder() -> Path:

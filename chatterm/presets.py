@@ -13,10 +13,7 @@ same name takes the place of such a one until it is deleted. Names are told apar
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import os
-import tempfile
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -178,17 +175,7 @@ def save_preset(preset: Preset, *, replace: bool = False) -> Path:
         raise UserError(f"The preset {name} is too large: up to {toml.MAX_BYTES >> 10} kB are kept.")
     try:
         paths.make_private(target.parent)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".preset-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(temporary).replace(target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
+        paths.write_private(target, text)
     except OSError as error:
         raise UserError(f"The preset cannot be saved to {target} ({error.strerror}).") from error
     return target

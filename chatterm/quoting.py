@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from chatterm import inert
 from chatterm.errors import UserError
+from chatterm.paths import first_bytes
 
 MAX_BYTES = 16 << 20
 """Of one file: far more than any context window holds."""
@@ -67,8 +68,7 @@ def read_file(file: Path, *, at_most: int = MAX_BYTES) -> Quote:
     """
     shown = inert.line(str(file))
     try:
-        with file.open("rb") as stream:
-            data = stream.read(at_most + 1)
+        data = first_bytes(file, at_most + 1)
     except OSError as error:
         raise UserError(f"{shown} cannot be read ({error.strerror}).") from error
     return Quote(file.name, decoded(data, shown, at_most=at_most), file.suffix[1:])

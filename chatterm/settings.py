@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,12 +19,16 @@ from msgspec import Meta
 from chatterm import paths, toml
 from chatterm.errors import UserError
 from chatterm.language import Choice, _, mark
+from chatterm.sampling import SamplingParameters
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 Source = Literal["default", "file", "environment", "flag"]
 """Where a value in force comes from."""
+
+LOCK_SECONDS = 1.0
+"""For so long another window is waited for; it is quicker than that unless it is being held up."""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
@@ -149,9 +152,11 @@ def from_text(name: str, text: str) -> object:
                 _("This is no table like {{ temperature = 0.7 }} ({error}).").format(error=error)
             ) from error
     try:
-        return getattr(msgspec.convert({name: value}, Settings, strict=False), name)
+        return getattr(_converted({name: value}), name)
     except msgspec.ValidationError as error:
-        reason = str(error).partition(" - at ")[0]
+        reason = str(error)
+        if name != "sampling":  # of which it says the value that is wrong
+            reason = reason.partition(" - at ")[0]
         raise UserError(_("This cannot be the value: {reason}.").format(reason=reason)) from error
 
 
@@ -172,19 +177,25 @@ def to_text(name: str, value: object) -> str:
 
 def save_setting(name: str, value: object) -> None:
     """Write one value into the file, or take it out if it is the default. The rest of the file, comments too,
-    stays as it was; the file is replaced whole or not at all.
+    stays as it was; the file is replaced whole or not at all, and one window at a time does it.
 
     Raises:
-        UserError: the file cannot be read or written.
+        UserError: the file cannot be read or written, or could not be read again with this value in it.
     """
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
     file = settings_file()
     try:
-        document = tomlkit.parse(toml.text(file)) if file.exists() else tomlkit.document()
-        _put(document, name, value)
-        _write(file, document.as_string())
+        paths.make_private(file.parent)
+        with _alone(file.parent):
+            document = tomlkit.parse(toml.text(file)) if file.exists() else tomlkit.document()
+            _put(document, name, value)
+            content = document.as_string().encode()
+            _converted(toml.parse(toml.decoded(content)))  # as the next start will
+            target = file.resolve()  # a link to the file stays one
+            paths.make_private(target.parent)
+            paths.write_private(target, content)
     except (OSError, ValueError, RecursionError, TOMLKitError) as error:
         raise UserError(
             _("The settings cannot be saved to {file} ({error}).").format(file=file, error=error)
@@ -211,18 +222,15 @@ def _put(document: TOMLDocument, name: str, value: object) -> None:
             table[key] = item
 
 
-def _write(file: Path, text: str) -> None:
-    file = file.resolve()  # a link to the file stays one
-    paths.make_private(file.parent)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".config-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        Path(temporary).replace(file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other windows from changing the file between reading and writing, where a lock can be had."""
+    from filelock import FileLock
+
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, NotImplementedError):  # the time being over is an OSError too
+            stack.enter_context(FileLock(folder / ".config.lock", timeout=LOCK_SECONDS, mode=0o600))
+        yield
 
 
 def _from_file() -> dict[str, object]:
@@ -259,8 +267,24 @@ def _value(values: Mapping[str, object], name: str) -> object:
 
 def _check(values: Mapping[str, object], where: str) -> Settings:
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        return _converted(values)
     except msgspec.ValidationError as error:
         raise UserError(
             _("A setting {where} cannot be used: {error}.").format(where=where, error=error)
         ) from error
+
+
+def _converted(values: Mapping[str, object]) -> Settings:
+    """The settings of such values, with sampling values that can be used.
+
+    Raises:
+        msgspec.ValidationError: they are none; the message names the place.
+    """
+    settings = msgspec.convert(values, Settings, strict=False)
+    try:
+        SamplingParameters().replace(**settings.sampling)
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(str(error).replace("`$", "`$.sampling")) from error
+    except TypeError as error:  # of `replace` itself, which has one argument that is no field
+        raise msgspec.ValidationError("Object contains unknown field `self` - at `$.sampling`") from error
+    return settings

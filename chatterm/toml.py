@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from chatterm.paths import first_bytes
+
 MAX_BYTES = 1 << 18
 """Of a file; far more than all settings, or a preset with a long system prompt, take."""
 
@@ -30,8 +32,15 @@ def text(file: Path) -> str:
         OSError: it cannot be read.
         ValueError: it is too large or no text.
     """
-    with file.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
+    return decoded(first_bytes(file, MAX_BYTES + 1))
+
+
+def decoded(data: bytes) -> str:
+    """The text that the bytes of a file are.
+
+    Raises:
+        ValueError: there are too many, or they are no text.
+    """
     if len(data) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES >> 10} kB")
     return data.decode()

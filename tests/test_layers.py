@@ -14,7 +14,7 @@ PACKAGE = ROOT / "chatterm"
 
 EVERYBODY = {
     *("sampling", "errors", "paths", "settings", "inert", "language", "presets", "quoting", "toml"),
-    "__init__",
+    *("__init__", "hub_access", "allowance", "commonmark"),
     *("engine.inspection", "engine.records", "engine.supply"),
 }
 """Base modules: anybody may import them, they import only each other."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -49,11 +51,114 @@ def test_a_file_that_is_made_is_private(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut an empty file would stand there otherwise, and the old one would be gone."""
+    done = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def named(path: Path, target: Path) -> Path:
+        done.append("name")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", named)
+    paths.write_private(tmp_path / "file", b"x")
+    assert done == ["file", "name", "folder"]
+    paths.write_private(tmp_path / "file", b"y", durable=False)
+    assert done[3:] == ["name"]
+
+
+@pytest.mark.parametrize("fails", ["os.fsync", "pathlib.Path.replace"])
+def test_what_cannot_be_written_leaves_what_was(
+    fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths.write_private(tmp_path / "file", b"x")
+    monkeypatch.setattr(fails, full)
+    with pytest.raises(OSError, match="No space left"):
+        paths.write_private(tmp_path / "file", b"y")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"x")]
+
+
+def full(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_what_is_there_is_not_replaced_unasked(
+    has_links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_links:
+        monkeypatch.setattr(Path, "hardlink_to", full)
+    paths.write_private(tmp_path / "file", b"x", replace=False)
+    with pytest.raises(FileExistsError):
+        paths.write_private(tmp_path / "file", b"y", replace=False)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("file", b"x")]
+    monkeypatch.setattr(Path, "read_bytes", full)
+    if not has_links:
+        with pytest.raises(OSError, match="No space left"):
+            paths.write_private(tmp_path / "half", b"y", replace=False)
+        assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_two_may_write_the_same_file_at_once(tmp_path: Path) -> None:
+    barrier, failures = threading.Barrier(4), []
+
+    def write(content: bytes) -> None:
+        barrier.wait()
+        for _ in range(50):
+            try:
+                paths.write_private(tmp_path / "file", content, durable=False)
+            except OSError as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(bytes([n]) * 9999,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(set((tmp_path / "file").read_bytes())) == 1
+
+
 def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OSError, match="file"):
             paths.make_private(folder)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless"):
+        with pytest.raises(OSError, match="Not a regular file"):
+            paths.first_bytes(tmp_path / name, 10)
+    with pytest.raises(IsADirectoryError):
+        paths.first_bytes(tmp_path, 10)
+    with pytest.raises(FileNotFoundError):
+        paths.first_bytes(tmp_path / "missing", 10)
+    (tmp_path / "file").write_bytes(b"0123456789")
+    assert paths.first_bytes(tmp_path / "file", 4) == b"0123"
+
+
+@pytest.mark.timeout(20)
+def test_a_file_that_becomes_a_pipe_just_before_it_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "file").touch()
+    before = (tmp_path / "file").stat()
+    monkeypatch.setattr(Path, "stat", lambda self, **_: before)
+    with pytest.raises(OSError, match="Not a regular file"):
+        paths.first_bytes(pipe, 10)
 
 
 def test_many_may_make_a_folder_at_once(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ size as objects, so its values are counted as well as its bytes.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 from pathlib import Path
 from typing import Any
 
 from chatterm.errors import UserError
+from chatterm.paths import first_bytes, plain_opener
 
 MAX_JSON_BYTES = 16 << 20
 MAX_JSON_VALUES = 2_000_000
@@ -59,16 +61,30 @@ def read_bytes(path: Path, most: int) -> bytes:
     """A whole file.
 
     Raises:
-        UserError: it cannot be read, or has more than `most` bytes.
+        UserError: it cannot be read, is a pipe or a device, or has more than `most` bytes.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(most + 1)
+        content = first_bytes(path, most + 1)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
     if len(content) > most:
         raise UserError(f"{path} is larger than any real file of its kind; it is damaged.")
     return content
+
+
+def map_file(path: Path) -> mmap.mmap:
+    """A file in memory, private (copy-on-write), so that tensors over it need no copy to be writable objects.
+
+    Raises:
+        UserError: it cannot be read, is a pipe or a device, or is empty.
+    """
+    try:
+        with open(path, "rb", opener=plain_opener) as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    except ValueError as error:  # mmap of an empty file
+        raise UserError(f"{path} is empty; fetch it again.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def read_text(path: Path, most: int) -> str:

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from chatterm.checkpoint.files import read_json
+from chatterm.checkpoint.files import inside, read_json
 from chatterm.errors import UserError
 from chatterm.paths import clone_models_folder, user_models_folder
 from chatterm.paths import expand as expand
@@ -121,7 +121,7 @@ def _weights_problem(folder: Path, files: set[str]) -> str | None:
     if SINGLE_WEIGHTS in files:
         return None
     if WEIGHTS_INDEX in files:
-        shards = _shards_in_index(folder / WEIGHTS_INDEX)
+        shards = _shards_in_index(folder)
         if shards is None:
             return f"{WEIGHTS_INDEX} cannot be read"
         missing = sorted(shards - files)
@@ -134,9 +134,9 @@ def _weights_problem(folder: Path, files: set[str]) -> str | None:
     return "its weights are missing"
 
 
-def _shards_in_index(path: Path) -> set[str] | None:
+def _shards_in_index(folder: Path) -> set[str] | None:
     try:
-        weight_map = read_json(path).get("weight_map")
+        weight_map = read_json(inside(folder, WEIGHTS_INDEX)).get("weight_map")
     except UserError:
         return None
     if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):

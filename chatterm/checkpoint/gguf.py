@@ -21,6 +21,7 @@ import numpy as np
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from numpy.typing import NDArray
 
+from chatterm.checkpoint.files import map_file
 from chatterm.errors import UserError
 
 Bytes = NDArray[np.uint8]
@@ -185,24 +186,13 @@ def _read_split(path: Path, stem: str, count: int, *, arrays: bool) -> GGUFFile:
 
 
 def _read_file(path: Path, *, arrays: bool) -> GGUFFile:
-    data = _map_file(path)
+    data = map_file(path)
     try:
         return _Header(path, data, keep_arrays=arrays).read()
     except (struct.error, IndexError) as error:
         raise UserError(
             f"{path} ends in the middle of its header; it is cut off or damaged, fetch it again."
         ) from error
-
-
-def _map_file(path: Path) -> mmap.mmap:
-    """A private (copy-on-write) map, so that tensors over it need no copy to be writable objects."""
-    try:
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    except ValueError as error:  # mmap of an empty file
-        raise UserError(f"{path} is empty; fetch it again.") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 class _Header:

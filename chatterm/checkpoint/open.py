@@ -132,6 +132,11 @@ def _open(path: Path, *, vocabulary: bool) -> Checkpoint:
         )
     elif path.is_file():
         checkpoint = _open_gguf(path, vocabulary=vocabulary)
+    elif path.exists():
+        raise UserError(
+            f"{path} is neither a file nor a folder; pass a GGUF file or a folder with config.json and "
+            "safetensors."
+        )
     else:
         raise UserError(
             f"{path} does not exist; pass a GGUF file or a folder with config.json and safetensors."

@@ -6,7 +6,6 @@ torch. The format: https://github.com/huggingface/safetensors#format
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from chatterm.checkpoint.files import inside, parse_json, read_json
+from chatterm.checkpoint.files import inside, map_file, parse_json, read_json
 from chatterm.checkpoint.gguf import Bytes
 from chatterm.errors import UserError
 
@@ -148,7 +147,7 @@ def _sharded(folder: Path, index: dict[str, Any]) -> tuple[Path, ...]:
 
 
 def _read_file(path: Path) -> dict[str, SafeTensor]:
-    data = _map_file(path)
+    data = map_file(path)
     length = int.from_bytes(data[:8], "little")
     if len(data) < 10 or length > min(MAX_HEADER_BYTES, len(data) - 8):
         raise UserError(f"{path} is not a safetensors file, or is cut off; fetch it again.")
@@ -175,16 +174,6 @@ def _check_places(path: Path, tensors: list[SafeTensor], start: int, end: int) -
     places = [(start, start), *inner, (end, end)]
     if any(before[1] != after[0] for before, after in pairwise(places)):
         raise UserError(f"{path}: its tensors do not lie one after the other; it is damaged, fetch it again.")
-
-
-def _map_file(path: Path) -> mmap.mmap:
-    try:
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    except ValueError as error:
-        raise UserError(f"{path} is empty; fetch it again.") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _tensor(path: Path, name: str, entry: object, start: int, flat: Bytes) -> SafeTensor:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -17,7 +15,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from chatterm.checkpoint.folders import entries
-from chatterm.paths import cache_folder, make_private
+from chatterm.paths import cache_folder, first_bytes, make_private, write_private
 
 MAX_BYTES = 16 << 20
 FILE = "discovered.msgpack"
@@ -43,13 +41,12 @@ class Seen(Generic[Known]):
         seen = cls(kind, f"{_code()} {context}")
         path = cache_folder() / FILE
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            if path.stat().st_size <= MAX_BYTES:
-                saved = msgspec.msgpack.decode(
-                    path.read_bytes(),
-                    type=tuple[str, dict[str, tuple[Signature, kind]]],  # type: ignore[valid-type]
-                )
-                if saved[0] == seen.context:
-                    seen._before = saved[1]
+            saved = msgspec.msgpack.decode(
+                first_bytes(path, MAX_BYTES),
+                type=tuple[str, dict[str, tuple[Signature, kind]]],  # type: ignore[valid-type]
+            )
+            if saved[0] == seen.context:
+                seen._before = saved[1]
         return seen
 
     def recall(self, path: Path) -> Known | None:
@@ -72,13 +69,7 @@ class Seen(Generic[Known]):
         with contextlib.suppress(OSError):
             folder = cache_folder()
             make_private(folder)
-            handle, name = tempfile.mkstemp(dir=folder, prefix=FILE)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                Path(name).replace(folder / FILE)
-            except OSError:
-                Path(name).unlink(missing_ok=True)
+            write_private(folder / FILE, content, durable=False)
 
 
 def signature(path: Path) -> Signature:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from chatterm.checkpoint import folders
 from chatterm.checkpoint.folders import entries, exists, shard_numbers
+from chatterm.paths import first_bytes
 
 MAX_DEPTH = 5
 MAX_ENTRIES = 20_000
@@ -171,7 +172,7 @@ def _in_hub_repository(repository: str, folder: Path) -> Iterator[Candidate]:
 
 def _commit_of(folder: Path, revision: str) -> str:
     try:
-        return (folder / "refs" / revision).read_text()[:64].strip()
+        return first_bytes(folder / "refs" / revision, 64).decode().strip()
     except (OSError, ValueError):
         return ""
 
@@ -224,9 +225,10 @@ def _ollama_model(manifest: Path, manifests: Path, blobs: Path) -> Candidate:
         return Candidate(name, path, "Ollama", "gguf", reason)
 
     try:
-        if manifest.stat().st_size > MAX_MANIFEST_BYTES:
+        document = first_bytes(manifest, MAX_MANIFEST_BYTES + 1)
+        if len(document) > MAX_MANIFEST_BYTES:
             return problem("its manifest is too large to be one")
-        content = json.loads(manifest.read_bytes())
+        content = json.loads(document)
     except (OSError, ValueError, RecursionError):
         return problem("its manifest cannot be read")
     layers = [layer for layer in _layers(content) if layer.get("mediaType") == _OLLAMA_MODEL]

@@ -150,7 +150,7 @@ def main(ctx: click.Context, model: str | None, resume: bool) -> None:
             _("The chat needs a terminal; in a pipe use `chatterm ask`, which reads standard input.")
         )
     from chatterm.settings import load_settings
-    from chatterm.tui.app import run_chat
+    from chatterm.tui.run import run_chat
 
     sys.exit(run_chat(load_settings(model=model, **given()), resume=resume))
 

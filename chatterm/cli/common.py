@@ -7,6 +7,7 @@ import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -71,6 +72,23 @@ def with_options(starting: SamplingParameters, options: dict[str, Any]) -> Sampl
         return starting.replace(**given_values(options))
     except msgspec.ValidationError as error:
         raise UserError(_("A sampling option cannot be used: {error}.").format(error=error)) from error
+
+
+def piped(file: Path, most: int) -> bytes | None:
+    """What comes out of a pipe that a shell handed over, as for `<(command)`; None for any other file.
+
+    A pipe of any other name is not read: nobody may be writing into it.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    if file != Path("/dev/stdin") and str(file.parent) not in ("/dev/fd", "/proc/self/fd"):
+        return None
+    try:
+        with file.open("rb") as stream:
+            return stream.read(most)
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}).") from error
 
 
 def given_values(options: dict[str, Any]) -> dict[str, Any]:

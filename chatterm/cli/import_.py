@@ -12,7 +12,7 @@ from chatterm import inert
 from chatterm.cli import common, saved
 from chatterm.cli.translated import Command
 from chatterm.language import _, several
-from chatterm.library.imports import Imported, read, read_file
+from chatterm.library.imports import MAX_BYTES, Imported, read, read_file
 
 
 @click.command("import", cls=Command)
@@ -79,4 +79,5 @@ def command(dry_run: bool, as_json: bool, files: tuple[Path, ...]) -> None:
 def _read(file: Path) -> Imported:
     if str(file) == "-":
         return read(sys.stdin.buffer.read(), "Standard input", time.time())
-    return read_file(file)
+    data = common.piped(file, MAX_BYTES + 1)
+    return read_file(file) if data is None else read(data, str(file), time.time())

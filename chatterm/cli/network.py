@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
-from chatterm import inert
+from chatterm import hub_access, inert
 from chatterm.language import _
 
-_TRUE = ("1", "on", "yes", "true")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def network() -> dict[str, str]:
     """Addresses, occasions, and whether there is a token; never the token, nor a password in an address."""
-    hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    hub = hub_access.endpoint()
     index = os.environ.get("PIP_INDEX_URL")
-    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE
     proxies = [name for name in _PROXIES if os.environ.get(name) or os.environ.get(name.upper())]
     where = f"{_host(index)} (PIP_INDEX_URL)" if index else _("pypi.org, or as pip is set up")
     asked = f"{_host(hub)} (HF_ENDPOINT)" if "HF_ENDPOINT" in os.environ else _host(hub)
@@ -26,10 +24,10 @@ def network() -> dict[str, str]:
         ),
         _("then asks"): _("the hub at {address}").format(address=asked),
         _("and if need be"): _("for the default model, the package index at {address}").format(address=where),
-        _("offline"): _("yes, the hub is never asked (HF_HUB_OFFLINE)")
-        if offline
+        _("offline"): _("yes, neither the hub nor a package index is ever asked (HF_HUB_OFFLINE)")
+        if hub_access.is_offline()
         else _("no (HF_HUB_OFFLINE is not set)"),
-        _("token for the hub"): _token(),
+        _("token for the hub"): _token(hub),
         _("proxies"): ", ".join(proxies) or _("none set"),
         _("what you say"): _("is never sent anywhere"),
     }
@@ -49,13 +47,21 @@ def _host(url: str) -> str:
     )
 
 
-def _token() -> str:
-    if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in _TRUE:
+def _token(hub: str) -> str:
+    if hub_access.ignores_token():
         return _("not used (HF_HUB_DISABLE_IMPLICIT_TOKEN)")
-    if os.environ.get("HF_TOKEN", "").strip():
-        return _("found in HF_TOKEN; it goes to the hub and nowhere else")
-    from huggingface_hub import get_token
-
-    if get_token():
-        return _("found, as `hf auth login` stored it; it goes to the hub and nowhere else")
-    return _("none")
+    token = hub_access.token()
+    if token is None:
+        return _("none")
+    if token.variable:
+        found = _("found in {variable}").format(variable=token.variable)
+    else:
+        found = _("found, as `hf auth login` stored it")
+    withheld = hub_access.withheld(token, hub)
+    if withheld is None:
+        said = _("{found}; it goes to {address} and nowhere else")
+    elif withheld == "elsewhere":
+        said = _("{found}; it is not sent to {address}: set HF_TOKEN to send one there")
+    else:
+        said = _("{found}; it is not sent to {address}, because others could read it on the way")
+    return said.format(found=found, address=_host(hub))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from chatterm.cli import common
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.quoting import MAX_BYTES, Quote, decoded, quoted, read_file
@@ -25,7 +26,7 @@ def question(prompt: str | None, files: Sequence[Path]) -> str:
     Raises:
         UserError: there is nothing to ask, or something cannot be read or is no text.
     """
-    parts = [quoted(read_file(file)) for file in files]
+    parts = [quoted(_quote(file)) for file in files]
     if prompt == "-" or prompt is None:
         said = "" if prompt is None and sys.stdin.isatty() else _standard_input()
     else:
@@ -35,6 +36,11 @@ def question(prompt: str | None, files: Sequence[Path]) -> str:
     if not said.strip() and not parts:
         raise UserError(_("There is no text: give it as an argument, or pipe it in."))
     return "\n\n".join([*parts, said] if said.strip() else parts)
+
+
+def _quote(file: Path) -> Quote:
+    data = common.piped(file, MAX_BYTES + 1)
+    return read_file(file) if data is None else Quote(file.name, decoded(data, str(file)))
 
 
 def _standard_input() -> str:

@@ -6,22 +6,40 @@ import re
 from typing import TYPE_CHECKING
 
 from chatterm import inert
+from chatterm.allowance import Allowance
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
     from rich.console import Console
+    from rich.segment import Segment
 
 WIDEST = 100
 """Columns; longer lines are hard to read."""
+
+ALLOWANCE = Allowance(seconds=3.0, per_character=50e-6, least=1.0)
+"""Nobody types meanwhile, so it is more than the chat has."""
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 
 def print_markdown(console: Console, text: str) -> None:
-    """Markdown as it is meant, in at most `WIDEST` columns; a newline breaks the line, as on the screen."""
+    """Markdown as it is meant, in at most `WIDEST` columns; a newline breaks the line, as on the screen.
+
+    What takes longer than any text should is printed as it is written: some lexers of code never end.
+    """
+    from rich.segment import Segments
+    from rich.text import Text
+
+    text = inert.block(text)
+    width = min(WIDEST, console.width)
+    found = ALLOWANCE.within(len(text), lambda: _rendered(console, text, width))
+    console.print(Text(text) if found is None else Segments(found), width=width)
+
+
+def _rendered(console: Console, text: str, width: int) -> list[Segment]:
     from rich.markdown import Markdown
 
-    markdown = Markdown(inert.block(text), hyperlinks=False)
+    markdown = Markdown(text, hyperlinks=False)
     for token in markdown.parsed:
         _make_inert(token)
         before = ""
@@ -30,7 +48,7 @@ def print_markdown(console: Console, text: str) -> None:
                 child.type = "hardbreak"
             _make_inert(child, before)
             before = child.content or before
-    console.print(markdown, width=min(WIDEST, console.width))
+    return list(console.render(markdown, console.options.update(width=width)))
 
 
 def _make_inert(token: Token, before: str = "") -> None:

@@ -41,7 +41,7 @@ def command(conversation: str | None, model: str | None) -> None:
         number = saved.number(library, conversation) if conversation is not None else _choose(library)
         library.conversation(number)
     from chatterm.settings import load_settings
-    from chatterm.tui.app import run_chat
+    from chatterm.tui.run import run_chat
 
     sys.exit(run_chat(load_settings(model=model, **given()), conversation=str(number)))
 

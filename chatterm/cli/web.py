@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import webbrowser
+import contextlib
 
 import click
 
@@ -24,11 +24,11 @@ def command(model: str | None, port: int, opens: bool) -> None:
     secret that is made anew at every start. Each tab is a chat of its own; closing the tab ends it.
     """
     from chatterm.settings import load_settings
+    from chatterm.web.opening import opened
     from chatterm.web.server import ChatServer, listen
 
     load_settings(model=model)  # mistakes are said here, not in the browser
     server = ChatServer(["-m", model] if model else [], listen(port))
     click.echo(_("The chat is at {link}\nCtrl+C ends it.").format(link=server.guard.link))
-    if opens:
-        webbrowser.open(server.guard.link_for_once())
-    server.run()
+    with opened(server.guard) if opens else contextlib.nullcontext():
+        server.run()

@@ -20,6 +20,7 @@ SENTENCES = (
     mark("{name}: a {family} model in {quantisation} that cannot be trusted."),
     mark("{rates} GB/s with 1 … {count} threads"),
     mark("by torch"),
+    mark("by torch ({reason})"),
     mark("no matrix unit that chatterm knows"),
     mark("{name}, {count} logical cores"),
     mark("head {name} off"),

@@ -12,15 +12,13 @@ import itertools
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import IO, ClassVar, Self, TypeVar, cast
 
 import msgspec
 
-from chatterm import inert, paths
-from chatterm.engine import wire
+from chatterm.engine import ending, wire
 from chatterm.engine.inspection import AnyQuestion, Question
 from chatterm.engine.messages import (
     PROTOCOL_VERSION,
@@ -76,8 +74,6 @@ from chatterm.language import _
 from chatterm.sampling import SamplingParameters
 
 DEFAULT_OPTIONS = LoadOptions()
-LOG_LIMIT_BYTES = 1 << 20
-TAIL_BYTES = 4096
 SHUTDOWN_SECONDS = 2.0
 
 _Answer = TypeVar("_Answer", bound=AnyEvent)
@@ -90,7 +86,7 @@ class EngineProcess:
     # -P: a module that lies in the folder that one is in must not be taken for one of ours
     COMMAND: ClassVar[tuple[str, ...]] = (sys.executable, "-P", "-m", "chatterm.engine.worker")
 
-    def __init__(self, process: asyncio.subprocess.Process, stderr: IO[bytes]) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, stderr: IO[bytes] | None) -> None:
         self._process = process
         self._stderr = stderr
         self._numbers = itertools.count(1)
@@ -107,15 +103,24 @@ class EngineProcess:
         Raises:
             EngineDiedError: it could not be started or speaks another version.
         """
-        stderr = tempfile.TemporaryFile()  # noqa: SIM115  kept open as long as the engine lives
-        process = await asyncio.create_subprocess_exec(
-            *cls.COMMAND,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-            start_new_session=True,  # the terminal's Ctrl+C is the client's business
-            limit=1 << 22,
-        )
+        stderr = ending.place_for_words()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *cls.COMMAND,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=stderr or asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # the terminal's Ctrl+C is the client's business
+                limit=1 << 22,
+            )
+        except BaseException as error:
+            if stderr is not None:
+                stderr.close()
+            if not isinstance(error, OSError):
+                raise
+            # no memory or number for another process, no file left to open, or no such program any more
+            sentence = _("The engine could not be started ({error}).")
+            raise EngineDiedError(sentence.format(error=error.strerror or error)) from error
         engine = cls(process, stderr)
         try:
             hello = await engine._read_event()
@@ -126,7 +131,7 @@ class EngineProcess:
             await engine._raise_if_killed()
         if not isinstance(hello, Hello) or hello.version != PROTOCOL_VERSION:
             sentence = "The engine did not start" if hello is None else "The engine is of another version"
-            reason = _last_words(stderr)
+            reason = ending.last_words(stderr)
             await engine.close()
             raise EngineDiedError(f"{sentence}{f': {reason}' if reason else ''}. Reinstall chatterm.")
         engine._reader = asyncio.create_task(engine._read())
@@ -138,7 +143,7 @@ class EngineProcess:
             status = await asyncio.wait_for(self._process.wait(), SHUTDOWN_SECONDS)
             if status < 0:
                 await self.close()
-                raise EngineDiedError(_obituary(status, ""))
+                raise EngineDiedError(ending.obituary(status, ""))
 
     @property
     def pid(self) -> int:
@@ -268,7 +273,8 @@ class EngineProcess:
             if self._reader is not None:
                 self._reader.cancel()
             self._end(EngineDiedError("The engine was closed."))
-            self._stderr.close()
+            if self._stderr is not None:
+                self._stderr.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -312,7 +318,7 @@ class EngineProcess:
                 queue.put_nowait(event)
         self._kill()
         status = await self._process.wait()
-        self._end(EngineDiedError(_obituary(status, _last_words(self._stderr))))
+        self._end(EngineDiedError(ending.obituary(status, ending.last_words(self._stderr))))
 
     def _end(self, why: EngineDiedError) -> None:
         """Whoever still waits, waits no longer."""
@@ -373,50 +379,3 @@ class _ProcessReply:
     def stop(self) -> None:
         if self._engine.alive:
             self._engine._send(Stop(request=self._request.request))
-
-
-def _last_words(stderr: IO[bytes]) -> str:
-    """The last line that the engine wrote before it died; the lines before it are kept in `engine.log`."""
-    try:
-        stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - TAIL_BYTES))
-        tail = stderr.read()
-    except (OSError, ValueError):
-        return ""
-    with contextlib.suppress(OSError):
-        folder = paths.log_folder()
-        paths.make_private(folder)
-        file = folder / "engine.log"
-        begin_anew = file.exists() and file.stat().st_size > LOG_LIMIT_BYTES
-        mode = "wb" if begin_anew else "ab"
-        with open(file, mode, opener=paths.private_opener) as log:
-            # what a library wrote about a checkpoint may quote it; whoever reads this does so in a terminal
-            log.write(inert.block(tail.decode("utf-8", "replace")).encode())
-    lines = tail.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].strip()[:200] if lines else ""
-
-
-_TEMPLATE_WITHOUT_END = (
-    "The engine was ended because this checkpoint's chat template takes far too long; use another checkpoint."
-)
-"""In English, as all that the engine says of templates that it cuts off itself."""
-
-
-def _obituary(status: int, last_line: str) -> str:
-    killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)  # the latter is what a container reports
-    if killed or last_line.startswith("MemoryError"):
-        return _("The engine was killed, most likely because memory ran out; a smaller model may fit.")
-    if hasattr(signal, "SIGPROF") and status == -signal.SIGPROF:
-        return _(
-            "The engine was ended because this checkpoint's tokenizer takes far too long to cut a text into "
-            "tokens; it is damaged, choose another."
-        )
-    if hasattr(signal, "SIGVTALRM") and status == -signal.SIGVTALRM:
-        return _TEMPLATE_WITHOUT_END
-    if status < 0:
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = str(-status)
-        return _("The engine crashed ({signal}).").format(signal=name)
-    what = _("status {number}").format(number=status) + (f": {last_line}" if last_line else "")
-    return _("The engine ended unexpectedly ({what}).").format(what=what)

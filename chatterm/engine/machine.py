@@ -14,6 +14,7 @@ from chatterm.checkpoint.memory import available_memory
 from chatterm.engine.loading import Place
 from chatterm.engine.messages import Device, Examine, Examined
 from chatterm.model.graphs import capturing
+from chatterm.model.native.build import NotBuiltError, library
 from chatterm.model.tuning import Tuning, tuning
 
 BFLOAT16_SINCE = (8, 0)
@@ -41,10 +42,19 @@ def _measured(found: Tuning) -> dict[str, str]:
     return {
         "threads chosen": str(found.threads),
         "streaming read": f"{found.stream:.1f} GB/s",
-        "weights × vector": f"{each} GB/s with 1 … {len(found.multiply)} threads" if each else "by torch",
+        "weights × vector": f"{each} GB/s with 1 … {len(found.multiply)} threads" if each else _by_torch(),
         "prompts, float32": f"{found.float32:.0f} GFLOP/s",
         "prompts, 2×bf16": f"{unit:.0f} GFLOP/s" if unit else "no matrix unit that chatterm knows",
     } | ({"CUDA graphs": capturing(torch.device("cuda"))} if torch.cuda.is_available() else {})
+
+
+def _by_torch() -> str:
+    """Why the operator does not do it."""
+    try:
+        library()
+    except NotBuiltError as error:
+        return f"by torch ({inert.line(str(error))})"
+    return "by torch"
 
 
 def places() -> list[Place]:

@@ -34,9 +34,7 @@ def bandwidth() -> tuple[float | None, Literal["", "gpu", "unmeasured"]]:
         return None, "gpu"
     file = paths.cache_folder() / "tuning.json"
     try:
-        if file.stat().st_size > MAX_BYTES:
-            return None, "unmeasured"
-        measured = msgspec.json.decode(file.read_bytes(), type=_Measured)
+        measured = msgspec.json.decode(paths.first_bytes(file, MAX_BYTES), type=_Measured)
     except (OSError, msgspec.MsgspecError):
         return None, "unmeasured"
     if measured.threads > (os.cpu_count() or 1):

@@ -117,6 +117,7 @@ class AsyncLibrary:
     continue_reply = _in_thread(Library.continue_reply)
     extend_reply = _in_thread(Library.extend_reply)
     finish_reply = _in_thread(Library.finish_reply)
+    hurry = _in_thread(Library.hurry)
     recover = _in_thread(Library.recover)
     hold = _in_thread(Library.hold)
     open_elsewhere = _in_thread(Library.open_elsewhere)

@@ -132,7 +132,7 @@ class Conversations(Store):
         return self._change(conversation, **changes)
 
     def delete(self, conversation: int) -> Conversation:
-        """Take it off the list. `undelete` brings it back until it is purged.
+        """Take it off the list. `undelete`, or what the user says in it, brings it back until it is purged.
 
         Raises:
             UserError: there is no such conversation, or it cannot be saved.
@@ -189,6 +189,12 @@ class Conversations(Store):
                     (*changes.values(), before.id),
                 )
             return self._conversation(conversation)
+
+    def _bring_back(self, conversation: int) -> None:
+        """Put it back on the list if it was deleted: the user goes on talking in it."""
+        self._connection.execute(
+            "UPDATE conversation SET deleted = NULL WHERE id = ? AND deleted IS NOT NULL", (conversation,)
+        )
 
     def _touch(self, conversation: int) -> None:
         """Note that something was said in it."""

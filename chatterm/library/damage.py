@@ -145,37 +145,61 @@ def moving(path: Path, seconds: float) -> Iterator[None]:
 # finished: where the new one is there and the old one is not, the new one is whole.
 
 
-def new_beside(path: Path) -> Path:
+def begin_new(path: Path) -> Path:
     """Where the new library is made; what an earlier attempt left there is removed."""
-    new = path.with_name(path.name + ".new")
+    begun = _begun(path)
     for suffix in _SUFFIXES:
-        new.with_name(new.name + suffix).unlink(missing_ok=True)
-    return new
+        begun.with_name(begun.name + suffix).unlink(missing_ok=True)
+    return begun
+
+
+def new_is_whole(path: Path) -> None:
+    """Let the new library, which is closed by now, count as whole, in place of an earlier one."""
+    _begun(path).replace(_new(path))
+    _sync(path.parent)
+
+
+def stamp(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """What is another when somebody has written to a library meanwhile."""
+    return tuple(_written(path.with_name(path.name + suffix)) for suffix in _SUFFIXES[:2])
+
+
+def _written(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _begun(path: Path) -> Path:
+    return path.with_name(path.name + ".begun")
+
+
+def _new(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
 
 
 def was_interrupted(path: Path) -> bool:
     """Whether the names of the damaged file and of the new one were only half changed."""
-    return not path.exists() and path.with_name(path.name + ".new").exists()
+    return not path.exists() and _new(path).exists()
 
 
 def finish(path: Path) -> None:
     """Give the new library its name, if that is still to be done."""
     if was_interrupted(path):
+        move_aside(path)
         put_in_place(path)
 
 
-def put_in_place(path: Path) -> Path:
-    """Rename the damaged file, with its log, to a name that says so, and the new one to `path`.
-
-    The name that the damaged one has now is returned.
-    """
-    aside = _move_aside(path)
-    path.with_name(path.name + ".new").rename(path)
+def put_in_place(path: Path) -> None:
+    """Give the new library the name that the damaged one had."""
+    _new(path).rename(path)
     _sync(path.parent)
-    return aside
 
 
-def _move_aside(path: Path) -> Path:
+def move_aside(path: Path) -> Path:
+    """Rename the damaged file, with its log, to a name that says so; that name."""
     stem = f"{path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
     aside = path.with_name(stem + path.suffix)
     number = 2

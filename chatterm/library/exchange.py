@@ -67,11 +67,13 @@ class Exchange(Tree):
             messages = _hung_up([message_record(row) for row in rows])
             chosen: dict[int | None, int] = dict(
                 connection.execute(
-                    "SELECT id, chosen FROM message WHERE conversation = ? AND chosen IS NOT NULL",
+                    "SELECT id, looked_at('message', id, chosen) FROM message WHERE conversation = ?",
                     (conversation,),
                 )
             )
-            first = self._row("SELECT chosen FROM conversation WHERE id = ?", conversation)
+            first = self._row(
+                "SELECT looked_at('conversation', id, chosen) FROM conversation WHERE id = ?", conversation
+            )
             if first and first[0] is not None:
                 chosen[None] = first[0]
             parents = {message.id: message.parent for message in messages}

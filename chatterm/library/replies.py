@@ -96,33 +96,37 @@ class Replies(Tree):
             tokens = self._tokens(reply)
             if not 0 <= at <= len(tokens):
                 raise UserError(f"Reply {reply} has {len(tokens)} tokens; it cannot be forked at token {at}.")
-            content = old.content[: tokens[at].start] if at < len(tokens) else old.content
-            return self._begin_copy(old, content, tokens[:at], model, sampling, placed)
+            return self._begin_copy(old, tokens, at, model, sampling, placed)
 
     def continue_reply(
-        self, reply: int, *, model: str, sampling: SamplingParameters | None = None
+        self, reply: int, kept: int, *, model: str, sampling: SamplingParameters | None = None
     ) -> Message:
-        """Let a reply that has ended go on. The message to extend is the one that is returned.
+        """Let a reply that has ended go on after its first `kept` tokens, which are those that are shown.
 
-        It is the same message where that changes nothing that was said; where it has been answered, or
-        another model wrote it, it is a sibling that begins with a copy.
+        The message to extend is the one that is returned. It is the same message where that changes nothing
+        that was said. Where it has been answered, another model wrote it, or another window has let it go on
+        meanwhile, it is a sibling that begins with a copy.
 
         Raises:
-            UserError: there is no such reply, it is still being written, or it cannot be saved.
+            UserError: there is no such reply, it has not so many tokens, it is still being written here, or
+                it cannot be saved.
         """
         with self._writing() as connection:
             old = self._message(reply)
-            if old.role != "assistant" or old.is_writing:
+            if old.role != "assistant" or self._is_writing_here(reply):
                 raise UserError(f"Message {reply} is not a reply that has ended; it cannot be continued.")
+            tokens = self._tokens(reply)
+            if not 0 <= kept <= len(tokens):
+                raise UserError(f"Reply {reply} has {len(tokens)} tokens; it cannot go on after {kept}.")
             answered = self._row("SELECT 1 FROM message WHERE parent = ?", reply)
-            if answered or old.model != model:
-                return self._begin_copy(old, old.content, self._tokens(reply), model, sampling)
+            if answered or old.model != model or old.is_writing or kept < len(tokens):
+                return self._begin_copy(old, tokens, kept, model, sampling)
             connection.execute(
-                "UPDATE message SET status = 'writing', owner = ?, finish = NULL WHERE id = ?",
-                (self._name(), reply),
+                "UPDATE message SET content = ?, status = 'writing', owner = ?, finish = NULL WHERE id = ?",
+                (_beginning(old.content, tokens, kept), self._name(), reply),
             )
             index.remove(connection, reply)
-            self._choose(reply)
+            self._choices.choose(reply)
             self._touch(old.conversation)
             return self._message(reply)
 
@@ -233,28 +237,33 @@ class Replies(Tree):
                 ) from error
         return self._owner.name
 
+    def _is_writing_here(self, reply: int) -> bool:
+        row = self._row("SELECT owner FROM message WHERE id = ? AND status = 'writing'", reply)
+        return row is not None and row[0] == self._name()
+
     def _begin_copy(
         self,
         old: Message,
-        content: str,
         tokens: Sequence[Token],
+        at: int,
         model: str,
         sampling: SamplingParameters | None,
         placed: int = 0,
     ) -> Message:
+        """Begin a sibling of a reply with the first `at` of its tokens."""
         message = self._insert(
             old.conversation,
             old.parent,
             "assistant",
-            content,
+            _beginning(old.content, tokens, at),
             status="writing",
             owner=self._name(),
             model=model,
             sampling=sampling,
             forked_from=old.id,
-            forked_at=len(tokens),
+            forked_at=at,
         )
-        self._copy_beginning(message, old, tokens, placed)
+        self._copy_beginning(message, old, tokens[:at], placed)
         return self._message(message)
 
     def _extend(self, reply: int, tokens: Sequence[Token], text: str) -> None:
@@ -277,3 +286,14 @@ class Replies(Tree):
         for message, content in rows:
             index.add(self._connection, message, content)
         return len(rows)
+
+
+def _beginning(content: str, tokens: Sequence[Token], at: int) -> str:
+    """What a reply says up to the end of its first `at` tokens.
+
+    Text that no token stands for, as it comes with the end of a reply that was stopped within a character or
+    a stop string, is not part of what the model goes on from: it writes it again, or something else.
+    """
+    if at:
+        return content[: tokens[at - 1].start + len(tokens[at - 1].text)]
+    return content[: tokens[0].start] if tokens else content

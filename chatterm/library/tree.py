@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from chatterm.errors import UserError
 from chatterm.library import chunks, index, lenient, marks
+from chatterm.library.choices import ACTIVE, Choices
 from chatterm.library.conversations import Conversations, new_id, optional, stored_sampling
 from chatterm.library.records import Message, Node, OpenConversation, Role, Siblings, Status, Token
 from chatterm.library.rows import MESSAGE, message_record, stored_notices
@@ -24,19 +26,13 @@ from chatterm.sampling import SamplingParameters
 PREVIEW_CELLS = 80
 TOKENS_IN_A_CHUNK = 512
 
-_ACTIVE = """
-    WITH RECURSIVE active (id, depth) AS (
-        SELECT first.id, 0 FROM conversation c JOIN message first ON first.id = c.chosen
-            WHERE c.id = ? AND first.conversation = c.id
-        UNION ALL
-        SELECT child.id, depth + 1 FROM active JOIN message m ON m.id = active.id
-            JOIN message child ON child.id = m.chosen WHERE child.parent = m.id AND child.id > m.id
-    )
-"""
-
 
 class Tree(Conversations):
     """The part of the library that knows messages."""
+
+    def _begin(self, path: Path | None, busy_seconds: float) -> None:
+        super()._begin(path, busy_seconds)
+        self._choices = Choices(self._connection)
 
     def open(self, conversation: int) -> OpenConversation:
         """A conversation and its active path.
@@ -47,7 +43,7 @@ class Tree(Conversations):
         with self._reading() as connection:
             record = self._conversation(conversation)
             rows = connection.execute(
-                f"{_ACTIVE} {MESSAGE} JOIN active ON active.id = m.id ORDER BY active.depth", (conversation,)
+                f"{ACTIVE} {MESSAGE} JOIN active ON active.id = m.id ORDER BY active.depth", (conversation,)
             )
             return OpenConversation(record, tuple(message_record(row) for row in rows))
 
@@ -72,7 +68,8 @@ class Tree(Conversations):
         """Save a message below `parent` (None: at the beginning) and make it the end of the active path.
 
         When this returns, the message survives a power cut. The first user message gives the conversation its
-        title, unless the user has given one; other words for it (`edited_from`) give it another.
+        title, unless the user has given one; other words for it (`edited_from`) give it another. A deleted
+        conversation is back with it.
 
         Raises:
             UserError: there is no such conversation or parent, or it cannot be saved.
@@ -83,6 +80,7 @@ class Tree(Conversations):
             message = self._insert(
                 conversation, parent, role, content, status="done", model=None, edited_from=edited_from
             )
+            self._bring_back(conversation)
             index.add(connection, message, content)
             if role == "user" and (
                 not record.title or (edited_from is not None and self._begins(edited_from))
@@ -112,6 +110,7 @@ class Tree(Conversations):
                 edited_from=old.id,
             )
             self._copy_beginning(new, old, unchanged(self._tokens(old.id), old.content, content))
+            self._bring_back(old.conversation)
             index.add(connection, new, content)
             if old.role == "user" and self._begins(old.id):
                 self._entitle(old.conversation, content)
@@ -166,12 +165,17 @@ class Tree(Conversations):
     def select(self, message: int) -> OpenConversation:
         """Lead the active path through this message, and below it along what was active there before.
 
+        In a library that can only be read this lasts until it is closed.
+
         Raises:
             UserError: there is no such message, or it cannot be saved.
         """
-        with self._writing():
+        with self._reading() if self.is_read_only else self._writing():
             record = self._message(message)
-            self._choose(record.id)
+            if self.is_read_only:
+                self._choices.look_at(message)
+            else:
+                self._choices.choose(message)
         return self.open(record.conversation)
 
     def tree(self, conversation: int) -> tuple[Node, ...]:
@@ -183,7 +187,7 @@ class Tree(Conversations):
         with self._reading() as connection:
             self._conversation(conversation)
             active = {
-                row[0] for row in connection.execute(f"{_ACTIVE} SELECT id FROM active", (conversation,))
+                row[0] for row in connection.execute(f"{ACTIVE} SELECT id FROM active", (conversation,))
             }
             rows = connection.execute(
                 "SELECT id, parent, role, status, created, model, substr(content, 1, 400) FROM message "
@@ -280,38 +284,9 @@ class Tree(Conversations):
             ),
         )
         message = new_id(cursor)
-        self._choose(message)
+        self._choices.choose(message)
         self._touch(conversation)
         return message
-
-    def _choose(self, message: int) -> None:
-        """Lead the active path through a message: every message above it chooses the one that leads to it."""
-        self._connection.execute(
-            """
-            WITH RECURSIVE up (id, parent) AS (
-                SELECT id, parent FROM message WHERE id = ?
-                UNION ALL
-                SELECT m.id, m.parent FROM up JOIN message m ON m.id = up.parent AND m.id < up.id
-            )
-            UPDATE message SET chosen = up.id FROM up
-            WHERE message.id = up.parent AND message.id < up.id AND message.chosen IS NOT up.id
-            """,
-            (message,),
-        )
-        self._connection.execute(
-            """
-            WITH RECURSIVE up (id, parent, conversation) AS (
-                SELECT id, parent, conversation FROM message WHERE id = ?
-                UNION ALL
-                SELECT m.id, m.parent, m.conversation FROM up
-                    JOIN message m ON m.id = up.parent AND m.id < up.id
-            )
-            UPDATE conversation SET chosen = up.id FROM up
-            WHERE NOT EXISTS (SELECT 1 FROM message WHERE id = up.parent AND id < up.id)
-                AND conversation.id = up.conversation AND conversation.chosen IS NOT up.id
-            """,
-            (message,),
-        )
 
     def _tokens(self, message: int) -> tuple[Token, ...]:
         rows = self._connection.execute(

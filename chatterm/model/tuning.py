@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import msgspec
 import torch
@@ -17,6 +15,9 @@ from chatterm import paths
 from chatterm.model.native.build import NotBuiltError, library, processor
 from chatterm.model.native.tiles import Pool, Tiles
 from chatterm.model.prefill.operator import Operator
+
+MAX_BYTES = 1 << 16
+"""Of what is remembered."""
 
 ROWS, COLUMNS = 4096, 4096
 """Of the trial matrix: 32 MiB in bfloat16."""
@@ -47,7 +48,7 @@ def tuning(*, anew: bool = False) -> Tuning:
     machine = _machine()
     if not anew:
         with contextlib.suppress(OSError, msgspec.DecodeError):
-            known = msgspec.json.decode(file.read_bytes(), type=Tuning)
+            known = msgspec.json.decode(paths.first_bytes(file, MAX_BYTES), type=Tuning)
             if known.machine == machine and 1 <= known.threads <= 64:
                 return known
     measured = _measure(machine)
@@ -55,7 +56,7 @@ def tuning(*, anew: bool = False) -> Tuning:
         return msgspec.structs.replace(measured, threads=best_threads({}, cores()))
     with contextlib.suppress(OSError):
         paths.make_private(file.parent)
-        _write(file, msgspec.json.encode(measured))
+        paths.write_private(file, msgspec.json.encode(measured), durable=False)
     return measured
 
 
@@ -73,13 +74,6 @@ def best_threads(rates: Mapping[int, float], cores: int) -> int:
 def _busy() -> bool:
     """Whether others leave no whole core free on average over the last minute."""
     return hasattr(os, "getloadavg") and os.getloadavg()[0] > max(0.75, cores() - 1)
-
-
-def _write(file: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".tuning-")
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-    Path(temporary).replace(file)
 
 
 def _machine() -> str:

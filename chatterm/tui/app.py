@@ -1,4 +1,4 @@
-"""The application: themes, screens, and the way in and out.
+"""The application: themes, screens, and the way out.
 
 What the first painting does not need is imported when it is needed.
 """
@@ -6,22 +6,19 @@ What the first painting does not need is imported when it is needed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
 from textual import on
 from textual._context import active_message_pump
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.css.query import NoMatches
@@ -34,11 +31,11 @@ from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerFailed
 
 from chatterm import inert
-from chatterm.errors import UserError
 from chatterm.language import _, speak
 from chatterm.settings import Settings
-from chatterm.tui import alt_digits, background, crash, keymap, keys, layout, messages, themes
+from chatterm.tui import alt_digits, crash, keymap, keys, messages, themes
 from chatterm.tui.engines import LocalEngine, StartEngine
+from chatterm.tui.outside import LendingApp
 from chatterm.tui.saving import OpenLibrary, open_library
 from chatterm.tui.screens.chat import ChatScreen
 from chatterm.tui.session import ChatSession
@@ -52,11 +49,6 @@ _INERT = InertLines()
 SETTLED = 2.0
 """Seconds after which what the start has made is there."""
 
-LEAVE_AT = tuple(
-    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT") if hasattr(signal, name)
-)
-"""Signals at which the chat is left in good order."""
-
 
 def _commands() -> type[Provider]:
     from chatterm.tui.commands.palette import CommandProvider
@@ -64,7 +56,7 @@ def _commands() -> type[Provider]:
     return CommandProvider
 
 
-class ChattermApp(App[int]):
+class ChattermApp(LendingApp):
     """A terminal chat with a model on this machine.
 
     Args:
@@ -221,6 +213,10 @@ class ChattermApp(App[int]):
         """Tell something at the edge of the screen. It may quote anything: it is inert and never markup."""
         super().notify(inert.block(message), title=title, severity=severity, timeout=timeout, markup=False)
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy a text, inert: what is pasted somewhere must not act there, nor end the paste."""
+        super().copy_to_clipboard(inert.block(text))
+
     def on_mount(self) -> None:
         """The engine starts behind the screen, once that is painted."""
         for complaint in self._complaints:
@@ -324,11 +320,17 @@ class ChattermApp(App[int]):
             return False
 
     def _fatal_error(self) -> None:
-        """Something is wrong in the program itself: a sentence on the terminal, the rest in a file."""
-        if self._exit_renderables:  # what follows from the first mistake is no news
-            self._close_messages_no_wait()
-        else:
-            self.panic(Text(crash.told(self._exception)))
+        """Something is wrong in the program itself; it is told once it is known what could be saved."""
+        self._close_messages_no_wait()
+
+    async def _shutdown(self) -> None:
+        """Save what there is, and then tell of a mistake: a sentence on the terminal, the rest in a file."""
+        try:
+            await self.session.close()
+        finally:
+            if self._exception is not None:
+                self._exit_renderables = [Text(crash.told(self._exception, self.session.keeper.state))]
+            await super()._shutdown()
 
 
 async def _start_engine_process() -> LocalEngine:
@@ -337,67 +339,7 @@ async def _start_engine_process() -> LocalEngine:
     return await EngineProcess.start()
 
 
-def _ask_the_terminal_for_its_size() -> None:
-    """Exported COLUMNS and LINES are as old as the shell that exported them; in the browser they are news."""
-    if "TEXTUAL_DRIVER" not in os.environ:
-        for name in ("COLUMNS", "LINES"):
-            os.environ.pop(name, None)
-
-
-def _need_a_cursor() -> None:
-    """A terminal that cannot place the cursor would show nothing but the sequences that do.
-
-    Raises:
-        UserError: this is one.
-    """
-    name = os.environ.get("TERM", "")
-    if name in ("", "dumb", "unknown") and "TEXTUAL_DRIVER" not in os.environ and sys.platform != "win32":
-        raise UserError(
-            _(
-                "The chat needs a terminal that can place the cursor, and by its name (TERM={name}) this one "
-                "cannot; `chatterm ask` works in any."
-            ).format(name=inert.line(name))
-        )
-
-
-def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:
-    """Open the chat and stay until the user leaves; the exit status."""
-    gc.disable()
-    _need_a_cursor()
-    _ask_the_terminal_for_its_size()
-    for number in LEAVE_AT:
-        signal.signal(number, _leave_at_once)
-    light = background.is_light() if settings.theme == themes.AUTO else None
-    app = ChattermApp(
-        settings,
-        resume=resume,
-        conversation=conversation,
-        light=light,
-        colours=colour.depth(),
-        layout_file=layout.layout_file(),
-    )
-    return asyncio.run(_run(app))
-
-
-async def _run(app: ChattermApp) -> int:
-    """From the first painting until everything is saved, however that comes; the exit status."""
-    loop = asyncio.get_running_loop()
-    for number in LEAVE_AT:
-        with contextlib.suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(number, app.leave, 128 + number)
-    try:
-        await app.run_async()
-    finally:
-        await app.session.close()  # once more after a crash
-    return app.return_code or 0
-
-
 def _look_for_garbage() -> None:
     """From now on, and not in what is there by now: that stays, and would hold up the keys for a moment."""
     gc.freeze()
     gc.enable()
-
-
-def _leave_at_once(number: int, _frame: FrameType | None) -> None:
-    """Before there is anything to save."""
-    sys.exit(128 + number)

@@ -77,7 +77,7 @@ def mentioned(text: str, folder: Path) -> tuple[Path, ...]:
     found: dict[Path, None] = {}
     for match in _MENTION.finditer(text):
         for name in (match[1] or match[2], (match[1] or match[2]).rstrip(".,;:!?)。，；：！？）")):
-            path = folder / paths.expand(name) if name else folder
+            path = named(name, folder)
             try:
                 is_file = path.is_file()
             except (OSError, ValueError):
@@ -86,6 +86,11 @@ def mentioned(text: str, folder: Path) -> tuple[Path, ...]:
                 found[path] = None
                 break
     return tuple(found)
+
+
+def named(name: str, folder: Path) -> Path:
+    """The file that is meant by a name behind `@`, seen from a folder."""
+    return folder / paths.expand(name) if name else folder
 
 
 # --- completion -----------------------------------------------------------------------------------------

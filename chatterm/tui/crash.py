@@ -13,11 +13,21 @@ LIMIT_BYTES = 1 << 20
 """A longer file is begun anew."""
 
 
-def told(error: BaseException | None) -> str:
-    """A sentence about a mistake, whose traceback is written down."""
+def told(error: BaseException | None, state: str) -> str:
+    """A sentence about a mistake, whose traceback is written down.
+
+    Args:
+        error: the mistake.
+        state: what the keeper says of the conversation now that nothing more can be saved.
+    """
     what = inert.line(f"{type(error).__name__}: {error}" if error is not None else "?")[:300]
     file = _write_down(error)
-    sentence = _("chatterm had to stop because of a mistake in it ({error}); what was said is saved.")
+    if state == "saved":
+        sentence = _("chatterm had to stop because of a mistake in it ({error}); what was said is saved.")
+    elif state:
+        sentence = _("chatterm had to stop because of a mistake in it ({error}); what was not saved is lost.")
+    else:
+        sentence = _("chatterm had to stop because of a mistake in it ({error}).")
     parts = [sentence.format(error=what)]
     if file is not None:
         parts.append(_("The details are in {file}.").format(file=inert.line(str(file))))

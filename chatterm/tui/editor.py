@@ -1,18 +1,24 @@
-"""The user's own editor for a text."""
+"""The user's own editor, in the terminal of the chat."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import shutil
-import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from chatterm.errors import UserError
 from chatterm.language import _
+from chatterm.tui.outside import LendingApp
 
 USUAL = ("sensible-editor", "nano", "vim", "vi", "notepad")
+
+
+def is_named() -> bool:
+    """Whether the user has named an editor."""
+    return any(os.environ.get(variable, "").strip() for variable in ("VISUAL", "EDITOR"))
 
 
 def command() -> list[str]:
@@ -35,23 +41,28 @@ def command() -> list[str]:
     raise UserError(_("There is no editor: name yours in the variable EDITOR."))
 
 
-def edit(text: str) -> str:
-    """Let the user edit a text in the terminal that this program has left; the text afterwards.
+async def edit(app: LendingApp, text: Callable[[], str]) -> str:
+    """Let the user edit a text in the terminal, while the chat goes on; the text afterwards.
+
+    Args:
+        app: lends its terminal.
+        text: gives the text, once nothing is typed into it any more.
 
     Raises:
-        UserError: the editor cannot be started or says that it failed; the text is as it was.
+        UserError: the editor cannot be used or says that it failed; the text is as it was.
     """
     words = command()
-    with tempfile.TemporaryDirectory(prefix="chatterm-") as folder:
-        file = Path(folder) / "message.md"
-        file.write_text(text, "utf-8")
-        try:
-            status = subprocess.run([*words, str(file)], check=False).returncode  # noqa: S603
-            edited = file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(
-                _("{editor} cannot be used ({error}).").format(editor=words[0], error=error)
-            ) from error
+    try:
+        async with app.lent():
+            with tempfile.TemporaryDirectory(prefix="chatterm-", ignore_cleanup_errors=True) as folder:
+                file = Path(folder) / "message.md"
+                file.write_text(text(), "utf-8")
+                status = await app.run_outside([*words, str(file)])
+                edited = file.read_text("utf-8")
+    except (OSError, ValueError) as error:  # no room for a file, no such program, no text
+        raise UserError(
+            _("{editor} cannot be used ({error}).").format(editor=words[0], error=error)
+        ) from error
     if status:
         raise UserError(
             _("{editor} ended with status {status}, so the text is as it was.").format(
@@ -59,3 +70,18 @@ def edit(text: str) -> str:
             )
         )
     return edited.removesuffix("\n")
+
+
+async def open_file(app: LendingApp, file: Path) -> None:
+    """Let the user edit a file in the terminal, while the chat goes on.
+
+    Raises:
+        UserError: the editor cannot be started.
+    """
+    words = command()
+    try:
+        async with app.lent():
+            await app.run_outside([*words, str(file)])
+    except (OSError, ValueError) as error:
+        sentence = _("{editor} could not be started ({error}).")
+        raise UserError(sentence.format(editor=words[0], error=error)) from error

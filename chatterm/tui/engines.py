@@ -97,12 +97,14 @@ class Engines:
         self._say(f"Finding {model}")
         if (path := await asyncio.to_thread(_on_disk, model)) is not None:
             return path
-        engine = await self.spare()  # a download must not keep the scout from looking around
+        engine = None
         try:
+            engine = await self.spare()  # a download must not keep the scout from looking around
             return await engine.fetch(model, lambda progress: self._say("Fetching the model", progress))
         finally:
             self._say(None)
-            await self.close_spare(engine)
+            if engine is not None:
+                await self.close_spare(engine)
 
     async def load(self, path: str) -> LocalEngine:
         """A new engine with the checkpoint at `path`.

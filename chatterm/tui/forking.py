@@ -92,6 +92,17 @@ class Forks:
             )
         return engine
 
+    async def check_words(self, reply: Turn, text: str) -> None:
+        """See whether a reply can go on after these words in its place.
+
+        Raises:
+            UserError: it cannot; the sentence says why.
+        """
+        at = unchanged(reply, text)
+        engine = await self.engine_for(Branch(reply, at))
+        if others := text[reply.span(at - 1)[1] if at else 0 :]:
+            await self.tokens_of(engine, others)
+
     async def tokens_of(self, engine: Engine, text: str) -> tuple[int, ...]:
         """A text as token ids.
 

@@ -104,11 +104,17 @@ class ModelHost:
         return needed is not None and needed > found.available_bytes
 
     async def _adopt(self, engine: LocalEngine, path: str, *, told: bool) -> None:
-        await self._quiet()
-        await self._engines.adopt(engine, path)
-        self.trouble = ""
-        assert engine.info is not None
-        self._ready(engine.info, told)
+        try:
+            await self._quiet()
+        except BaseException:  # cancelled: nobody else knows of this engine, and it holds a whole model
+            await engine.close()
+            raise
+        try:
+            await self._engines.adopt(engine, path)
+        finally:  # it answers, even if closing the old one was cut short
+            self.trouble = ""
+            assert engine.info is not None
+            self._ready(engine.info, told)
 
     async def unload(self) -> None:
         """Give the model's memory back; what is said meanwhile is answered once another one is loaded."""

@@ -6,8 +6,6 @@ It is kept beside the conversations, not in the settings: it changes with every 
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -60,8 +58,7 @@ def load_layout(file: Path | None) -> Layout:
     if file is None:
         return Layout()
     try:
-        with file.open("rb") as stream:
-            return msgspec.json.decode(stream.read(MAX_BYTES), type=Layout)
+        return msgspec.json.decode(paths.first_bytes(file, MAX_BYTES), type=Layout)
     except (OSError, ValueError, RecursionError):
         return Layout()
 
@@ -72,11 +69,4 @@ def save_layout(file: Path | None, layout: Layout) -> None:
         return
     with contextlib.suppress(OSError):
         paths.make_private(file.parent)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".layout-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(msgspec.json.encode(layout))
-            Path(temporary).replace(file)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        paths.write_private(file, msgspec.json.encode(layout), durable=False)  # at every step of a drag

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from chatterm.engine.messages import TokenEvent
 from chatterm.engine.records import Candidate, Distribution, Removal
@@ -18,6 +19,16 @@ _ENDINGS: dict[str, Ending] = {
     "failed": "broken",
     "interrupted": "interrupted",
 }
+FINISH: dict[Ending, Literal["end", "stop", "stopped", "length", "context", "failed"]] = {
+    "end": "end",
+    "stop": "stop",
+    "stopped": "stopped",
+    "length": "length",
+    "context": "context",
+    "broken": "failed",
+    "interrupted": "failed",
+}
+"""How the library calls the end of a reply."""
 
 
 def to_stored(events: Iterable[TokenEvent]) -> list[Token]:

@@ -72,6 +72,7 @@ class Turn:
     raw: bool = False  # the reply answers a prompt that the user edited as raw text
     goes_on: bool = False  # it is `origin` itself, which goes on where it ended
     edited: Turn | None = None  # the message of which this one has other words
+    instead: Turn | None = None  # nothing came of this reply: what follows it follows this turn
     unfolded: set[int] = field(default_factory=set)  # which of the texts attached to it are shown whole
     quote_tokens: tuple[int, ...] = ()  # of each of them, where they were counted
 
@@ -139,6 +140,13 @@ def question_of(turns: list[Turn], turn: Turn) -> Turn | None:
     """The turn that `turn` follows; notices do not count."""
     before = turns[: turns.index(turn)] if turn in turns else turns
     return next((other for other in reversed(before) if other.role != "notice"), None)
+
+
+def saved_before(turn: Turn | None) -> Turn | None:
+    """The turn under which what follows `turn` is saved: a reply of which nothing came is passed over."""
+    while turn is not None and turn.number is None and turn.instead is not None:
+        turn = turn.instead
+    return turn
 
 
 def chat_of(turns: list[Turn], system_prompt: str) -> Chat:

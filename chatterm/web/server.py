@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
+import logging
 import socket
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -17,7 +17,9 @@ from textual_serve.app_service import AppService
 from textual_serve.server import Server, to_int
 
 from chatterm.errors import UserError
+from chatterm.web.brief import BriefHandler
 from chatterm.web.guard import Guard, harden
+from chatterm.web.opening import endings
 
 PAGE = Path(__file__).parent / "page"
 LOOPBACK = "127.0.0.1"
@@ -59,13 +61,13 @@ class ChatServer(Server):
     async def _make_app(self) -> web.Application:
         app = web.Application(middlewares=[self.guard.middleware])
         aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(PAGE), autoescape=True)
-        app.add_routes(
+        place = f"/{self.guard.place}"
+        app.add_routes(  # no downloads: the chat writes its files itself
             [
-                web.get("/", self.handle_index, name="index"),
-                web.get("/ws", self.handle_websocket, name="websocket"),
-                web.get("/download/{key}", self.handle_download, name="download"),
-                web.static("/static", self.statics_path, name="static"),
-                web.static("/page", PAGE, name="page"),
+                web.get(f"{place}/", self.handle_index),
+                web.get(f"{place}/ws", self.handle_websocket),
+                web.static(f"{place}/static", self.statics_path),
+                web.static(f"{place}/page", PAGE),
             ]
         )
         app.on_response_prepare.append(harden)
@@ -75,7 +77,7 @@ class ChatServer(Server):
     async def handle_index(self, request: web.Request) -> dict[str, object]:
         """The page with the terminal in it, at the address under which the browser knows this server."""
         size = to_int(request.query.get("fontsize", "16"), 16)
-        return {"socket": f"ws://{request.host}/ws", "font_size": min(64, max(6, size))}
+        return {"socket": f"ws://{request.host}{request.path}ws", "font_size": min(64, max(6, size))}
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """One browser tab: a chat of its own, ended with the tab."""
@@ -97,9 +99,10 @@ class ChatServer(Server):
         return websocket
 
     def run(self) -> None:
-        """Serve until Ctrl+C or SIGTERM."""
+        """Serve until Ctrl+C or another signal that ends it."""
+        logging.getLogger().addHandler(BriefHandler())
         loop = asyncio.new_event_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in endings():
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, self.request_exit)
         web.run_app(

@@ -14,7 +14,7 @@ from chatterm.checkpoint import alarm
 from chatterm.checkpoint.template import ChatTemplate
 from chatterm.checkpoint.template.budget import rendering
 from chatterm.checkpoint.template.messages import Turn
-from chatterm.engine.client import _obituary
+from chatterm.engine.ending import obituary
 from chatterm.errors import UserError
 
 PATIENT = """
@@ -44,7 +44,7 @@ def run(arm: str, each: int, words: int, what: str = "tokenizing") -> subprocess
 def test_the_system_ends_what_nothing_else_can() -> None:
     ended = run("alarm.arm()", 22, 100_000)
     assert ended.returncode == -signal.SIGPROF
-    assert "tokenizer takes far too long" in _obituary(ended.returncode, "")
+    assert "tokenizer takes far too long" in obituary(ended.returncode, "")
 
 
 def test_a_template_that_escapes_all_bounds_ends_in_a_sentence_of_its_own() -> None:
@@ -58,7 +58,7 @@ def test_a_template_that_escapes_all_bounds_ends_in_a_sentence_of_its_own() -> N
     )
     ended = subprocess.run([sys.executable, "-c", program], check=False)
     assert ended.returncode == -signal.SIGVTALRM
-    assert "chat template takes far too long" in _obituary(ended.returncode, "")
+    assert "chat template takes far too long" in obituary(ended.returncode, "")
 
 
 def test_what_takes_little_goes_on_and_unarmed_processes_are_left_alone() -> None:

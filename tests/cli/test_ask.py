@@ -89,6 +89,20 @@ def test_what_is_no_text_is_refused(data: bytes, words: str) -> None:
         question("What?", [Path("a")])
 
 
+def test_a_pipe_that_a_shell_hands_over_is_read_and_one_that_lies_there_is_not() -> None:
+    """`-f <(command)` is such a name; into the other nobody may ever write."""
+    reading, writing = os.pipe()
+    os.write(writing, b"piped")
+    os.close(writing)
+    assert question("What?", [Path(f"/dev/fd/{reading}")]) == f"{reading}:\n\n```\npiped\n```\n\nWhat?"
+    os.close(reading)
+    with pytest.raises(UserError, match=f"/dev/fd/{reading} cannot be read"):
+        question("What?", [Path(f"/dev/fd/{reading}")])
+    os.mkfifo("pipe")
+    with pytest.raises(UserError, match="Not a regular file"):
+        question("What?", [Path("pipe")])
+
+
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(UserError, match="No such file"):
         question("What?", [Path("none")])

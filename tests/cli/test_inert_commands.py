@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from chatterm.cli import common, main, supply
+from chatterm.allowance import Allowance
+from chatterm.cli import common, main, rendering, supply
 from chatterm.cli.rendering import print_markdown
 from chatterm.errors import UserError
 from chatterm.presets import load_presets
@@ -58,6 +59,14 @@ def test_an_entity_in_markdown_does_not_become_what_it_stands_for() -> None:
     written = console.file.getvalue()
     assert not set(written) & set("\u202e\u200b\r")
     assert "a �b�c" in written
+
+
+@pytest.mark.timeout(120)  # a lexer that is not broken off takes minutes
+def test_what_takes_too_long_is_printed_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rendering, "ALLOWANCE", Allowance(0.3, 0.0))
+    console = Console(file=io.StringIO(), width=80)
+    print_markdown(console, "```lilypond\n" + "a" * 8000 + "\n```\n*a* \x1b")
+    assert console.file.getvalue().endswith("```\n*a* ␛\n")
 
 
 def test_a_preset_file_of_an_impossible_name_is_told(tmp_path: Path) -> None:

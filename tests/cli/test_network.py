@@ -20,6 +20,13 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
 
 
+def token() -> str:
+    """What is said of it, and that it is not said itself."""
+    said = network()
+    assert SECRET not in str(said)
+    return said["token for the hub"]
+
+
 def test_by_itself_it_would_ask_the_hub_and_the_usual_index() -> None:
     said = network()
     assert said["then asks"] == "the hub at https://huggingface.co"
@@ -47,14 +54,32 @@ def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, address: str) 
     assert all(value.isprintable() for value in network().values())
 
 
-def test_a_token_is_found_and_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HF_TOKEN", SECRET)
-    assert "found in HF_TOKEN" in network()["token for the hub"]
-    assert SECRET not in str(network())
+@pytest.mark.parametrize("variable", ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"])
+def test_a_token_is_found_and_not_shown(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, SECRET)
+    assert token() == f"found in {variable}; it goes to https://huggingface.co and nowhere else"
+    monkeypatch.setenv("HF_ENDPOINT", f"https://me:{SECRET}@mirror.example/hf")
+    assert token() == f"found in {variable}; it goes to https://mirror.example and nowhere else"
+    monkeypatch.setenv("HF_ENDPOINT", "http://mirror.example")
+    assert "is not sent to http://mirror.example, because others could read it" in token()
     monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
-    assert "not used" in network()["token for the hub"]
+    assert "not used" in token()
+
+
+def test_a_stored_token_goes_to_the_usual_hub_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(SECRET)
+    assert token() == (
+        "found, as `hf auth login` stored it; it goes to https://huggingface.co and nowhere else"
+    )
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example")
+    assert token() == (
+        "found, as `hf auth login` stored it; it is not sent to https://mirror.example: "
+        "set HF_TOKEN to send one there"
+    )
+    monkeypatch.setenv("HF_ENDPOINT", "http://huggingface.co")
+    assert "is not sent to http://huggingface.co, because others could read it" in token()
 
 
 def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert network()["offline"].startswith("yes")
+    assert network()["offline"].startswith("yes, neither the hub nor a package index")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,16 @@ def test_import_from_standard_input_and_dry() -> None:
     assert said("import", "-", stdin=messages) == "Imported 1 conversation (list of messages):\n  1 “hello”\n"
 
 
+def test_import_from_a_pipe_that_a_shell_hands_over() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, json.dumps([{"role": "user", "content": "hello"}]).encode())
+    os.close(writing)
+    assert "1 conversation (list of messages)" in said("import", "--dry-run", f"/dev/fd/{reading}")
+    os.close(reading)
+    os.mkfifo("pipe")
+    assert "Not a regular file" in refused("import", "pipe")
+
+
 def test_one_bad_file_and_nothing_is_imported() -> None:
     Path("good.json").write_text('[{"role": "user", "content": "a"}]')
     Path("bad.json").write_text('[{"role": "user", "content": "a"}, {"role": 7}]')
@@ -269,7 +280,7 @@ def test_resume_opens_the_conversation_that_is_named_or_chosen(
     monkeypatch.setattr(resume, "_is_terminal", lambda: True)
     opened: list[str | None] = []
     monkeypatch.setattr(
-        "chatterm.tui.app.run_chat", lambda _settings, conversation: opened.append(conversation) or 0
+        "chatterm.tui.run.run_chat", lambda _settings, conversation: opened.append(conversation) or 0
     )
     listed = said("resume", stdin="2\n")
     assert listed.index("Later") < listed.index("Write about the sea")

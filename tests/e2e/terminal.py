@@ -12,6 +12,14 @@ import pexpect
 import pyte
 
 
+class _Screen(pyte.Screen):
+    """One that passes over a question which editors ask about the keyboard, and which looks like colours."""
+
+    def select_graphic_rendition(self, *attrs: int, private: bool = False) -> None:
+        if not private:
+            super().select_graphic_rendition(*attrs)
+
+
 class Terminal:
     """Runs a command at a size, keeps the screen up to date, types keys."""
 
@@ -35,7 +43,7 @@ class Terminal:
 
         `variables` are further ones of its environment. `program` is run in the place of `chatterm`.
         """
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = _Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
         environment = {

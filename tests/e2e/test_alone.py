@@ -133,6 +133,24 @@ def test_commands_leave_private_files_and_talk_to_nobody(tmp_path: Path, default
     assert home.with_the_token() == []
 
 
+def test_a_stored_token_that_ends_soon_is_neither_sent_nor_renewed_by_looking(tmp_path: Path) -> None:
+    """As a login in the browser leaves it: the hub's own library would renew it over the network."""
+    home = Home(tmp_path)
+    home.variables |= {"HF_TOKEN": "", "HUGGING_FACE_HUB_TOKEN": "", "HF_HOME": str(tmp_path / "hf")}
+    home.variables["CHATTERM_NATIVE"] = "0"  # nothing is compiled for this
+    files = {
+        tmp_path / "hf" / "token": TOKEN,
+        tmp_path / "hf" / "stored_tokens": f"[me]\nhf_token={TOKEN}\nrefresh_token={TOKEN}\nexpires_at=1\n",
+    }
+    (tmp_path / "hf").mkdir()
+    for file, text in files.items():
+        file.write_text(text)
+    done = home.run("doctor")
+    assert "as `hf auth login` stored it" in done.stdout and TOKEN not in done.stdout + done.stderr
+    assert home.attempts == []
+    assert {file: file.read_text() for file in home.with_the_token()} == files
+
+
 @pytest.mark.usefixtures("_open_umask")
 def test_a_download_that_was_asked_for_asks_the_hub_and_says_no_token(tmp_path: Path) -> None:
     home = Home(tmp_path)

@@ -84,6 +84,7 @@ def test_a_mistake_in_the_program(tmp_path):
         terminal.close()
     last_words = terminal.raw[terminal.raw.rindex(b"\x1b[?1049l") :].decode()
     assert "had to stop" in last_words and "crash.log" in last_words
+    assert "what was said is saved" in " ".join(last_words.split())
     assert "Traceback" not in last_words and "\x1b[2J" not in last_words
     assert "Traceback" in (tmp_path / "log" / "crash.log").read_text("utf-8")
     assert saved(tmp_path) == [("user", "done"), ("assistant", "stopped")]

@@ -14,6 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from abused import AbusedTerminal
 from terminal import Terminal
 
 pytestmark = pytest.mark.e2e
@@ -178,3 +179,19 @@ def test_one_can_write_behind_a_slow_link_while_a_reply_grows(tmp_path):
         terminal.resize(80, 24)
         terminal.wait(lambda screen: words(screen) == seen)  # nothing is missing of what was thrown away
         leave(terminal)
+
+
+@pytest.mark.parametrize("modern", [False, True])
+def test_a_size_that_comes_back_at_once_leaves_nothing_of_the_other(tmp_path, modern):
+    """As when a pane is zoomed and back: the program sees one size, and the terminal has moved its rows."""
+    terminal = AbusedTerminal(tmp_path, 120, 40, program=PROGRAM, modern=modern)
+    try:
+        terminal.wait("Ask something")
+        terminal.read(0.5)
+        whole = terminal.screen.display[-3:]
+        for size in ((80, 24), (200, 10)):
+            terminal.resize(*size)
+            terminal.resize(120, 40)
+            terminal.wait(lambda _screen: terminal.screen.display[-3:] == whole)
+    finally:
+        terminal.close()

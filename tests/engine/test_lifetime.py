@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -63,6 +64,40 @@ async def test_an_idle_engine_without_memory_ends_and_says_so(number: signal.Sig
             while True:
                 with contextlib.suppress(EngineError):  # no model is loaded
                     await engine.tokenize("Are you there?")
+
+
+async def test_an_engine_starts_where_no_temporary_folder_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    async with await EngineProcess.start() as engine:
+        assert engine.alive
+        os.kill(engine.pid, signal.SIGKILL)
+        with pytest.raises(EngineDiedError, match="memory ran out"):
+            while True:
+                with contextlib.suppress(EngineError):
+                    await engine.tokenize("Are you there?")
+
+
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.EAGAIN, errno.EMFILE])
+async def test_a_process_that_cannot_be_begun_is_a_sentence(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_arguments: object, **_more: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("asyncio.create_subprocess_exec", refused)
+    with pytest.raises(EngineDiedError, match=os.strerror(number)):
+        await EngineProcess.start()
+
+
+async def test_a_program_that_is_gone_is_a_sentence() -> None:
+    class Gone(EngineProcess):
+        COMMAND = ("/no/such/python",)
+
+    with pytest.raises(EngineDiedError, match="No such file"):
+        await Gone.start()
 
 
 async def test_a_start_that_is_cancelled_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import random
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import format_exception
 
 Case = Callable[[random.Random, Path], str]
 
@@ -71,7 +71,7 @@ def in_one_of(places: dict[Case, int], numbers: random.Random, folder: Path) -> 
     except AssertionError:
         raise
     except Exception as error:
-        raise AssertionError("".join(traceback.format_exception(error)[-6:])) from error
+        raise AssertionError("".join(format_exception(error)[-6:])) from error
 
 
 def run(
@@ -89,8 +89,11 @@ def run(
             place.mkdir(parents=True)
             try:
                 outcome.tried[campaign.case(numbers(campaign, seed, number), place)] += 1
-            except AssertionError as error:
-                outcome.broken.append(f"case {number}: {error}")
+            except Exception as error:
+                what = (
+                    f"{error}" if isinstance(error, AssertionError) else "".join(format_exception(error)[-6:])
+                )
+                outcome.broken.append(f"case {number}: {what}")
                 said(outcome.broken[-1])
             outcome.cases += 1
             said(f"{campaign.name}: {outcome.cases} of {len(cases)}")

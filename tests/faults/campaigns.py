@@ -17,6 +17,7 @@ NAMES: tuple[str, ...] = (
     "soak",
     "strings",
     "records",
+    "layouts",
 )
 """Modules of this folder, each with a `CAMPAIGN`."""
 

@@ -7,6 +7,7 @@ suite, only open files, threads and processes are.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -89,12 +90,28 @@ class Soak:
         self.press(text, 0.4)
         self.press("\r", 0.2)
 
+    def look_into(self, keys: str) -> None:
+        """Open something, and wait until it is there, however busy the machine: keys would go astray."""
+        before = self.terminal.text
+        self.press(keys)
+        with contextlib.suppress(AssertionError):  # a panel may have nothing to show
+            self.terminal.wait(lambda screen: screen != before, 5)
+        self.terminal.read(0.3)
+
+    def is_home(self) -> bool:
+        """Whether one can write: the line of keys begins with that for help, and nothing lies over it."""
+        *rows, last = self.terminal.screen.display
+        if any("─╯" in row or "▔▔▔" in row for row in rows[:-6]):  # a dialog, or the command palette
+            return False
+        return last.lstrip().startswith("F1 keys") and "Ask something" in self.terminal.text
+
     def home(self) -> None:
-        """Back to writing, wherever the keys led: the line of keys begins with that for help then."""
+        """Back to writing, wherever the keys led."""
         for _ in range(60):
-            last = self.terminal.screen.display[-1].lstrip()
-            if last.startswith("F1 keys") and "Ask something" in self.terminal.text:
-                return
+            if self.is_home():
+                self.terminal.read(0.5)  # what is still on its way to the screen is there by then
+                if self.is_home():
+                    return
             self.press("\x1b", 0.5)
         raise AssertionError(f"it does not come back to writing:\n{self.terminal.text}")
 
@@ -121,7 +138,7 @@ class Soak:
             self.press(view, 0.5)
         self.press(PANELS[0])
         for keys in DIALOGS.values():
-            self.press(keys, 0.6)
+            self.look_into(keys)
             self.home()
         self._search(numbers)
         self.terminal.resize(*numbers.choice(((80, 24), (200, 50), (120, 40))))
@@ -139,10 +156,10 @@ class Soak:
 
     def _search(self, numbers: random.Random) -> None:
         """Look for a word; delete a conversation and bring it back, delete another for good."""
-        self.press("\x1bh", 0.8)
+        self.look_into("\x1bh")
         self.press("/" + numbers.choice(("sea", "light", "one", "果")), 1.0)
         self.home()
-        self.press("\x1bh", 0.6)
+        self.look_into("\x1bh")
         self.press("\x1b[B", 0.3)
         self.press("d", 0.5)
         self.press("u", 0.5)

@@ -25,6 +25,7 @@ _ASKED_FOR_FRAMES = b"\x1b[?2026$p"
 _FRAMES_PLEASE = "\x1b[?2026;2$y"
 _USED = re.compile("context ▕.{8}▏([0-9\N{NO-BREAK SPACE}]+) /")
 _SAID = re.compile(r"▌ {3}(.*?\([0-9a-f]{8}\))")
+_REPLY = "  SmolLM2-135M"  # the line above a reply
 _STATES = ("saved", "saving", "not saved")
 _MARK = "CHATTERM_TEST_LIFE"
 
@@ -39,6 +40,7 @@ class Frame:
         used: tokens of the context window, the status line's own count; None without a model.
         timed: the status line has a speed: where a reply is being written, it has tokens of its own.
         said: the messages of the user in sight.
+        asked: those of them that stand above the newest reply in sight.
     """
 
     at: float
@@ -46,6 +48,11 @@ class Frame:
     used: int | None
     timed: bool
     said: frozenset[str]
+    asked: frozenset[str]
+
+
+def _said(rows: list[str]) -> frozenset[str]:
+    return frozenset(match[1] for row in rows if (match := _SAID.search(row)))
 
 
 class Watched(Terminal):
@@ -72,6 +79,8 @@ class Watched(Terminal):
 
     def _note(self) -> None:
         rows = self.screen.display
+        shown = rows[:-5]
+        newest = max((place for place, row in enumerate(shown) if _REPLY in row), default=0)
         parts = [part.strip() for part in rows[-2].split(" · ")]
         found = _USED.search(rows[-2])
         self.frames.append(
@@ -80,7 +89,8 @@ class Watched(Terminal):
                 state=next((part for part in parts if part in _STATES), ""),
                 used=int(found[1].replace("\N{NO-BREAK SPACE}", "")) if found else None,
                 timed=any(part.endswith(" tok/s") for part in parts),
-                said=frozenset(match[1] for row in rows[:-5] if (match := _SAID.search(row))),
+                said=_said(shown),
+                asked=_said(shown[:newest]),
             )
         )
 

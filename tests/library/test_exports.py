@@ -22,6 +22,7 @@ from chatterm.library import Library, Token
 from chatterm.library.document import ConversationDocument
 from chatterm.library.exchange import Whole
 from chatterm.library.exports import FORMATS, SUFFIXES, colours, export, format_of, markdown, outline, svg
+from tests.tui.text.counted import calls, grows_with_its_length
 
 MakeTokens = Callable[[Sequence[str]], list[Token]]
 PIECES = st.sampled_from(
@@ -172,6 +173,30 @@ def test_markdown_stays_readable(text: str, shown: str) -> None:
 
 def test_a_fence_is_longer_than_any_inside() -> None:
     assert markdown.fenced("a ```` b") == "`````text\na ```` b\n`````"
+
+
+@pytest.mark.parametrize("piece", ["|a|\n|-|\n", "[", "![", "<a", "\\", "# a\n", "> - ", "```\n", "*a_"])
+def test_twice_the_markdown_is_twice_the_work(piece: str) -> None:
+    def twice(size: int) -> str:
+        return piece * (size // len(piece))
+
+    assert grows_with_its_length(markdown.harmless, twice, 1500)
+
+
+def test_a_table_of_letters_is_not_filled_up() -> None:
+    bomb = "|" + "a|" * 250 + "\n|" + "-|" * 250 + "\n" + "a\n" * 260
+    assert calls(lambda: markdown.harmless(bomb)) < 1_000_000
+
+
+def test_a_message_longer_than_any_is_fenced() -> None:
+    assert markdown.harmless("a" * markdown.LONGEST) == "a" * markdown.LONGEST
+    assert markdown.harmless("a" * (markdown.LONGEST + 1)).startswith("```text\na")
+
+
+@given(st.text(alphabet="\\<![a", max_size=30))
+def test_signs_are_escaped_once(text: str) -> None:
+    expected = re.sub(r"(\\*)(<|!\[)", markdown._escaped_sign, text)
+    assert markdown._escaped_run(text, None) == expected
 
 
 # --- plain text -----------------------------------------------------------------------------------------

@@ -143,15 +143,53 @@ def test_a_stopped_reply_goes_on_in_place(library: Library, question: int, make_
     library.extend_reply(reply, first)
     library.finish_reply(reply, "stopped", text=",")
     assert library.search("sea,")[0].message == reply
-    going_on = library.continue_reply(reply, model="tiny")
+    going_on = library.continue_reply(reply, 2, model="tiny")
     assert (going_on.id, going_on.status, going_on.finish) == (reply, "writing", None)
+    assert going_on.content == "The sea", "the model goes on behind the last token"
     with pytest.raises(UserError, match="cannot be continued"):
-        library.continue_reply(reply, model="tiny")
+        library.continue_reply(reply, 2, model="tiny")
     library.extend_reply(reply, second)
     finished = library.finish_reply(reply, "end")
-    assert finished.content == "The sea, is wide"
-    assert [t.start for t in library.tokens(reply)] == [0, 3, 8, 11]
-    assert [hit.message for hit in library.search("sea, is")] == [reply]
+    assert finished.content == "The sea is wide"
+    assert [t.start for t in library.tokens(reply)] == [0, 3, 7, 10]
+    assert [hit.message for hit in library.search('"sea is"')] == [reply]
+    assert library.search("sea,") == ()
+
+
+@pytest.mark.parametrize("how", ["in place", "answered", "fork", "fork before"])
+def test_what_no_token_stands_for_is_not_gone_on_from(
+    library: Library, question: int, make_tokens: MakeTokens, how: str
+) -> None:
+    """As when a reply was stopped within a character: half of it is text at the end and no token's."""
+    reply = library.begin_reply(library.message(question).conversation, question, model="tiny").id
+    library.finish_reply(reply, "stopped", tokens=make_tokens(["The", " ocean's", ""]), text="\ufffd")
+    assert library.message(reply).content == "The ocean's\ufffd"
+    if how == "answered":
+        library.add_message(library.message(reply).conversation, reply, "user", "and?")
+    if how.startswith("fork"):
+        going_on = library.fork_reply(reply, 2 if how == "fork before" else 3, model="tiny")
+    else:
+        going_on = library.continue_reply(reply, 3, model="tiny")
+    assert (going_on.id == reply) == (how == "in place")
+    assert going_on.content == "The ocean's"
+    library.extend_reply(going_on.id, make_tokens([" mirror"]))
+    finished = library.finish_reply(going_on.id, "stopped", text="\ufffd")
+    assert finished.content == "The ocean's mirror\ufffd"
+    for token in library.tokens(going_on.id):
+        assert finished.content[token.start :].startswith(token.text)
+    assert library.tokens(going_on.id)[-1].start == len("The ocean's")
+    assert [hit.message for hit in library.search("ocean's mirror")] == [going_on.id]
+    if how != "in place":
+        assert library.message(reply).content == "The ocean's\ufffd"
+
+
+def test_words_without_any_token_are_gone_on_from(library: Library, question: int) -> None:
+    conversation = library.message(question).conversation
+    reply = library.begin_reply(conversation, question, model="tiny", content="The").id
+    library.finish_reply(reply, "stopped")
+    assert library.fork_reply(reply, 0, model="tiny").content == "The"
+    library.extend_reply(library.continue_reply(reply, 0, model="tiny").id, text=" sea")
+    assert library.finish_reply(reply, "end").content == "The sea"
 
 
 @pytest.mark.parametrize("because", ["answered", "another model"])
@@ -159,15 +197,40 @@ def test_it_goes_on_in_a_sibling_when_that_would_change_what_was_said(
     library: Library, question: int, make_tokens: MakeTokens, because: str
 ) -> None:
     reply = reply_of(library, question, make_tokens(["The", " sea"]))
-    library.extend_reply(library.continue_reply(reply, model="tiny").id, text="!")
+    library.extend_reply(library.continue_reply(reply, 2, model="tiny").id, text="!")
     library.finish_reply(reply, "stopped", tokens=make_tokens([" so"]))
     if because == "answered":
         library.add_message(library.message(reply).conversation, reply, "user", "thanks")
-    copy = library.continue_reply(reply, model="tiny" if because == "answered" else "other")
+    copy = library.continue_reply(reply, 3, model="tiny" if because == "answered" else "other")
     assert copy.id != reply
     assert (copy.content, copy.tokens, copy.forked_from, copy.forked_at) == ("The sea! so", 3, reply, 3)
     assert [t.start for t in library.tokens(copy.id)] == [0, 3, 8]
     assert library.message(reply).status == "stopped"
+
+
+@pytest.mark.parametrize("still", ["writing", "ended"])
+def test_two_windows_that_continue_one_reply_write_two(
+    library_path: Path, library: Library, question: int, make_tokens: MakeTokens, still: str
+) -> None:
+    """Each goes on behind what it shows, whatever the other one has made of it meanwhile."""
+    shown = make_tokens(["one", " two"])
+    reply = reply_of(library, question, shown)
+    with Library(library_path) as other:
+        assert other.continue_reply(reply, 2, model="tiny").id == reply
+        other.extend_reply(reply, make_tokens([" three", " four"]))
+        if still == "ended":
+            other.finish_reply(reply, "stopped", text="…")
+        mine = library.continue_reply(reply, 2, model="tiny")
+        assert (mine.content, mine.tokens, mine.status) == ("one two", 2, "writing")
+        assert (mine.forked_from, mine.forked_at, mine.sibling, mine.siblings) == (reply, 2, 2, 2)
+        library.extend_reply(mine.id, make_tokens([" 3"]))
+        if still == "writing":
+            other.finish_reply(reply, "stopped", text="…")
+        assert library.finish_reply(mine.id, "end").content == "one two 3"
+        assert library.message(reply).content == "one two three four…"
+        assert [t.text for t in other.tokens(mine.id)] == ["one", " two", " 3"]
+    with pytest.raises(UserError, match="has 4 tokens"):
+        library.continue_reply(reply, 5, model="tiny")
 
 
 def test_an_edited_reply_keeps_the_tokens_of_what_is_unchanged(
@@ -231,7 +294,7 @@ def test_an_unfinished_reply_is_interrupted_when_its_library_closes(
         message = library.message(reply)
         assert (message.status, message.content, message.tokens) == ("interrupted", "Half a sent", 3)
         assert [hit.message for hit in library.search("half")] == [reply]
-        library.continue_reply(reply, model="tiny")
+        library.continue_reply(reply, 3, model="tiny")
         library.extend_reply(reply, text="ence")
         assert library.finish_reply(reply, "end").content == "Half a sentence"
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -310,6 +307,37 @@ def test_a_locked_library_is_a_sentence_and_then_goes_on(library_path: Path) -> 
         library.create()
 
 
+def raised_by_sqlite(code: int, kind: type[sqlite3.Error]) -> sqlite3.Error:
+    error = kind("so SQLite puts it")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize("kind", [sqlite3.OperationalError, sqlite3.DatabaseError, sqlite3.InterfaceError])
+def test_whatever_sqlite_says_is_a_sentence(library: Library, kind: type[sqlite3.Error]) -> None:
+    """All of its result codes, those that it may get some day, and those with an extension."""
+    for code in [*range(1, 64), 100, 101, 255, *(code | 3 << 8 for code in range(1, 64))]:
+        with pytest.raises(UserError) as told, library._writing():
+            raise raised_by_sqlite(code, kind)
+        assert told.value.sentence.endswith(".") and "\n" not in told.value.sentence, code
+    with pytest.raises(UserError, match="not enough memory"), library._writing():
+        raise MemoryError
+    library.create()
+
+
+def test_a_drive_without_locks_is_a_sentence(library_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> int:
+        raise raised_by_sqlite(sqlite3.SQLITE_PROTOCOL, sqlite3.OperationalError)
+
+    monkeypatch.setattr(schema, "version", no_locks)
+    with pytest.raises(UserError, match="network drives") as told:
+        Library(library_path)
+    assert str(library_path) in told.value.sentence
+    monkeypatch.undo()
+    with Library(library_path) as library:
+        library.create()
+
+
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="set CHATTERM_DATA"):
@@ -321,57 +349,3 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
         assert not library.is_saving
         library.add_message(library.create().id, None, "user", "hello")
         assert "nothing is saved" in library.notices[0]
-
-
-_READ_ONLY = """
-    import os, sys
-    from pathlib import Path
-    from chatterm.errors import UserError
-    from chatterm.library import Library
-
-    os.setuid(int(sys.argv[2]))
-    with Library(Path(sys.argv[1])) as library:
-        assert library.is_read_only and not library.is_saving, "it can be written"
-        assert "not written" in library.notices[0]
-        assert len(library.conversations()) == 3
-        assert library.search("question")
-        try:
-            library.create()
-        except UserError as error:
-            assert "Nothing can be saved" in error.sentence, error.sentence
-        else:
-            raise AssertionError("it was written")
-        try:
-            library.begin_reply(1, None, model="tiny")
-        except UserError as error:
-            assert "Nothing can be saved" in error.sentence, error.sentence
-        print(len(library.conversations()))
-"""
-
-
-@pytest.mark.parametrize("version", [1, len(schema.MIGRATIONS)])
-def test_a_write_protected_folder_can_be_read(tmp_path_factory: pytest.TempPathFactory, version: int) -> None:
-    folder = tmp_path_factory.mktemp("protected")
-    path = folder / "library.sqlite3"
-    fill(path)
-    if version == 1:  # it cannot be brought up to date where it is
-        with closing(sqlite3.connect(path)) as connection:
-            for column in ("left_out", "attachments_left_out", "raw_prompt", "placed"):
-                connection.execute(f"ALTER TABLE message DROP COLUMN {column}")
-            connection.execute("PRAGMA user_version = 1")
-    nobody = 65_534 if os.geteuid() == 0 else os.geteuid()  # root writes where it likes
-    for parent in (folder, *folder.parents[:3]):
-        if parent.stat().st_uid == os.geteuid() and parent != Path(os.sep):
-            parent.chmod(parent.stat().st_mode | 0o055)
-    path.chmod(0o444)
-    folder.chmod(0o555)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(_READ_ONLY), str(path), str(nobody)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    finally:
-        folder.chmod(0o700)
-    assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr

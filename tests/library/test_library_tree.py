@@ -99,6 +99,7 @@ class TreeMachine(RuleBasedStateMachine):
     def begin_with(self, conversation: int, text: str) -> int:
         message = self.library.add_message(conversation, None, "user", text)
         self.model.add(message.id, Said(conversation, None, stored(text), "done"))
+        self.model.deleted.discard(conversation)
         return message.id
 
     @rule(target=messages, parent=messages, text=TEXTS)
@@ -106,6 +107,7 @@ class TreeMachine(RuleBasedStateMachine):
         conversation = self.model.said[parent].conversation
         message = self.library.add_message(conversation, parent, "user", text)
         self.model.add(message.id, Said(conversation, parent, stored(text), "done"))
+        self.model.deleted.discard(conversation)
         return message.id
 
     @rule(target=messages, message=messages, text=TEXTS)
@@ -114,6 +116,7 @@ class TreeMachine(RuleBasedStateMachine):
         new = self.library.edit(message, text)
         assert new.edited_from == message
         self.model.add(new.id, Said(old.conversation, old.parent, stored(text), "done"))
+        self.model.deleted.discard(old.conversation)
         return new.id
 
     @rule(target=growing, parent=messages, text=TEXTS)
@@ -303,6 +306,33 @@ def test_delete_undo_and_purge(library: Library) -> None:
     assert library.create().id > conversation
 
 
+def test_who_goes_on_talking_in_a_deleted_conversation_has_it_back(
+    library: Library, library_path: Path
+) -> None:
+    """It was deleted by another program while it was open here. What else happens in it leaves it deleted."""
+    conversation = library.create().id
+    first = library.add_message(conversation, None, "user", "remember the milk")
+    reply = library.begin_reply(conversation, first.id, model="tiny")
+    for go_on in (
+        lambda: library.add_message(conversation, reply.id, "user", "and the bread"),
+        lambda: library.edit(first.id, "remember the bread"),
+    ):
+        with Library(library_path) as other:
+            other.delete(conversation)
+        library.extend_reply(reply.id, text="Yes")
+        library.configure(conversation, system_prompt="be brief")
+        assert library.conversations() == ()
+        go_on()
+        assert [c.id for c in library.conversations()] == [conversation]
+        assert library.search("bread") and library.conversation(conversation).deleted is None
+    library.delete(conversation)
+    library.finish_reply(reply.id, "stopped")
+    assert library.conversations() == (), "a reply that was being written when it was deleted is no reason"
+    library.purge(conversation)
+    with pytest.raises(UserError, match="purged in another window"):
+        library.add_message(conversation, reply.id, "user", "and the butter")
+
+
 def test_unknown_numbers_are_sentences(library: Library) -> None:
     conversation, other = library.create().id, library.create().id
     message = library.add_message(conversation, None, "user", "hello")
@@ -318,7 +348,7 @@ def test_unknown_numbers_are_sentences(library: Library) -> None:
         lambda: library.add_message(99, None, "user", "x"),
         lambda: library.add_message(other, message.id, "user", "x"),
         lambda: library.begin_reply(conversation, 99, model="tiny"),
-        lambda: library.continue_reply(message.id, model="tiny"),
+        lambda: library.continue_reply(message.id, 0, model="tiny"),
         lambda: library.fork_reply(message.id, 1, model="tiny"),
         lambda: library.finish_reply(message.id, "end"),
     ):

@@ -47,7 +47,7 @@ def test_a_branch_knows_what_the_user_put_there(library: Library, make_tokens: M
     assert again.placed == ((2, 3), (3, 4)) and again.raw_prompt == (1, 2, 3)
     library.finish_reply(again.id, "end", tokens=make_tokens(["!"]))
 
-    other = library.continue_reply(fork.id, model="another")
+    other = library.continue_reply(fork.id, 5, model="another")
     assert other.id != fork.id and other.placed == ((2, 4),)
     library.finish_reply(other.id, "end")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 from scripted import CHINESE
 
@@ -41,7 +44,11 @@ async def test_the_system_prompt_is_edited_sent_shown_and_kept_with_its_conversa
         assert running.session.system_prompt == "Be kind."
 
 
-async def test_presets_are_taken_saved_renamed_deleted_and_brought_back(chat):
+def full_disk(_descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def test_presets_are_taken_saved_renamed_deleted_and_brought_back(chat, monkeypatch):
     async with chat() as running:
         await running.ask()
         await running.press("alt+u")
@@ -64,6 +71,10 @@ async def test_presets_are_taken_saved_renamed_deleted_and_brought_back(chat):
         await running.until(lambda: "u brings it back" in running.text())
         with pytest.raises(UserError):
             presets.load_preset("other")
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", full_disk)
+            await running.press("u")
+            await running.until(lambda: "cannot be saved" in running.text())
         await running.press("u")
         assert presets.load_preset("other").sampling["top_k"] == 7
 

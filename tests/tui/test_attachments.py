@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from textual import events
 
 from chatterm.errors import UserError
 from chatterm.tui import attachments
@@ -72,3 +73,40 @@ def test_what_is_sent(tmp_path):
     assert attachments.message([attached], "What?") == "a.py:\n\n```py\nprint(1)\n```\n\nWhat?"
     assert attachments.message([attached], " ") == "a.py:\n\n```py\nprint(1)\n```"
     assert attachments.message([], "What?") == "What?"
+
+
+async def test_a_file_that_only_a_pasted_text_names_is_not_read(chat, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("SECRET=1")
+    (tmp_path / "notes.md").write_text("my own notes")
+    async with chat() as it:
+        await it.ready()
+        composer = it.app.chat.composer
+        composer.focus()
+        await it.press(*"read @notes.md ")
+        composer.post_message(events.Paste("and then @.env please"))
+        await it.pilot.pause()
+        await it.press("enter")
+        await it.until(lambda: it.session.last_reply is not None and it.session.live is None)
+        (said,) = [turn.text for turn in it.session.turns if turn.role == "user"]
+        assert "my own notes" in said and "SECRET" not in said and "@.env" in said
+        assert any(".env was not attached" in note.message for note in it.app._notifications)
+        await it.press("up", "enter")
+        await it.until(lambda: len([t for t in it.session.turns if t.role == "user"]) == 2)
+        assert "SECRET" not in it.session.turns[2].text, "nor when it is sent again"
+
+
+async def test_a_file_that_is_typed_is_read_whoever_named_it_before(chat, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.md").write_text("my own notes")
+    async with chat() as it:
+        await it.ready()
+        composer = it.app.chat.composer
+        composer.focus()
+        composer.post_message(events.Paste("look at @notes.md"))
+        await it.pilot.pause()
+        composer.put("")
+        await it.press(*"see @notes.md, please")
+        await it.press("enter")
+        await it.until(lambda: bool(it.session.turns))
+        assert "my own notes" in it.session.turns[0].text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
+from textual.drivers.headless_driver import HeadlessDriver
 
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
@@ -164,16 +166,24 @@ async def test_a_long_paste_becomes_a_chip_that_can_be_unfolded(chat):
         assert not chips.attachments
 
 
-async def test_the_users_own_editor(chat, tmp_path, monkeypatch):
-    from contextlib import nullcontext
+async def test_what_is_copied_cannot_act_where_it_is_pasted(chat):
+    async with chat() as running:
+        reply = await running.ask()
+        reply.text = "Look \x1b[201~here:\n\n```sh\necho\x1b[201~\n```\n"
+        await command(running, "/copy")
+        await running.until(lambda: running.app.clipboard == reply.text.replace("\x1b", "␛"))
+        await command(running, "/copy code")
+        await running.until(lambda: running.app.clipboard == "echo␛[201~\n")
 
+
+async def test_the_users_own_editor(chat, tmp_path, monkeypatch):
     script = tmp_path / "my editor"
     script.write_text('#!/bin/sh\necho 苹果 >> "$1"\n')
     script.chmod(0o700)
     monkeypatch.setenv("VISUAL", f'"{script}"')
     async with chat() as running:
         await running.ready()
-        monkeypatch.setattr(running.app, "suspend", nullcontext)
+        monkeypatch.setattr(HeadlessDriver, "can_suspend", True)
         composer = running.app.chat.query_one(Composer)
         composer.focus()
         composer.put("an ")
@@ -181,6 +191,7 @@ async def test_the_users_own_editor(chat, tmp_path, monkeypatch):
         await running.until(lambda: composer.text == "an 苹果")
         monkeypatch.setenv("VISUAL", "/bin/false")
         await running.press("ctrl+e")
+        await running.until(lambda: any("status 1" in n.message for n in running.app._notifications))
         assert composer.text == "an 苹果"
 
 
@@ -196,6 +207,30 @@ async def test_export_never_overwrites(chat, tmp_path, monkeypatch):
         composer = running.app.chat.query_one(Composer)
         await running.until(lambda: composer.text == "/export talk.md")
         assert (tmp_path / "talk.md").read_text() == "mine"
+
+
+async def test_export_does_not_hold_up_the_keys(chat, tmp_path, monkeypatch):
+    from chatterm.library import exports
+
+    threads = []
+    monkeypatch.setattr(
+        exports, "export", lambda *_: threads.append(threading.current_thread()) or "all of it"
+    )
+    async with chat() as running:
+        await running.ask("苹果?")
+        await command(running, f"/export md {tmp_path / 'talk.md'}")
+        await running.until(lambda: (tmp_path / "talk.md").exists())
+    assert threads and threads[0] is not threading.main_thread()
+
+
+async def test_copying_code_looks_at_the_reply_as_it_is_shown(chat):
+    async with chat() as running:
+        await running.ask()
+        reply = running.session.last_reply
+        reply.text = "- a\n\n  ```py\n  x = 1\n  ```\n\n````\n```y\n````\n" + "```z\n" * 3000
+        await command(running, "/copy code")
+        await running.until(lambda: running.app.clipboard)
+        assert running.app.clipboard == "```z\n" * 2999
 
 
 # --- the window -----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from scripted import CHINESE, HAIKU
 
+from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Conversation, Hit, Library
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.conversation_list import conversation_rows, day_of, snippet_lines, time_of
@@ -146,6 +147,23 @@ async def test_what_was_deleted_comes_back(chat):
         assert it.session.turns == [], "the chat does not go on in what was deleted"
         await it.press("u")
         await it.until(lambda: listed(it) == ["about dogs", "about cats"])
+
+
+async def test_what_could_not_be_brought_back_can_be_once_there_is_room(chat, monkeypatch):
+    async def full(*_arguments):
+        raise UserError("The disk is full.")
+
+    async with chat() as it:
+        await it.ask("about cats")
+        await open_list(it)
+        await it.press("d")
+        await it.until(lambda: listed(it) == [])
+        with monkeypatch.context() as patch:
+            patch.setattr(AsyncLibrary, "undelete", full)
+            await it.press("u")
+            await it.until(lambda: any("disk is full" in n.message for n in it.app._notifications))
+        await it.press("u")
+        await it.until(lambda: listed(it) == ["about cats"])
 
 
 async def test_what_is_open_in_another_window_is_said_and_not_deleted(chat, opened, library_file):

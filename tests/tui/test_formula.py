@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from chatterm.tui.text.formula import LONGEST, formula
+from chatterm.tui.text.formula import DEEPEST, LONGEST, formula
 from chatterm.tui.text.markdown import Markdown
+from tests.tui.text.counted import calls
 
 
 def read(source: str) -> list[str]:
@@ -140,3 +141,36 @@ def test_the_offsets_of_a_formula_lie_in_it():
         for span in line.spans:
             if span.text == "²":
                 assert FORMULAS[span.offset] == "2" and FORMULAS[span.offset - 1] == "^"
+
+
+def nested(opens: str, closes: str, depth: int) -> str:
+    return opens * depth + "x" + closes * depth
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes"),
+    [
+        *((r"\text{", "}"), (r"\hat{", "}"), (r"\emph{", "}"), (r"\mathbf{", "}"), (r"\frac{y}{", "}")),
+        *((r"\sqrt[", "]{y}"), ("x^{", "}"), ("{", "}"), (r"\begin{matrix}", r"\end{matrix}")),
+    ],
+)
+def test_what_lies_within_each_other_is_read_once(opens, closes):
+    def cost(depth: int) -> int:
+        """Of as many levels, so many of them within each other."""
+        source = " ".join([nested(opens, closes, depth)] * (48 // depth))
+        return calls(lambda: formula.__wrapped__(source))
+
+    cost(3)
+    assert cost(12) < 3 * cost(3)
+
+
+def test_what_lies_too_deep_within_each_other_stays_as_it_is_written():
+    for opens, closes in ((r"\sqrt{", "}"), (r"\hat{", "}"), (r"\begin{cases}", r"\end{cases}")):
+        assert read(nested(opens, closes, DEEPEST // 2)) != [nested(opens, closes, DEEPEST // 2)]
+        assert read(nested(opens, closes, 3 * DEEPEST)) == [nested(opens, closes, 3 * DEEPEST)]
+
+
+def test_an_accent_upon_many_others_costs_little():
+    source = (r"\multicolumn{a}{b}{" + nested(r"\hat{", "}", 11) + "}") * 40
+    assert len(source) < LONGEST
+    assert calls(lambda: formula.__wrapped__(source)) < 100_000

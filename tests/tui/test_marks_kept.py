@@ -8,7 +8,7 @@ import pytest
 from scripted import HAIKU, WORDS
 
 from chatterm.engine.records import Tokens
-from chatterm.library import AsyncLibrary
+from chatterm.library import AsyncLibrary, Library
 from chatterm.tui.forking import Branch
 
 
@@ -79,3 +79,28 @@ async def test_a_reply_to_raw_text_goes_on_behind_that_text_after_a_restart(kept
         longer = it.session.last_reply
         assert longer.raw and longer.prompt == ids and longer.ids()[: len(written)] == written
         assert len(longer.tokens) == len(HAIKU)
+
+
+async def test_two_windows_that_continue_one_reply_each_have_their_own(kept, tmp_path):
+    async with kept() as it:
+        await it.hold(at=4)
+        it.session.stop()
+        await it.until(lambda: it.session.live is None and it.session.keeper.state == "saved")
+        it.knobs.hold_at = None
+        shown = it.session.last_reply
+        async with kept(resume=True) as other:
+            await other.ready()
+            await other.until(lambda: len(other.session.turns) == 2)
+            other.session.continue_reply(other.session.last_reply)
+            await other.until(lambda: len(other.session.last_reply.tokens) == len(HAIKU))
+            await other.until(lambda: other.session.live is None and other.session.keeper.state == "saved")
+            assert other.session.last_reply.number == shown.number
+        it.session.continue_reply(shown)
+        await it.until(lambda: it.session.last_reply is not shown and it.session.live is None)
+        await it.until(lambda: it.session.keeper.state == "saved")
+        mine = it.session.last_reply
+        assert mine.number != shown.number and (mine.sibling, mine.siblings) == (2, 2)
+    with Library(tmp_path / "library.sqlite3") as library:
+        assert [library.message(number).content for number in (shown.number, mine.number)] == [
+            "".join(HAIKU)
+        ] * 2

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from functools import partial
 
 from scripted import CHINESE, HAIKU, WORDS
 
+from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import Progress
 from chatterm.library import AsyncLibrary, Library
 from chatterm.tui.forking import Branch
+from chatterm.tui.messages import CancelWanted, ModelChosen
 from chatterm.tui.screens.picker import PickerScreen
 
 
@@ -72,6 +76,89 @@ async def test_an_engine_that_dies_while_it_loads_is_tried_once_more(chat, knobs
     async with chat() as it:
         await it.until(lambda: it.session.info is not None)
         assert any(notice.endswith("It is tried once more.") for notice in it.notices())
+
+
+async def test_a_loaded_model_that_is_cancelled_while_it_waits_for_a_reply_is_closed(chat, knobs):
+    async with chat() as it:
+        await it.hold()
+        it.app.post_message(ModelChosen("/models/Scripted-1B.gguf"))
+        await it.until(lambda: any(one.info and one.info.name == "Scripted-1B" for one in knobs.started))
+        await it.until(lambda: it.session.engines.step is None)
+        assert it.session.host.is_busy, "it waits for the end of the reply"
+        it.app.post_message(CancelWanted())
+        await it.until(lambda: not it.session.host.is_busy)
+        assert [one.closed for one in knobs.started if one.info] == [False, True]
+        knobs.go.set()
+        await it.until(lambda: it.session.live is None)
+        assert it.session.info.name == "Scripted-135M"
+
+
+async def test_cancelling_while_the_old_engine_ends_leaves_the_new_one_answering(chat, knobs, monkeypatch):
+    async with chat() as it:
+        await it.ready()
+        old, ending = it.session.engines.engine, asyncio.Event()
+
+        async def slowly():
+            ending.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(old, "close", slowly)
+        it.app.post_message(ModelChosen("/models/Scripted-1B.gguf"))
+        await it.until(ending.is_set)
+        it.app.post_message(CancelWanted())
+        await it.until(lambda: not it.session.host.is_busy)
+        assert it.session.info.name == it.session.keeper.model == "Scripted-1B"
+        await it.ask()
+
+
+class Crowded:
+    """A machine that sometimes has no room for another process: the engine's own way of starting it fails."""
+
+    def __init__(self, knobs, monkeypatch):
+        self.is_full = False
+        self.attempts = 0
+        scripted = knobs.start
+
+        async def no_room(*_arguments, **_more):
+            self.attempts += 1
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+        monkeypatch.setattr("asyncio.create_subprocess_exec", no_room)
+        monkeypatch.setattr(knobs, "start", lambda: EngineProcess.start() if self.is_full else scripted())
+
+
+async def test_a_machine_without_room_for_a_process_is_a_sentence_and_no_end(chat, knobs, monkeypatch):
+    machine = Crowded(knobs, monkeypatch)
+    machine.is_full = True
+    async with chat(model="default") as it:
+        await it.until(lambda: bool(it.session.host.trouble))
+        assert "could not be started" in it.session.host.trouble
+        assert machine.attempts == 2 and it.session.engines.step is None
+        await it.press("f3")
+        await it.until(lambda: "could not be started" in it.text())
+        await it.press("escape")
+        download = it.session.downloads.begin("Scripted-1B")
+        await it.until(lambda: download.state == "failed")
+        assert "could not be started" in download.sentence
+        machine.is_full = False
+        await it.session.host.open("Scripted-135M")
+        await it.ask()
+
+
+async def test_a_restart_for_which_there_is_no_room_counts_as_one(chat, knobs, monkeypatch):
+    machine = Crowded(knobs, monkeypatch)
+    async with chat() as it:
+        await it.ask()
+        machine.is_full = True
+        it.session.engines.engine.alive = False
+        it.session.host.look()
+        await it.until(lambda: "could not be started" in it.session.host.trouble)
+        await it.until(lambda: not it.session.host.is_busy)
+        assert machine.attempts == 1 and it.session.engines.engine is None
+        machine.is_full = False
+        await it.say("still there?")
+        await it.session.host.open("Scripted-135M")
+        await it.until(lambda: it.session.last_reply is it.session.turns[-1] and it.session.live is None)
 
 
 async def test_an_engine_that_dies_at_every_loading_is_given_up(chat, knobs):

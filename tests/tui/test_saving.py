@@ -6,13 +6,14 @@ import asyncio
 from functools import partial
 
 import pytest
+from msgspec import structs
 from scripted import CHINESE, HAIKU, ScriptedEngine, ScriptedReply
 
+from chatterm.engine.messages import Finished
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Library, Token
 from chatterm.sampling import SamplingParameters
-from chatterm.tui import saving
-from chatterm.tui.saving import Keeper
+from chatterm.tui.saving import Keeper, writing
 from chatterm.tui.turns import Turn
 
 
@@ -101,6 +102,32 @@ async def test_siblings_of_an_earlier_session_can_be_walked(chat, library_file, 
         await it.until(lambda: it.session.last_reply.text == "".join(HAIKU))
 
 
+async def test_the_branches_of_a_library_that_can_only_be_read_can_be_walked(chat, library_file):
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.ask()
+        it.knobs.replies = [CHINESE]
+        await it.press("ctrl+r")
+        await it.until(lambda: it.session.last_reply.text == "".join(CHINESE) and it.session.live is None)
+        await it.until(lambda: it.session.keeper.state == "saved")
+
+    async def read_only():
+        library = await AsyncLibrary.open_library(library_file)
+        library._library.is_read_only = True
+        await library._run(lambda: library._library._connection.execute("PRAGMA query_only = ON"))
+        return library
+
+    async with chat(library=read_only, resume=True) as it:
+        await it.until(lambda: len(it.session.turns) == 2)
+        chinese = it.session.last_reply
+        await it.session.show_sibling(chinese, -1)
+        assert it.session.last_reply.text == "".join(HAIKU)
+        assert await it.session.jump(chinese.number) is it.session.last_reply
+        assert it.session.last_reply.text == "".join(CHINESE)
+        assert it.session.keeper.state == "not saved"
+    with Library(library_file) as library:
+        assert library.open(1).path[-1].id == chinese.number
+
+
 async def test_a_reply_that_the_death_of_the_program_broke_off_says_so(chat, library_file):
     with Library(library_file) as library:
         conversation = library.create().id
@@ -109,6 +136,34 @@ async def test_a_reply_that_the_death_of_the_program_broke_off_says_so(chat, lib
         library.extend_reply(reply.id, text="The sea")
     async with chat(library=partial(AsyncLibrary.open_library, library_file), resume=True) as it:
         await it.until(lambda: "chatterm was ended in the middle" in it.transcript())
+
+
+@pytest.mark.parametrize("answered", [False, True])
+async def test_a_reply_that_was_stopped_within_a_character_goes_on_as_it_is_shown(
+    chat, library_file, stored, monkeypatch, answered
+):
+    events = ScriptedReply.__aiter__
+
+    async def with_half_a_character(self):
+        async for event in events(self):
+            if isinstance(event, Finished) and event.reason == "stopped":
+                event = structs.replace(event, text="\ufffd")
+            yield event
+
+    monkeypatch.setattr(ScriptedReply, "__aiter__", with_half_a_character)
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.hold(at=3)
+        it.session.stop()
+        await it.until(lambda: it.session.live is None and it.session.keeper.state == "saved")
+        it.knobs.hold_at = None
+        reply = it.session.last_reply
+        assert reply.text == stored()[1].content == "".join(HAIKU[:3]) + "\ufffd"
+        if answered:
+            await it.ask("and?")
+        it.session.continue_reply(reply)
+        await it.until(lambda: it.session.last_reply.origin is reply and it.session.live is None)
+        await it.until(lambda: it.session.keeper.state == "saved")
+        assert it.session.last_reply.text == stored()[1].content == "".join(HAIKU)
 
 
 async def test_records_of_a_long_conversation_come_when_their_turns_are_shown(chat, library_file):
@@ -208,7 +263,37 @@ async def test_what_could_not_be_saved_is_saved_as_soon_as_something_can(chat, l
             assert replies == [("".join(HAIKU), "done")] * 3
 
 
-async def test_a_conversation_that_was_deleted_elsewhere_holds_up_no_other(chat, library_file):
+async def test_what_goes_to_a_file_that_is_not_the_library_any_more_is_not_shown_as_saved(chat, library_file):
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.ask("one")
+        assert it.session.keeper.state == "saved"
+        for file in library_file.parent.glob(f"{library_file.name}*"):
+            if file.is_file():
+                file.rename(file.with_name(f"old-{file.name}"))
+        await it.ask("two")
+        await it.ask("three")
+        assert it.session.keeper.state == "not saved"
+        (told,) = [notice for notice in it.notices() if "moved, deleted or replaced" in notice]
+        assert "start chatterm anew" in told
+        assert [turn.text for turn in it.session.turns if turn.role == "user"] == ["one", "two", "three"]
+        await it.session.resume(it.session.keeper.conversation)
+        assert it.session.keeper.state == "not saved", "what can be read there is not in the library"
+
+
+async def test_a_conversation_that_was_deleted_elsewhere_is_back_when_one_goes_on_in_it(chat, library_file):
+    async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
+        await it.ask("one")
+        with Library(library_file) as stored:
+            stored.delete(it.session.keeper.conversation)
+            assert stored.conversations() == ()
+        await it.ask("two")
+        assert it.session.keeper.state == "saved"
+        with Library(library_file) as stored:
+            (listed,) = stored.conversations()
+            assert [m.content for m in stored.open(listed.id).path if m.role == "user"] == ["one", "two"]
+
+
+async def test_a_conversation_that_was_purged_elsewhere_holds_up_no_other(chat, library_file):
     async with chat(library=partial(AsyncLibrary.open_library, library_file)) as it:
         await it.ask("one")
         with Library(library_file) as stored:
@@ -230,7 +315,7 @@ async def test_an_unknown_conversation_is_one_sentence(chat, knobs):
 async def test_leaving_saves_what_an_engine_that_cannot_be_stopped_has_written(
     chat, library_file, stored, monkeypatch
 ):
-    monkeypatch.setattr(saving, "FLUSH_SECONDS", 1e6)
+    monkeypatch.setattr(writing, "FLUSH_SECONDS", 1e6)
     monkeypatch.setattr("chatterm.tui.session.chat.STOP_SECONDS", 0.5)
     monkeypatch.setattr(ScriptedReply, "stop", lambda _reply: None)
 
@@ -309,7 +394,7 @@ async def test_two_who_need_the_library_at_once_get_one():
 
 
 async def test_the_first_token_of_a_reply_does_not_wait_for_the_second(monkeypatch):
-    monkeypatch.setattr(saving, "FLUSH_SECONDS", 1e6)  # whoever waits for that waits for ever
+    monkeypatch.setattr(writing, "FLUSH_SECONDS", 1e6)  # whoever waits for that waits for ever
     tasks, begun = [], asyncio.Queue()
     library = await AsyncLibrary.in_memory()
     begin_reply = library.begin_reply

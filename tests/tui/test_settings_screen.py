@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
+from textual.drivers.headless_driver import HeadlessDriver
 from textual.widgets import Input, OptionList
 
 from chatterm import language
@@ -71,6 +75,35 @@ async def test_a_value_that_cannot_be_is_refused_beside_the_field(chat):
         assert settings_file().read_text("utf-8").strip() == ""
 
 
+async def test_sampling_values_that_no_chat_could_begin_with_are_refused(chat):
+    async with chat() as it:
+        await opened(it)
+        await choose(it, "sampling")
+        await it.press("enter", *"{temprature = 1}", "enter")
+        assert "unknown field `temprature`" in it.text()
+        line = it.app.screen.query_one("#value", Input)
+        assert line.value == "{temprature = 1}" and line.has_focus
+        assert not settings_file().exists() and it.app.settings.sampling == {}
+
+
+async def test_what_cannot_be_saved_stays_in_the_line(chat, monkeypatch):
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async with chat() as it:
+        await opened(it)
+        await choose(it, "system_prompt")
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", full)
+            await it.press("enter", *"long", "enter")
+        assert "cannot be" in it.text()
+        line = it.app.screen.query_one("#value", Input)
+        assert line.value == "long" and line.has_focus
+        await it.press("enter")
+        assert load_settings().system_prompt == it.app.settings.system_prompt == "long"
+        assert not line.has_class("-on")
+
+
 async def test_themes_are_seen_while_one_turns_through_them(chat):
     settings_file().write_text("# kept\n", "utf-8")
     async with chat(theme="chatterm-dark") as it:
@@ -134,17 +167,11 @@ async def test_the_file_opens_in_the_editor_and_is_read_again(chat, monkeypatch,
     editor.chmod(0o700)
     monkeypatch.setenv("VISUAL", str(editor))
     async with chat() as it:
-        monkeypatch.setattr(it.app, "suspend", _no_terminal)
+        monkeypatch.setattr(HeadlessDriver, "can_suspend", True)
         await opened(it)
         await it.press("o")
-        assert it.app.settings.candidates == 33
+        await it.until(lambda: it.app.settings.candidates == 33)
         monkeypatch.delenv("VISUAL")
         monkeypatch.delenv("EDITOR", raising=False)
         await it.press("o")
         assert "$EDITOR" in it.text()
-
-
-def _no_terminal():
-    from contextlib import nullcontext
-
-    return nullcontext()

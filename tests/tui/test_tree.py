@@ -112,6 +112,79 @@ async def test_the_model_goes_on_from_other_words_in_its_reply(chat, knobs):
         assert first.text == "".join(HAIKU)
 
 
+def other_model(it, reply, monkeypatch) -> str:
+    reply.model = "Another"
+    return "load it with ctrl+o"
+
+
+def too_long(it, reply, monkeypatch) -> str:
+    monkeypatch.setattr("chatterm.tui.forking.MOST_TOKENS", 2)
+    return "at most 2 can be put into a reply"
+
+
+def no_tokens(it, reply, monkeypatch) -> str:
+    reply.tokens.clear()
+    return "Only a reply can go on otherwise"
+
+
+def died(it, reply, monkeypatch) -> str:
+    it.session.engines.engine.alive = False
+    return "memory ran out"
+
+
+def no_longer_shown(it, reply, monkeypatch) -> str:
+    it.session.turns.remove(reply)
+    return "no longer shown"
+
+
+@pytest.mark.parametrize("trouble", [other_model, too_long, no_tokens, died, no_longer_shown])
+async def test_other_words_that_cannot_be_taken_are_never_lost(trouble, chat, monkeypatch):
+    async with chat() as it:
+        reply = await it.ask()
+        await it.press("alt+m", "e")
+        await it.until(lambda: isinstance(it.app.screen, EditScreen))
+        words = it.app.screen.query_one(Words)
+        words.load_text("The ocean and twenty minutes")
+        says = trouble(it, reply, monkeypatch)
+        await it.press("enter")
+        await it.until(lambda: says in " ".join(it.text().replace("│", " ").split()))
+        assert isinstance(it.app.screen, EditScreen) and words.text == "The ocean and twenty minutes"
+        if trouble is died:
+            await it.until(lambda: it.session.engines.engine is not None and not it.session.host.is_busy)
+            await it.press("enter")
+            await it.until(lambda: it.session.last_reply is not reply)
+            await quiet(it)
+            assert (it.session.last_reply.kept, it.session.last_reply.chosen) == (2, 3)
+
+
+async def test_words_that_an_engine_died_over_stand_there_again(chat, monkeypatch):
+    async with chat() as it:
+        first = await it.ask()
+        engine = it.session.engines.engine
+
+        async def die(*_arguments, **_more):
+            engine.alive = False
+            engine._check()
+
+        monkeypatch.setattr(engine, "predict", die)
+        await it.press("alt+m")
+        await edited(it, "The ocean sea")
+        await it.until(lambda: it.session.engines.engine not in (engine, None))
+        await it.until(lambda: not it.session.host.is_busy)
+        assert it.session.last_reply is first
+        await it.press("alt+m", "e")
+        await it.until(lambda: isinstance(it.app.screen, EditScreen))
+        assert it.app.screen.query_one(Words).text == "The ocean sea"
+        await it.press("enter")
+        await it.until(lambda: it.session.last_reply is not first)
+        await quiet(it)
+        await it.press("alt+left")
+        await it.until(lambda: it.session.last_reply is first)
+        await it.press("alt+m", "e")
+        await it.until(lambda: isinstance(it.app.screen, EditScreen))
+        assert it.app.screen.query_one(Words).text == first.text, "these words have come to something"
+
+
 async def test_a_stopped_reply_goes_on_as_the_same_message(chat, opened, library_file, knobs):
     async with chat(library=opened) as it:
         live = await it.hold(at=5)

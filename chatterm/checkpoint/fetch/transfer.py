@@ -14,7 +14,7 @@ from typing import IO, Literal
 from chatterm.checkpoint.fetch.progress import Meter
 from chatterm.checkpoint.fetch.web import Client, RefusedError, UnreachableError
 from chatterm.errors import UserError
-from chatterm.paths import private_opener
+from chatterm.paths import plain_opener, private_opener
 
 CHUNK = 1 << 18
 LONGEST_WAIT = 60.0
@@ -96,7 +96,7 @@ def is_intact(path: Path, file: RemoteFile, meter: Meter) -> bool:
     if path.stat().st_size != file.size:
         return False
     hashes = [checksum.start(file.size) for checksum in file.checksums]
-    with path.open("rb") as content:
+    with open(path, "rb", opener=plain_opener) as content:
         while chunk := content.read(CHUNK * 4):
             meter.check()
             for running in hashes:

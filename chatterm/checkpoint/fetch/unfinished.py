@@ -14,7 +14,7 @@ from chatterm.checkpoint.fetch.storage import UNFINISHED
 from chatterm.checkpoint.folders import entries
 from chatterm.engine.supply import Unfinished
 from chatterm.errors import UserError
-from chatterm.paths import write_private
+from chatterm.paths import first_bytes, write_private
 
 MAX_BYTES = 1 << 20
 MOST = 1000
@@ -109,9 +109,7 @@ def _note(folder: Path) -> Path:
 
 def _read(file: Path) -> Note | None:
     try:
-        if file.stat().st_size > MAX_BYTES:
-            return None
-        note = msgspec.json.decode(file.read_bytes(), type=Note)
+        note = msgspec.json.decode(first_bytes(file, MAX_BYTES), type=Note)
     except (OSError, msgspec.MsgspecError, RecursionError):
         return None
     return note if note.total >= 0 else None

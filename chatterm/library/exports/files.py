@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from pathlib import Path
 
 from chatterm import inert
 from chatterm.errors import UserError
-from chatterm.paths import private_opener
+from chatterm.paths import write_private
 
 
 def write(
@@ -28,29 +25,8 @@ def write(
     """
     shown = inert.line(str(path))
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".export-")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            if overwrite:
-                Path(temporary).replace(path)
-            else:
-                _move_to_new(Path(temporary), path)
-        finally:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+        write_private(path, data, replace=overwrite)
     except FileExistsError as error:
         raise UserError(f"{shown} is there already: {otherwise}.") from error
     except OSError as error:
         raise UserError(f"{shown} cannot be written ({error.strerror}).") from error
-
-
-def _move_to_new(temporary: Path, path: Path) -> None:
-    """Give a file its name only if nobody has it."""
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        with open(path, "xb", opener=private_opener) as stream:
-            stream.write(temporary.read_bytes())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from chatterm import inert
+from chatterm.commonmark import bound
 from chatterm.library.exchange import Whole
 from chatterm.library.exports import outline
 from chatterm.library.exports.plain import heading
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
 
 _MEANT = re.compile(r"([\\`*_\[\]<>#!|~&])")
 _CODE_SPAN = re.compile(r"(?<![`\\])(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+_SIGN = re.compile(r"(?<!\\)(\\*)(<|!\[)")
 _ACTS = {"html_block", "html_inline", "image"}
 _OWN_HEADINGS = {"h1", "h2"}
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.\-\s]*):")
 _HARMLESS_SCHEMES = {"http", "https", "mailto"}
+
+LONGEST = 100_000
+"""Characters; a longer message is fenced, because seeing what it does takes long."""
 
 
 def as_markdown(whole: Whole, *, branches: bool = False) -> str:
@@ -51,19 +56,30 @@ def harmless(text: str) -> str:
     text = inert.block(text).strip("\n")
     if not text.strip():
         return "*(empty)*"
-    for candidate in (text, _escaped(text, _CODE_SPAN), _escaped(text, None)):
-        if _does_nothing(candidate):
-            shifted = _headings_shifted(candidate)
-            if _does_nothing(shifted) and _keeps_to_itself(shifted):
-                return shifted
-            return quoted(candidate)
+    if len(text) > LONGEST:
+        return fenced(text)
+    tokens = _parse(text)
+    if _does_nothing(tokens):
+        return _set_apart(text, tokens)
+    for spared in (_CODE_SPAN, None):
+        escaped = _escaped(text, tokens, spared)
+        if _does_nothing(parsed := _parse(escaped)):
+            return _set_apart(escaped, parsed)
     return fenced(text)
+
+
+def _set_apart(text: str, tokens: list[Token]) -> str:
+    """A text that does nothing, its headings below the export's; quoted if it reaches beyond itself."""
+    shifted = _headings_shifted(text, tokens)
+    if (shifted == text or _does_nothing(_parse(shifted))) and _keeps_to_itself(shifted):
+        return shifted
+    return quoted(text)
 
 
 def quoted(text: str) -> str:
     """A text as a quotation: whatever is open in it ends with it. Fenced if it would act."""
     quotation = "\n".join(f"> {line}".rstrip(" ") for line in text.split("\n"))
-    return quotation if _does_nothing(quotation) else fenced(text)
+    return quotation if _does_nothing(_parse(quotation)) else fenced(text)
 
 
 def fenced(text: str) -> str:
@@ -78,6 +94,7 @@ def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
     parser = MarkdownIt("commonmark", {"html": True, "maxNesting": 100}).enable(["table", "strikethrough"])
+    bound(parser)
     parser.validateLink = lambda url: True  # type: ignore[method-assign]  # not every viewer refuses any
     return parser
 
@@ -86,8 +103,8 @@ def _parse(text: str) -> list[Token]:
     return _parser().parse(text)
 
 
-def _does_nothing(text: str) -> bool:
-    return not any(_acts(token) or any(map(_acts, token.children or ())) for token in _parse(text))
+def _does_nothing(tokens: list[Token]) -> bool:
+    return not any(_acts(token) or any(map(_acts, token.children or ())) for token in tokens)
 
 
 def _acts(token: Token) -> bool:
@@ -105,11 +122,11 @@ def _keeps_to_itself(text: str) -> bool:
     return len(own) == 1 and own[0] is tokens[-3] and own[0].level == 0
 
 
-def _escaped(text: str, spared: re.Pattern[str] | None) -> str:
+def _escaped(text: str, tokens: list[Token], spared: re.Pattern[str] | None) -> str:
     """The text with HTML and pictures escaped outside of code blocks and of what `spared` matches."""
     lines = text.split("\n")
     code = set[int]()
-    for token in _parse(text):
+    for token in tokens:
         if token.type in ("fence", "code_block") and token.map:
             code.update(range(*token.map))
     parts: list[str] = []
@@ -128,7 +145,7 @@ def _escaped(text: str, spared: re.Pattern[str] | None) -> str:
 
 def _escaped_run(text: str, spared: re.Pattern[str] | None) -> str:
     def escape(piece: str) -> str:
-        return re.sub(r"(\\*)(<|!\[)", _escaped_sign, piece)
+        return _SIGN.sub(_escaped_sign, piece)
 
     if spared is None:
         return escape(text)
@@ -146,10 +163,10 @@ def _escaped_sign(match: re.Match[str]) -> str:
     return f"{backslashes}\\<" if sign == "<" else f"{backslashes}!\\["
 
 
-def _headings_shifted(text: str) -> str:
+def _headings_shifted(text: str, tokens: list[Token]) -> str:
     """The text with its headings two levels lower, below the export's own."""
     lines = text.split("\n")
-    for token in _parse(text):
+    for token in tokens:
         if token.type == "heading_open" and token.level == 0 and token.markup.startswith("#") and token.map:
             at = token.map[0]
             level = min(6, len(token.markup) + 2)

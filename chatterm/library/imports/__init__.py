@@ -18,6 +18,7 @@ from chatterm.errors import UserError
 from chatterm.library.document import ConversationDocument
 from chatterm.library.imports import chatgpt, claude, lists, llamacpp, openwebui, own
 from chatterm.library.imports.parse import WrongError, decode
+from chatterm.paths import first_bytes
 
 MAX_BYTES = 256 << 20
 MAX_CONVERSATIONS = 100_000
@@ -49,8 +50,7 @@ def read_file(path: Path) -> Imported:
         UserError: it cannot be read or used; nothing of it is to be imported then.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = first_bytes(path, MAX_BYTES + 1)
         return read(data, str(path), path.stat().st_mtime)
     except OSError as error:
         raise UserError(f"{inert.line(str(path))} cannot be read ({error.strerror or error}).") from error

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from chatterm import paths
 from chatterm.model.native.binding import open_library
+from chatterm.model.native.trust import distrust
 
 SOURCES = ("step.c", "attend.h", "engine.h", "pack.h", "pool.h", "simd.h", "tiles.h", "vectors.h")
 FLAGS = ("-O3", "-std=gnu11", "-fvisibility=hidden", "-shared", "-fPIC", "-pthread")
@@ -35,7 +36,8 @@ def library() -> ctypes.CDLL:
     """The operator, compiled if this machine has not done so yet (a few seconds).
 
     Raises:
-        NotBuiltError: it is switched off, there is no compiler, or it does not compile.
+        NotBuiltError: it is switched off, there is no compiler, it does not compile, or somebody else could
+            put another in its place.
     """
     file = compiled(Path(__file__).parent, SOURCES)
     try:
@@ -60,14 +62,23 @@ def compiled(folder: Path, sources: tuple[str, ...]) -> Path:
     source = folder / sources[0]
     fingerprint = _fingerprint(compiler, [folder / name for name in sources])
     file = paths.cache_folder() / "native" / f"{source.stem}-{fingerprint}.so"
+    _refuse_others(file)
     if not file.exists():
         _compile(compiler, source, file)
-    return file
+    _refuse_others(file)  # its folder may have been missing before, and then made by anybody
+    return Path(os.path.realpath(file))
+
+
+def _refuse_others(path: Path) -> None:
+    if reason := distrust(path, paths.cache_folder()):
+        raise NotBuiltError(f"not trusted: {reason}")
 
 
 def expected() -> bool:
     """Whether the operator is most likely to be had here; nothing is compiled to find out."""
-    return os.environ.get(DISABLE) != "0" and sys.platform != "win32" and _compiler() is not None
+    if os.environ.get(DISABLE) == "0" or sys.platform == "win32" or _compiler() is None:
+        return False
+    return not distrust(paths.cache_folder(), paths.cache_folder())
 
 
 def _compiler() -> str | None:
@@ -98,6 +109,7 @@ def _compile(compiler: str, source: Path, file: Path) -> None:
     """Compile into place, whole or not at all."""
     try:
         paths.make_private(file.parent)
+        _refuse_others(file.parent)
         with tempfile.TemporaryDirectory(dir=file.parent) as folder:
             made = Path(folder) / file.name
             problem = ""

@@ -5,7 +5,7 @@ A `UserError` is shown as a sentence, and the message stays as it was written.
 
 from __future__ import annotations
 
-import re
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,9 @@ import msgspec
 from chatterm import inert, paths
 from chatterm.errors import UserError
 from chatterm.language import _
-from chatterm.tui import messages
+from chatterm.tui import messages, rescue
 from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED
+from chatterm.tui.text.code import code_blocks
 
 if TYPE_CHECKING:
     from chatterm.library.exports import Format
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Act = Callable[["WritingScreen", str], Awaitable[None]]
 
-_CODE = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)^\1[`~]*\s*$", re.DOTALL | re.MULTILINE)
 _SHORT = {"md": "markdown", "txt": "text"}
 
 
@@ -209,10 +209,10 @@ async def copy(chat: WritingScreen, rest: str) -> None:
         raise UserError(_("There is no reply to copy."))
     text = reply.text[reply.thought[1] :].strip() if reply.thought else reply.text
     if rest == "code":
-        blocks = _CODE.findall(text)
+        blocks = code_blocks(text)
         if not blocks:
             raise UserError(_("There is no block of code in the last reply."))
-        text = blocks[-1][1]
+        text = blocks[-1].code
     elif rest:
         raise UserError(_("/copy copies the last reply, /copy code its last block of code."))
     chat.app.copy_to_clipboard(text)
@@ -224,8 +224,9 @@ async def export(chat: WritingScreen, rest: str) -> None:
     from chatterm.library.exports import FORMATS, SUFFIXES, export, format_of
     from chatterm.library.exports.files import write
 
-    number = chat.session.keeper.conversation
-    if number is None:
+    session, keeper = chat.session, chat.session.keeper
+    number = keeper.conversation
+    if number is None and not keeper.is_behind:
         raise UserError(_("Nothing has been said yet, so there is nothing to export."))
     word, _space, name = rest.partition(" ")
     chosen: Format | None = next((one for one in FORMATS if one == _SHORT.get(word, word)), None)
@@ -233,11 +234,18 @@ async def export(chat: WritingScreen, rest: str) -> None:
     if chosen is None:
         chosen = format_of(Path(name)) if name else "markdown"
     suffix = next(suffix for suffix, format_ in SUFFIXES.items() if format_ == chosen)
-    path = _path(name or f"conversation-{number}{suffix}")
-    library = await chat.session.keeper.library()
-    text = export([await library.whole(number)], chosen)
+    path = _path(name or f"conversation-{number or 'unsaved'}{suffix}")
+    if number is None or keeper.is_behind:
+        whole = await rescue.shown(session.turns, model=keeper.model, system_prompt=keeper.system_prompt)
+    else:
+        whole = await (await keeper.library()).whole(number)
+    text = await asyncio.to_thread(export, [whole], chosen)  # a message may be long, and is parsed often
     write(path, text.encode(), otherwise=_("nothing was written; name another file"))
-    chat.notify(_("Written to {path}.").format(path=inert.line(str(path))), timeout=10)
+    told = _("Written to {path}.").format(path=inert.line(str(path)))
+    if keeper.is_behind:
+        rest = _("What could not be saved is in it; branches that are not on the screen are not.")
+        told = f"{told} {rest}"
+    chat.notify(told, timeout=10)
 
 
 async def import_(chat: WritingScreen, rest: str) -> None:

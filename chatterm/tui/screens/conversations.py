@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 from textual import on
 from textual.command import Provider
 
-from chatterm import inert
+from chatterm.engine.protocol import EngineDiedError
 from chatterm.errors import UserError
 from chatterm.language import _, mark
 from chatterm.library.search import terms
@@ -43,6 +44,7 @@ class ConversationsScreen(GlassScreen):
     wants_sidebar: bool | None = None
     """Whether the list of conversations is to be seen; None: where there is room for it."""
     _copied: tuple[Turn, int] | None = None  # the code block that was copied last
+    _other_words: tuple[Turn, int, str] | None = None  # what was edited last, its versions, the words
 
     @property
     def sidebar(self) -> Sidebar:
@@ -256,12 +258,31 @@ class ConversationsScreen(GlassScreen):
         def go_on(text: str | None) -> None:
             if text is not None and text.strip() and turn in self.session.turns:
                 self.action_leave_messages()
+                self._other_words = turn, turn.siblings, text
                 if turn.role == "assistant":
                     self.session.edit_reply(turn, text)
                 else:
                     self.session.say_otherwise(turn, text.strip())
 
-        self.app.push_screen(EditScreen(title, note, turn.text), go_on)
+        check = partial(self._check_words, turn)
+        self.app.push_screen(EditScreen(title, note, self._words_of(turn), check), go_on)
+
+    def _words_of(self, turn: Turn) -> str:
+        """The text of a message; or the user's words for it, if nothing came of them: an engine died."""
+        if self._other_words is not None and self._other_words[:2] == (turn, turn.siblings):
+            return self._other_words[2]
+        return turn.text
+
+    async def _check_words(self, turn: Turn, text: str) -> None:
+        if turn not in self.session.turns:
+            raise UserError(_("This message is no longer shown; copy your words to take them along."))
+        if turn.role == "user" or not text.strip():
+            return
+        try:
+            await self.session.forks.check_words(turn, text)
+        except EngineDiedError as error:
+            self.session.host.died(error)
+            raise
 
     def action_continue_message(self) -> None:
         """Let the reply go on where it ended."""
@@ -335,7 +356,7 @@ class ConversationsScreen(GlassScreen):
         self._copy(block.code, what)
 
     def _copy(self, text: str, what: str) -> None:
-        self.app.copy_to_clipboard(inert.block(text))
+        self.app.copy_to_clipboard(text)
         self.notify(what, markup=False, timeout=3)
 
     # --- the tree ---------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ from chatterm.tui.widgets.welcome import Welcome
 FRAME = 1 / 30
 """Seconds between two drawings of a growing reply."""
 LONGEST_REST = 0.2
-"""Seconds after which it is drawn whatever else is done, as long as somebody types without a pause."""
+"""Seconds after which it is drawn whatever else is done, as long as somebody types without a pause; but not
+before what the last drawing itself took is paid for."""
 
 NEWS = 10.0
 """Seconds for which something that happened beside the conversation is shown."""
@@ -52,6 +53,7 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
         super().__init__(session, layout_file)
         self._drawn = 0  # tokens of the live reply that are on the screen
         self._drawn_at = self._work_then = 0.0  # when it was last drawn, and what all had taken until then
+        self._drawing_took = 0.0
         self._look_is_old = True
 
     def draw_from_now_on(self) -> None:
@@ -81,6 +83,7 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
             self.grow_context()
             self._look_is_old = True
             self.show_state()
+            self._drawing_took = process_time() - self._work_then
         elif self._look_is_old:  # at another moment: two short drawings hold up a key less than a long one
             self.show_look()
         self.inspector.catch_up()
@@ -88,6 +91,8 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
     def _may_draw(self) -> bool:
         """Whether the last drawing, with all that was done since, was paid for by rest."""
         rested = monotonic() - self._drawn_at
+        if rested * SHARE < self._drawing_took:
+            return False
         return rested >= LONGEST_REST or rested * SHARE >= process_time() - self._work_then
 
     def show_look(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual import events
@@ -10,6 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static, TextArea
 
+from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
@@ -28,8 +30,15 @@ class Words(TextArea):
         await self.screen.run_action(action)
 
 
+Check = Callable[[str], Awaitable[None]]
+"""Raises a `UserError` where a text cannot be taken."""
+
+
 class EditScreen(Dialog[str]):
-    """Answers with the text exactly as it was left, spaces and all; None if the user goes back."""
+    """Answers with the text exactly as it was left, spaces and all; None if the user goes back.
+
+    What cannot be taken is said here, while the text still stands in the editor.
+    """
 
     DEFAULT_CSS = """
     EditScreen {
@@ -43,11 +52,12 @@ class EditScreen(Dialog[str]):
     SCOPE = "editing"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("editing")
 
-    def __init__(self, title: str, note: str, text: str) -> None:
+    def __init__(self, title: str, note: str, text: str, check: Check) -> None:
         super().__init__()
         self._title = title
         self._note = note
         self._text = text
+        self._check = check
 
     def compose(self) -> ComposeResult:
         """The words, the cursor at their end."""
@@ -57,9 +67,15 @@ class EditScreen(Dialog[str]):
             yield Static(self._note, markup=False)
             yield Words(self._text, soft_wrap=True, show_line_numbers=False, tab_behavior="focus")
 
-    def action_go_on(self) -> None:
-        """Done."""
-        self.dismiss(self.query_one(Words).text)
+    async def action_go_on(self) -> None:
+        """Done, if it can be taken."""
+        text = self.query_one(Words).text
+        try:
+            await self._check(text)
+        except UserError as error:
+            self.query_one(Static).update(error.sentence)
+            return
+        self.dismiss(text)
 
     def action_newline(self) -> None:
         """A new line."""

@@ -132,10 +132,10 @@ class PresetsScreen(Dialog[None]):
             self._tell(_("{name} is deleted; u brings it back.").format(name=inert.line(preset.name)))
 
     def action_undo(self) -> None:
-        """Bring the deleted one back."""
-        preset, self._deleted = self._deleted, None
-        if preset is not None:
-            self._do(lambda: save_preset(preset), preset.name)
+        """Bring the deleted one back; where that fails it can be tried again."""
+        preset = self._deleted
+        if preset is not None and self._do(lambda: save_preset(preset), preset.name):
+            self._deleted = None
 
     def _do(self, act: Callable[[], object], chosen: str = "") -> bool:
         try:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shlex
-import subprocess
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from pathlib import Path
+from typing import Any, ClassVar, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from textual import on
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -31,7 +31,8 @@ from chatterm.settings import (
     to_text,
     variable,
 )
-from chatterm.tui import bars, keys, themes
+from chatterm.tui import bars, editor, keys, themes
+from chatterm.tui.outside import LendingApp
 from chatterm.tui.screens.dialog import Dialog
 
 TITLE = 20
@@ -256,16 +257,16 @@ class SettingsScreen(Dialog[None]):
         except UserError as error:
             self._say(error.sentence)
             return
-        self._stop_editing()
-        self._put(row, value)
+        if self._put(row, value):
+            self._stop_editing()
 
-    def _put(self, row: Row, value: object) -> None:
+    def _put(self, row: Row, value: object) -> bool:
         changed = msgspec.structs.replace(self._settings, **{row.name: value})
         try:
             save_setting(row.name, value)
         except UserError as error:
             self._say(error.sentence)
-            return
+            return False
         self._settings = changed
         said = self._apply(changed, row.name)
         if variable(row.name) in os.environ:
@@ -273,6 +274,7 @@ class SettingsScreen(Dialog[None]):
         self._name_things()
         self._list()
         self._say(said)
+        return True
 
     def _stop_editing(self) -> None:
         line = self.query_one("#value", Input)
@@ -305,19 +307,20 @@ class SettingsScreen(Dialog[None]):
 
     def action_open_file(self) -> None:
         """Open the file in the user's editor, and read it again afterwards."""
-        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
         file = settings_file()
-        if not editor:
+        if editor.is_named():
+            self.run_worker(self._open_file(file), group="editor", exit_on_error=True)
+        else:
             self._say(_("Set $EDITOR to your editor; the file is {file}.").format(file=file))
-            return
+
+    async def _open_file(self, file: Path) -> None:
         try:
-            paths.make_private(file.parent)
-            with self.app.suspend():
-                subprocess.run([*shlex.split(editor), str(file)], check=False)  # noqa: S603  the user's editor
-        except (OSError, ValueError, SuspendNotSupported) as error:
-            self._say(_("{editor} could not be started ({error}).").format(editor=editor, error=error))
+            with contextlib.suppress(OSError):  # the editor says it better
+                paths.make_private(file.parent)
+            await editor.open_file(cast(LendingApp, self.app), file)
+        except UserError as error:
+            self._say(error.sentence)
             return
-        self.app.refresh()
         self._read_again()
 
     def _read_again(self) -> None:

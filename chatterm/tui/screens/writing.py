@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 from textual import on
-from textual.app import SuspendNotSupported
 from textual.timer import Timer
 
 from chatterm import inert, paths, quoting
@@ -15,6 +15,7 @@ from chatterm.language import _
 from chatterm.tui import attachments, bars, editor, messages
 from chatterm.tui.attachments import Attachment
 from chatterm.tui.commands.table import BY_NAME, Command, matching, parse
+from chatterm.tui.outside import LendingApp
 from chatterm.tui.screens.tokens import TokensScreen
 from chatterm.tui.widgets.chips import Chips, ChipsChanged, Unfold
 from chatterm.tui.widgets.completions import Completion, Completions
@@ -65,11 +66,22 @@ class WritingScreen(TokensScreen):
 
     def _say(self, said: str, written: str) -> None:
         try:
-            for path in attachments.mentioned(said, Path.cwd()):
-                self.chips.add(attachments.read(path))
+            named = attachments.mentioned(said, Path.cwd())
+            for path in named:
+                if path not in self.composer.foreign:
+                    self.chips.add(attachments.read(path))
         except UserError as error:
             self._give_back(written, error)
             return
+        if foreign := [path for path in named if path in self.composer.foreign]:
+            self.notify(
+                _(
+                    "{name} was not attached: a text from elsewhere names it. "
+                    "Write @ and choose it, if you want it to be."
+                ).format(name=inert.line(foreign[0].name)),
+                markup=False,
+                timeout=8,
+            )
         message = attachments.message(self.chips.attachments, said)
         left = self.session.context_left
         # a token is at least a byte of text, so what is short enough needs no counting
@@ -224,23 +236,23 @@ class WritingScreen(TokensScreen):
     def _unfold(self, event: Unfold) -> None:
         attachment = event.attachment
         self.chips.drop(attachment)
-        self.composer.insert(attachment.quote.text if attachment.pasted else quoting.quoted(attachment.quote))
+        text = attachment.quote.text if attachment.pasted else quoting.quoted(attachment.quote)
+        self.composer.distrust(text)
+        self.composer.insert(text)
         self.composer.focus()
 
     # --- the user's own editor --------------------------------------------------------------------------
 
     def action_edit_outside(self) -> None:
         """Write the message in the user's own editor."""
+        self.run_worker(self._edit_outside(), group="editor", exit_on_error=True)
+
+    async def _edit_outside(self) -> None:
         try:
-            with self.app.suspend():
-                text = editor.edit(self.composer.text)
-        except SuspendNotSupported:
-            self.notify(_("Another program cannot be opened here, as in a browser."), severity="warning")
-            return
+            text = await editor.edit(cast(LendingApp, self.app), lambda: self.composer.text)
         except UserError as error:
             self.notify(error.sentence, severity="warning", timeout=8, markup=False)
             return
-        self.refresh(layout=True)
         self.composer.put(text)
         self.composer.focus()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from chatterm import quoting
@@ -29,24 +30,27 @@ class SavedSession(BranchingSession):
 
     async def resume(self, conversation: int | None = None) -> None:
         """Open a saved conversation, the last one if None."""
-        self.stop()
-        await self._until_quiet()
-        await self._show_saved(self.keeper.open(conversation), _("No conversation has been saved yet."))
+        with self._bringing():
+            self.stop()
+            await self._until_quiet()
+            await self._show_saved(self.keeper.open(conversation), _("No conversation has been saved yet."))
 
     async def jump(self, message: int) -> Turn | None:
         """Lead the conversation through a saved message, of another conversation too; its turn.
 
         A running reply is stopped and kept.
         """
-        self.stop()
-        await self._until_quiet()
-        await self._show_saved(self.keeper.select(message), "")
+        with self._bringing():
+            self.stop()
+            await self._until_quiet()
+            await self._show_saved(self.keeper.select(message), "")
         return next((turn for turn in self.turns if turn.number == message), None)
 
     async def show_sibling(self, turn: Turn, step: int) -> None:
         """Go on from another of the replies to the same message."""
         if self.live is None:
-            await self._show_saved(self.keeper.sibling(turn, step), "")
+            with self._bringing():
+                await self._show_saved(self.keeper.sibling(turn, step), "")
 
     def count_attachments(self, turns: list[Turn]) -> None:
         """Count the tokens of what is attached to messages, where there is a model to do it."""
@@ -74,24 +78,39 @@ class SavedSession(BranchingSession):
             self._post(TurnChanged(turn))
 
     async def _show_saved(self, opening: Coroutine[Any, Any, list[Turn] | None], otherwise: str) -> None:
-        was = self.keeper.conversation
         try:
             await self.keeper.keep_values()
+            was = self.keeper.conversation
             turns = await opening
         except UserError as error:
             self.tell(error.sentence)
             return
-        if turns is None:
-            if otherwise:
-                self.tell(otherwise)
-            return
+        if turns is not None:
+            self._show_opened(turns, is_other=self.keeper.conversation != was)
+        elif otherwise:
+            self.tell(otherwise)
+
+    @contextmanager
+    def _bringing(self) -> Iterator[None]:
+        """What is said until the conversation is there is said in it."""
+        self._opening += 1
+        try:
+            yield
+        finally:
+            self._opening -= 1
+            if not self._opening:
+                said, self._later = self._later, []
+                for text in said:
+                    self.send(text)
+
+    def _show_opened(self, turns: list[Turn], *, is_other: bool) -> None:
         for place, turn in enumerate(turns):
             known = self._known.get(turn.number or 0)
             if known is not None:
                 known.sibling, known.siblings = turn.sibling, turn.siblings
                 known.left_out, known.quotes_left_out = turn.left_out, turn.quotes_left_out
                 turns[place] = known
-        if self.keeper.conversation != was:
+        if is_other:
             self._restore()
         self._show(turns)
 

@@ -102,6 +102,8 @@ class SessionState:
         self._tokens_before = 0  # of the running reply, that it began with
         self._unanswered = False
         self._warned = False
+        self._opening = 0  # saved conversations that are on their way to the screen …
+        self._later: list[str] = []  # … and what was said meanwhile, which belongs to what they bring
         self._cut: list[Turn] = []  # what a fork that has not begun yet took the place of
         self._used: int | None = None  # tokens that the next reply begins behind, where that was counted
         self._known: dict[int, Turn] = {}  # by their numbers, with the prompts that only this session knows

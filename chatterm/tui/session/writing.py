@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
 
 from msgspec import structs
@@ -19,13 +20,19 @@ WARN_AT = 0.85
 """The part of the context window at which the user is told, once per conversation."""
 
 
+SAVE_SECONDS = 1.0
+"""A message is on disk before the model is asked, but a disk that keeps one waiting holds up no answer."""
+
+
 class WritingSession(SessionState):
     """Lets the model answer, and takes down what it writes; one reply at a time."""
 
     def send(self, text: str) -> None:
         """Say something. Without a model, or while a reply is being written, it is answered later."""
-        turn = Turn("user", text)
-        self._say(turn)
+        if self._opening:
+            self._later.append(text)
+        else:
+            self._say(Turn("user", text))
 
     def say_otherwise(self, turn: Turn, text: str) -> None:
         """Say something in place of a message, and go on from there; what followed it stays beside it."""
@@ -81,15 +88,16 @@ class WritingSession(SessionState):
         self._add(turn)
 
     async def _said(self, turn: Turn, after: Turn | None) -> None:
-        await self.keeper.said(turn, after, self.values.sampling)
-        if turn.siblings > 1:
-            self._post(TurnChanged(turn))
+        saving = asyncio.ensure_future(self.keeper.said(turn, after, self.values.sampling))
+        await asyncio.wait([saving], timeout=SAVE_SECONDS)
         if turn in self.turns:
             self._unanswered = True
             self._post(StateChanged())
-            if self.engines.engine is None and not self.host.is_busy:
+            if self.engines.engine is None and not self.host.is_busy and not self.host.is_closed:
                 self.tell(_("There is no model to answer it; ctrl+o chooses one, and it is answered then."))
             self._answer()
+        await saving
+        self._post(TurnChanged(turn) if turn.siblings > 1 else StateChanged())
 
     def _answer(self) -> None:
         """Begin the reply to the last message, if there is one to answer and a model to do it."""
@@ -154,7 +162,7 @@ class WritingSession(SessionState):
             turn.finish = "broken"
             self.tell(error.sentence)
         finally:
-            self._ended(turn)
+            self._ended(turn, question)
             await self.keeper.ended(turn, question, sampling, self.timing)
             if turn.number is not None:
                 self._known[turn.number] = turn
@@ -202,9 +210,11 @@ class WritingSession(SessionState):
             before=turn,
         )
 
-    def _ended(self, turn: Turn) -> None:
+    def _ended(self, turn: Turn, question: Turn | None) -> None:
         turn.live = False
         turn.finish = turn.finish or "stopped"
+        if self._cut or not turn.text:
+            turn.instead = question_of(self._cut, Turn("notice")) or question
         self.live = self._reply = self.reading = None
         if self._cut and turn in self.turns:  # the branch never began: the reply it was to grow from stays
             place = self.turns.index(turn)

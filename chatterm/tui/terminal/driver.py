@@ -59,6 +59,7 @@ _ASK_WHAT_IT_CAN: Final = "\x1b[?2026$p\x1b[?2048$p"
 _PUSH_KEYS, _SET_KEYS, _POP_KEYS = f"\x1b[>{KITTY_KEYS}u", f"\x1b[={KITTY_KEYS}u", "\x1b[<u"
 _LEAVE_NEW: Final = "\x1b[?2048l\x1b[?1016l\x1b[?2026l"
 _LEAVE: Final = "\x1b[?2004l\x1b[?1004l\x1b[?1006l\x1b[?1003l\x1b[?1000l\x1b[0m\x1b[?7h"
+_AFTER_OTHERS: Final = f"\x1b[?1002l\x1b[?1l{_LEAVE}\x1b[?25h"  # … with what only other programs switch on
 _LEAVE_OLD_SCREEN: Final = "\x1b[2J\x1b[H"
 _LEAVE_SCREEN: Final = "\x1b[?1049l\x1b[?25h"
 _POINTER: Final = "\x1b]22;"
@@ -93,6 +94,7 @@ class TerminalDriver(Driver):
         self._wake: tuple[int, int] | None = None
         self._in_band_resize = False
         self._pointer_changed = False
+        self._is_lent = False
         signal.signal(signal.SIGTSTP, self._asked_to_sleep)
         signal.signal(signal.SIGCONT, self._woken)
 
@@ -194,8 +196,25 @@ class TerminalDriver(Driver):
         """Read no more."""
         self._stop_reading()
 
+    def suspend_application_mode(self) -> None:
+        """Give it back for another program."""
+        super().suspend_application_mode()
+        self._is_lent = True
+
+    def resume_application_mode(self) -> None:
+        """Take it back from the other program."""
+        self.close()
+        super().resume_application_mode()
+
     def close(self) -> None:
-        """Everything has been done by `stop_application_mode`."""
+        """Set it as it was found once more: the program that had it may have died and left it otherwise."""
+        if self._is_lent and self._before is not None:
+            with contextlib.suppress(termios.error, OSError):
+                if select.select([], [self._out], [], 0)[1]:
+                    os.write(self._out, _AFTER_OTHERS.encode())
+                termios.tcflush(self.fileno, termios.TCIFLUSH)  # what was typed was meant for that program
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self._before)
+        self._is_lent = False
 
     # --- sleeping ---------------------------------------------------------------------------------------
 
@@ -298,8 +317,10 @@ class TerminalDriver(Driver):
         if isinstance(message, events.Resize):
             if not self._in_band_resize:
                 return  # nobody asked
-            self._redraw()
             message = self._true(message)
+            super().process_message(message)
+            self._draw_anew()
+            return
         super().process_message(message)
 
     # --- size -------------------------------------------------------------------------------------------
@@ -317,10 +338,15 @@ class TerminalDriver(Driver):
             self._tell_loop(self._tell_size)
 
     def _tell_size(self) -> None:
-        self._redraw()
         size = Size(*self._terminal_size())
         event = events.Resize(size, size)
         asyncio.run_coroutine_threadsafe(self._app._post_message(event), loop=self._loop)
+        self._draw_anew()
+
+    def _draw_anew(self) -> None:
+        """The size may be what it was, after another that nobody saw; the terminal's rows are not."""
+        self._redraw()
+        self._tell_loop(lambda: self._app.refresh(layout=True))
 
 
 def _own_descriptor(terminal: int) -> int:

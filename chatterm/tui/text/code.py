@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chatterm.tui.text.markdown import parse
+from chatterm.tui.text.markdown import ALLOWANCE, parse
 
 
 class CodeBlock(NamedTuple):
@@ -20,7 +20,7 @@ def code_blocks(text: str) -> list[CodeBlock]:
     """All of them, in lists and quotations too."""
     return [
         CodeBlock(token.info.strip().split(" ")[0], token.content, token.map[0], token.map[1])
-        for token in parse(text)
+        for token in ALLOWANCE.within(len(text), lambda: parse(text)) or []
         if token.type in ("fence", "code_block") and token.map
     ]
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 NEAR = 12
 """How far a single character is looked for: escapes and entities are short."""
 
+FAR = 2000
+"""How far words are looked for: behind a label, or the markup of what they are in."""
+
 _OPENS = {"strong_open": STRONG, "em_open": EMPHASIS, "s_open": STRIKE, "link_open": LINK}
 _CLOSES = {"strong_close": STRONG, "em_close": EMPHASIS, "s_close": STRIKE}
 
@@ -36,12 +39,12 @@ class Source:
 
         `shown` is that stretch of the text without its markup; what cannot be found is `DECORATION`.
         """
-        found = self.text.find(shown, at, end) if shown else -1
+        found = self.text.find(shown, at, min(end, at + len(shown) + FAR)) if shown else -1
         if found >= 0:
             return list(range(self.base + found, self.base + found + len(shown)))
         offsets: list[int] = []
         for line in shown.splitlines(keepends=True):
-            whole = self.text.find(line, at, end)
+            whole = self.text.find(line, at, min(end, at + len(line) + FAR))
             if whole >= 0:
                 offsets.extend(range(self.base + whole, self.base + whole + len(line)))
                 at = whole + len(line)
@@ -66,22 +69,23 @@ def inline_spans(token: Token, source: Source, style: int = 0, at: int | None = 
     at = source.line_start(begin) if at is None else at
     end = source.line_start(end_line) if token.map else len(source.text)
     spans: list[Span] = []
-    hidden = 0  # end of the last link's address, which later words must not be looked for in
-    address = ""
+    address = ""  # of the link that is open
+    named = 0  # where among the spans its words begin
     for child in token.children or []:
         kind = child.type
         if kind in _OPENS:
             style |= _OPENS[kind]
             if kind == "link_open":
-                address = str(child.attrs.get("href", ""))
+                address, named = str(child.attrs.get("href", "")), len(spans)
         elif kind in _CLOSES:
             style &= ~_CLOSES[kind]
         elif kind == "link_close":
             style &= ~LINK
-            hidden = source.text.find(")", at, end)
-            at = hidden + 1 if hidden >= 0 and source.text[at : at + 2] == "](" else at
-            words = "".join(span.text for span in spans if span.style & LINK)
-            if address and address not in words:
+            # later words must not be looked for in the address
+            hidden = source.text.find(")", at, end) if source.text.startswith("](", at) else -1
+            at = max(at, hidden + 1)
+            # words that only hold the address, or that of another link, could lie about where this one leads
+            if address and address != "".join(span.text for span in spans[named:]):
                 spans.append(Span(f" ({inert.line(address)})", style=FAINT))
         elif kind in ("math_inline", "math_inline_double"):
             opens = source.text.find(child.markup, at, end)

