@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import shutil
@@ -10,12 +11,12 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from tests.faults import specimens
 from tests.faults.campaign import Campaign
 from tests.faults.damage import (
     BYTES,
+    NUMBERS,
     TEXTS,
     bomb,
     change_values,
@@ -25,6 +26,7 @@ from tests.faults.damage import (
     written,
 )
 from tests.faults.gguf_damage import damage_gguf
+from tests.faults.tokenizers import SLOW, TOKENIZERS
 from tests.faults.warm import WarmEngine
 
 BLOCKS = ("F32", "F16", "Q8_0", "Q4_0", "Q5_1")
@@ -80,186 +82,67 @@ def _json_file(name: str) -> Callable[[random.Random, Path], tuple[Path, str]]:
     return damage
 
 
+def _rotary(numbers: random.Random, place: Path) -> tuple[Path, str]:
+    """Scalings of rotary embeddings with numbers that no model has, alone sound or not."""
+    folder = _copy("folder", place)
+    path = folder / "config.json"
+    document = json.loads(path.read_text("utf-8"))
+    half = specimens.WIDTH // specimens.HEADS // 2
+    odd = (*NUMBERS, math.e, -10.0, 10.0, 1e-30, 1e30, 5e-324)
+    scaling = {
+        "rope_type": numbers.choice(("yarn", "yarn", "yarn", "longrope", "llama3", "linear", "dynamic"))
+    }
+    scaling |= {"factor": numbers.choice((4.0, math.e)), "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    scaling |= {key: [numbers.choice((1.0, *odd))] * half for key in ("short_factor", "long_factor")}
+    keys = (
+        "mscale",
+        "mscale_all_dim",
+        "attention_factor",
+        "beta_fast",
+        "beta_slow",
+        "factor",
+        "low_freq_factor",
+    )
+    scaling |= {key: numbers.choice(odd) for key in numbers.sample(keys, numbers.choice((1, 2, 2)))}
+    document["rope_scaling"] = scaling
+    path.write_bytes(written(numbers, document))
+    return folder, "config.json: rotary scaling"
+
+
 def _tokenizer(numbers: random.Random, place: Path) -> tuple[Path, str]:
     """Steps that no tokenizer takes."""
     folder = _copy("folder", place)
     path = folder / "tokenizer.json"
     document = json.loads(path.read_text("utf-8"))
-    what, change = numbers.choice(_TOKENIZERS)
+    what, change = numbers.choice(TOKENIZERS)
     change(numbers, document)
     path.write_bytes(written(numbers, document))
+    if numbers.random() < 0.2:  # what it makes of a long text
+        (folder / "chat_template.jinja").write_text("{{ 'e' * 130000 }}")
     return folder, f"tokenizer.json: {what}"
-
-
-def _replace(pattern: dict[str, str], content: str) -> dict[str, Any]:
-    return {"type": "Replace", "pattern": pattern, "content": content}
-
-
-def _split(pattern: str) -> dict[str, Any]:
-    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
-
-
-def _padding(numbers: random.Random, document: dict[str, Any]) -> None:
-    size = numbers.choice((0, 10**6, 10**10, 2**63))
-    document["padding"]["strategy"] = numbers.choice(({"Fixed": size}, "BatchLongest"))
-    document["padding"]["pad_to_multiple_of"] = numbers.choice((None, 0, size))
-    document["truncation"] = numbers.choice(
-        (
-            None,
-            {
-                "direction": "Right",
-                "max_length": 1,
-                "strategy": "OnlySecond",
-                "stride": numbers.choice((0, 9)),
-            },
-        )
-    )
-
-
-def _growing(numbers: random.Random, document: dict[str, Any]) -> None:
-    step = numbers.choice(
-        (
-            _replace({"String": numbers.choice((" ", "e", ""))}, "ee" * numbers.choice((1, 2, 50_000))),
-            _replace({"Regex": numbers.choice(("", "e", "(?=e)", ".*?"))}, "ee"),
-            {"type": "Prepend", "prepend": "e" * numbers.choice((1, 100_000))},
-            {"type": "ByteLevel"},
-            {"type": numbers.choice(("NFKD", "NFC", "Lowercase", "StripAccents", "Nmt"))},
-        )
-    )
-    document["normalizer"] = {"type": "Sequence", "normalizers": [step] * numbers.choice((1, 8, 40, 5000))}
-
-
-def _patterns(numbers: random.Random, document: dict[str, Any]) -> None:
-    pattern = numbers.choice(
-        (
-            "(e+)+$",
-            "(e|ee)+$",
-            r"(e*)*\1\1b",
-            "(((",
-            "",
-            r"(?<x>\g<x>e)",
-            "((e{1,1000}){1,1000}){1,1000}",
-            "[^",
-            "\\",
-        )
-    )
-    steps = [_split(pattern)] * numbers.choice((1, 3, 20_000))
-    document["pre_tokenizer"] = numbers.choice((steps[0], {"type": "Sequence", "pretokenizers": steps}))
-    if numbers.random() < 0.3:
-        document["pre_tokenizer"] = {"type": "FixedLength", "length": numbers.choice((0, 1, 2**63))}
-
-
-def _cycles(numbers: random.Random, document: dict[str, Any]) -> None:
-    for key, parts in (
-        ("normalizer", "normalizers"),
-        ("pre_tokenizer", "pretokenizers"),
-        ("decoder", "decoders"),
-    ):
-        step = document[key]
-        for _ in range(numbers.choice((3, 20, 60, 130))):
-            step = {"type": "Sequence", parts: [step]}
-        document[key] = step
-
-
-def _processors(numbers: random.Random, document: dict[str, Any]) -> None:
-    step = document["post_processor"]
-    text = {"Sequence": {"id": "A", "type_id": 0}}
-    twice = {**step, "single": [*step["single"], text, text]}
-    document["post_processor"] = {"type": "Sequence", "processors": [twice] * numbers.choice((1, 3, 40))}
-    step["special_tokens"] = numbers.choice(({}, step["special_tokens"]))
-
-
-def _vocabulary(numbers: random.Random, document: dict[str, Any]) -> None:
-    model = document["model"]
-    what = numbers.randrange(7)
-    if what == 0:
-        model["vocab"]["zz"] = numbers.choice((2**22, 2**31, 2**32 - 1, 2**32, -1))
-    elif what == 1:
-        model["vocab"] = dict.fromkeys(model["vocab"], 0)
-    elif what == 2:
-        model["merges"] = [["a", numbers.choice(("b", "zzz", ""))]] * numbers.choice((1, 50_000))
-    elif what == 3:
-        model |= {"continuing_subword_prefix": "x" * 1000, "end_of_word_suffix": "</w>", "dropout": 0.5}
-    elif what == 4:
-        pairs = [[piece, numbers.choice((0, -1.0, 1e300))] for piece in model["vocab"]]
-        unknown = numbers.choice((None, 0, 10**6))
-        document["model"] = {"type": "Unigram", "unk_id": unknown, "vocab": pairs, "byte_fallback": False}
-        document["decoder"] = {
-            "type": "Metaspace",
-            "replacement": "▁",
-            "prepend_scheme": "always",
-            "split": True,
-        }
-    elif what == 5:
-        document["model"] = {
-            "type": numbers.choice(("WordLevel", "WordPiece")),
-            "vocab": model["vocab"],
-            "unk_token": numbers.choice(("a", "[UNK]")),
-            "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": numbers.choice((0, 100, 10**18)),
-        }
-    else:
-        model["vocab"] = {f"{number:x}": number for number in range(numbers.choice((300, 60_000)))}
-        model["merges"] = []
-
-
-def _added(numbers: random.Random, document: dict[str, Any]) -> None:
-    sample = document["added_tokens"][0]
-    what = numbers.randrange(4)
-    if what == 0:
-        sample["content"] = numbers.choice(TEXTS)
-    elif what == 1:
-        sample["id"] = numbers.choice((0, 2**31, 2**32 - 1))
-    elif what == 2:
-        sample |= {
-            "content": numbers.choice((" ", "e", "")),
-            "lstrip": True,
-            "rstrip": True,
-            "normalized": True,
-        }
-    else:
-        count = numbers.choice((100, 20_000, 90_000))
-        document["added_tokens"] = [{**sample, "id": 300 + at, "content": f"<{at}>"} for at in range(count)]
-
-
-def _maps(numbers: random.Random, document: dict[str, Any]) -> None:
-    text = numbers.choice(
-        ("", "AAAA", "/////wAAAAA=", "CAAAAP////8A/wD//w==", "====", "AAAAAAAAAAAAAAAAAA==")
-    )
-    document["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": text}
-
-
-_TOKENIZERS: tuple[tuple[str, Callable[[random.Random, dict[str, Any]], None]], ...] = (
-    ("padded without end", _padding),
-    ("steps that double a text", _growing),
-    ("patterns that never end", _patterns),
-    ("steps inside each other", _cycles),
-    ("tokens put around a text", _processors),
-    ("absurd vocabularies", _vocabulary),
-    ("added tokens", _added),
-    ("maps of characters", _maps),
-)
 
 
 def _sentencepiece(numbers: random.Random, place: Path) -> tuple[Path, str]:
     folder = _copy("folder", place)
     (folder / "tokenizer.json").unlink()
+    exploding = specimens.character_map(b"e" * numbers.choice((3, 64, 65, 900_000)))
+    token = "e" * numbers.choice((8192, 8193, 5_000_000))
     data = specimens.sentencepiece_model(
-        numbers.choice((b"", b"\xff\xff\xff\xff\0\0\0\0", b"\x04\0\0\0\xff\xff\xff\xff")),
+        numbers.choice((b"", b"\xff\xff\xff\xff\0\0\0\0", b"\x04\0\0\0\xff\xff\xff\xff", exploding)),
         algorithm=numbers.choice((1, 2, 2, 3)),
         odd_score=numbers.choice((-9.0, float("nan"))),
+        pieces=(*specimens.PIECES[:250], *numbers.choice(((), (), (token,)))),
     )
     name = numbers.choice(list(BYTES))
-    (folder / "tokenizer.model").write_bytes(BYTES[name](numbers, data) if numbers.random() < 0.9 else data)
+    (folder / "tokenizer.model").write_bytes(BYTES[name](numbers, data) if numbers.random() < 0.7 else data)
     return folder, f"tokenizer.model: {name}"
 
 
 def _merges(numbers: random.Random, place: Path) -> tuple[Path, str]:
     folder = _copy("folder", place)
     (folder / "tokenizer.json").unlink()
-    (folder / "vocab.json").write_text(
-        json.dumps({piece: at for at, piece in enumerate(specimens.PIECES)}), "utf-8"
-    )
+    pieces = (*specimens.PIECES, *numbers.choice(((), (), ("e" * numbers.choice((8193, 8_000_000)),))))
+    (folder / "vocab.json").write_text(json.dumps({piece: at for at, piece in enumerate(pieces)}), "utf-8")
     (folder / "merges.txt").write_text("\n".join(("#version: 0.2", *specimens.MERGES)), "utf-8")
     if numbers.random() < 0.5:
         return folder, f"vocab.json: {damage_json(numbers, folder / 'vocab.json')}"
@@ -344,6 +227,7 @@ WAYS: tuple[tuple[int, Callable[[random.Random, Path], tuple[Path, str]]], ...] 
     (26, _gguf),
     (22, _safetensors),
     (14, _json_file("config.json")),
+    (3, _rotary),
     (7, _json_file("tokenizer.json")),
     (10, _tokenizer),
     (4, _json_file("tokenizer_config.json")),
@@ -364,15 +248,16 @@ def case(numbers: random.Random, place: Path) -> str:
     """One damaged checkpoint, described, loaded and run."""
     (way,) = numbers.choices([way for _, way in WAYS], [weight for weight, _ in WAYS])
     path, what = way(numbers, place)
-    verdict = ENGINE.look_at(path)
+    verdict = ENGINE.look_at(path, alarmed=what.endswith(SLOW))
     shutil.rmtree(place)
-    return f"{what.partition(':')[0]}, {'loads and runs' if verdict.refusal is None else 'refused'}"
+    outcome = "loads and runs" if verdict.refusal is None else "refused"
+    return f"{what.partition(':')[0]}, {'ended by the alarm' if verdict.ended else outcome}"
 
 
 CAMPAIGN = Campaign(
     "checkpoints",
     "A damaged checkpoint is refused with one sentence, or loads and runs, in under 5 seconds and 1 GB; the "
-    "engine lives on.",
+    "engine lives on, or its alarm ends it and the sentence says so.",
     case,
     short=150,
     long=10_000,

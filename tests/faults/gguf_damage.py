@@ -203,7 +203,16 @@ def _array(numbers: random.Random, array: Array) -> None:
             at = numbers.randrange(len(array.values) or 1)
             array.values[at : at + 1] = [
                 numbers.choice(
-                    (b"", b" ", b"\xff\xfe", b"\xed\xa0\x80", b"a" * 50_000, b"a b c", b"<|im_end|>")
+                    (
+                        b"",
+                        b" ",
+                        b"\xff\xfe",
+                        b"\xed\xa0\x80",
+                        b"a" * 8192,
+                        b"a" * 3_000_000,
+                        b"a b c",
+                        b"<|im_end|>",
+                    )
                 )
             ]
 

@@ -14,7 +14,7 @@ _MAPS = "|map('string')" * 30
 
 
 def loops(numbers: random.Random) -> str:
-    many = numbers.choice(("range(99999)", "['x'] * 99999", "'x' * 9999999", "range(99999)|map('string')"))
+    many = numbers.choice(("range(99999)", "['x'] * 99999", "'x' * 3999999", "range(99999)|map('string')"))
     body = numbers.choice(
         ("", "x", "{{ a }}", "{% set y = a ~ 1 %}", "{{ messages|tojson }}", "{{ a is odd }}")
     )
@@ -23,7 +23,7 @@ def loops(numbers: random.Random) -> str:
         (
             f"{loop * 3}{body}{'{% endfor %}' * 3}",
             f"{{{{ {many}{_MAPS}|list|length }}}}",
-            f"{{{{ {many}|select('in', 'x' * 9999999)|list }}}}",
+            f"{{{{ {many}|select('in', 'x' * 3999999)|list }}}}",
             "{% for a in [1] recursive %}{{ loop([1]) }}{% endfor %}",
             "{% for a in [1, 1] recursive %}{{ loop([1, 1]) if loop.depth < 40 }}{% endfor %}",
         )
@@ -58,7 +58,7 @@ def strings(numbers: random.Random) -> str:
         (
             _grow(piece, numbers.choice(steps)),
             f"{{% set a = {piece} * {count} %}}{{{{ a|{numbers.choice(_TEXT_FILTERS)} }}}}",
-            "{% set a = 'x' * 16000000 %}" + "".join(f"{{% set b{i} = a ~ {i} %}}" for i in range(40)),
+            "{% set a = 'x' * 4000000 %}" + "".join(f"{{% set b{i} = a ~ {i} %}}" for i in range(40)),
             "{% set a = 'x' * 1000000 %}{% for i in range(9999) %}{{ a }}{% endfor %}",
         )
     )
@@ -221,9 +221,9 @@ def comparing(numbers: random.Random) -> str:
         (
             "{% set s = 'a' * 9999999 %}{{ ([s ~ 1, s ~ 2] * 99999)|sort|length }}",
             "{% set s = 'a' * 9999999 %}{{ ([s ~ 1] * 999999).count(s ~ 2) }}",
-            "{{ ('a' * 9999999).rfind('b' ~ 'a' * 4999999) }}",
-            "{{ ('a' * 9999999).strip('b' * 4999999 ~ 'a') }}",
-            "{{ ('a' * 9999999)|trim('b' * 4999999 ~ 'a') }}",
+            "{{ ('a' * 3999999).rfind('b' ~ 'a' * 1999999) }}",
+            "{{ ('a' * 3999999).strip('b' * 1999999 ~ 'a') }}",
+            "{{ ('a' * 3999999)|trim('b' * 1999999 ~ 'a') }}",
             "{{ ([[1]] * 99999)|sum(start=[]) }}",
             "{{ (['ab'] * 99999)|unique|list }}{{ (['ab'] * 99999)|groupby(0) }}",
             "{{ [{}]|sort(attribute='" + "a." * 9999 + "a') }}",

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from tests.faults import escapes, runaways, specimens
+from tests.faults import escapes, runaways, specimens, unseen
 from tests.faults.campaign import Campaign
 from tests.faults.warm import WarmEngine
 
@@ -63,6 +63,9 @@ TECHNIQUES: tuple[tuple[str, Callable[[random.Random], str]], ...] = (
     ("containers in containers", runaways.containers),
     ("comparing and sorting", runaways.comparing),
     ("long and crooked templates", runaways.long),
+    ("much work for little, again and again", unseen.repeated),
+    ("texts taken apart, copied and kept", unseen.held),
+    ("numbers that collide", unseen.colliding),
 )
 
 

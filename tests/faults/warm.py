@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from chatterm.checkpoint import alarm
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import LoadOptions
 from chatterm.engine.protocol import EngineDiedError, EngineError
@@ -44,6 +45,7 @@ class Verdict:
     prompt: str  # what the template made of a conversation, as far as it came
     seconds: float
     peak: int  # bytes beyond what it held before
+    ended: bool = False  # by its own alarm
 
 
 class WarmEngine:
@@ -57,8 +59,8 @@ class WarmEngine:
         self.restarts = 0
         atexit.register(self.close)
 
-    def look_at(self, path: Path) -> Verdict:
-        """Describe, load and run the checkpoint at `path`.
+    def look_at(self, path: Path, *, alarmed: bool = False) -> Verdict:
+        """Describe, load and run the checkpoint at `path`. If `alarmed`, its alarm may end the engine.
 
         Raises:
             AssertionError: it died or hangs, took too long or too much, or its refusal is no sentence.
@@ -74,6 +76,9 @@ class WarmEngine:
             raise AssertionError(f"the engine hangs: no answer in {PATIENCE:.0f} s") from None
         except EngineDiedError as error:
             self._give_up()
+            if alarmed and "tokenizer takes far too long" in error.sentence:
+                check_sentence(error.sentence)
+                return Verdict(error.sentence, "", alarm.SECONDS, 0, ended=True)
             raise AssertionError(f"the engine died: {error}") from None
         verdict = Verdict(refusal, prompt, _spent(process) - before, max(0, _peak(engine.pid) - held))
         assert verdict.seconds < SECONDS, f"it took {verdict.seconds:.1f} s: {refusal}"
