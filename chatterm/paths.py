@@ -89,7 +89,7 @@ def write_private(file: Path, content: bytes, *, replace: bool = True, durable: 
         with suppress(OSError):
             part.unlink()
     if durable:
-        _sync_folder(file.parent)
+        sync_folder(file.parent)
 
 
 def _move_to_new(part: Path, file: Path) -> None:
@@ -110,7 +110,7 @@ def _move_to_new(part: Path, file: Path) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a new name survive a power cut, where the system can."""
     if os.name == "posix":
         with suppress(OSError):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from chatterm import paths
 from chatterm.errors import UserError
 from chatterm.library import index, schema
 from chatterm.library.owners import try_lock
@@ -156,7 +157,7 @@ def begin_new(path: Path) -> Path:
 def new_is_whole(path: Path) -> None:
     """Let the new library, which is closed by now, count as whole, in place of an earlier one."""
     _begun(path).replace(_new(path))
-    _sync(path.parent)
+    paths.sync_folder(path.parent)
 
 
 def stamp(path: Path) -> tuple[tuple[int, int] | None, ...]:
@@ -195,7 +196,7 @@ def finish(path: Path) -> None:
 def put_in_place(path: Path) -> None:
     """Give the new library the name that the damaged one had."""
     _new(path).rename(path)
-    _sync(path.parent)
+    paths.sync_folder(path.parent)
 
 
 def move_aside(path: Path) -> Path:
@@ -211,16 +212,6 @@ def move_aside(path: Path) -> Path:
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
     forget(path)
     return aside
-
-
-def _sync(folder: Path) -> None:
-    """Make renames survive a power cut, where the system can."""
-    if os.name == "posix":
-        file = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
 
 
 def sentence(carried: int, aside: Path) -> str:

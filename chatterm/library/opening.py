@@ -257,9 +257,4 @@ def _make_file(path: Path) -> None:
                 path.chmod(0o600)
         return
     os.close(file)
-    if os.name == "posix":  # the file's name must survive a power cut as its contents do
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    paths.sync_folder(path.parent)  # the file's name must survive a power cut as its contents do

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from chatterm import paths
 from chatterm.checkpoint.fetch.progress import Meter
 from chatterm.errors import UserError
 from chatterm.paths import make_private
@@ -96,15 +96,4 @@ def settle(source: Path, target: Path) -> None:
             (source / name).replace(target / name)
     else:
         source.replace(target)
-    _sync(target.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename survive a power cut, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        with contextlib.suppress(OSError):
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+    paths.sync_folder(target.parent)
