@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import msgspec
-import psutil
 import pytest
 
 from chatterm.checkpoint import sources
 from chatterm.checkpoint.describe import describe
 from chatterm.checkpoint.discover import discover
 from chatterm.checkpoint.locate import locate
-from chatterm.checkpoint.memory import RUNTIME_BYTES, available_memory, memory_needed
 from chatterm.checkpoint.open import open_checkpoint
-from chatterm.errors import UserError
-
-A = "a" * 40
-
-
-def by_name(*extra: Path):
-    found = discover(extra)
-    names = [checkpoint.name for checkpoint in found]
-    assert len(names) == len(set(names))
-    return dict(zip(names, found, strict=True))
-
-
-def only(*extra: Path):
-    (found,) = discover(extra)
-    return found
-
+from tests.checkpoint.found import COMMIT, by_name, only, put_ollama
 
 # --- what loads -----------------------------------------------------------------------------------------
 
@@ -107,7 +86,7 @@ def test_all_places_in_order(models, put_checkpoint, put_gguf, put_in_hub_cache,
     put_checkpoint(clone / "one")
     put_checkpoint(models / "two")
     put_checkpoint(tmp_path / "extra" / "three")
-    put_in_hub_cache("organisation/four", A)
+    put_in_hub_cache("organisation/four", COMMIT)
     put_checkpoint(home / ".lmstudio" / "models" / "publisher" / "five")
     put_checkpoint(home / ".cache" / "lm-studio" / "models" / "publisher" / "six")
     assert [(found.name, found.source, found.problem) for found in discover([tmp_path / "extra"])] == [
@@ -125,7 +104,7 @@ def test_whatever_is_found_can_be_asked_for_by_name(
 ):
     put_checkpoint(models / "organisation" / "tiny")
     put_gguf(models / "Mine.Q4_1.gguf")
-    put_in_hub_cache("organisation/four", A)
+    put_in_hub_cache("organisation/four", COMMIT)
     put_ollama(tmp_path / "home" / ".ollama" / "models", "library/tiny/latest", put_gguf)
     found = discover()
     assert len(found) == 4
@@ -236,252 +215,10 @@ def test_without_a_place_for_the_memory(models, put_checkpoint, monkeypatch, tmp
     assert only().problem is None
 
 
-# --- what does not --------------------------------------------------------------------------------------
-
-
-def test_pickles(models, put_checkpoint):
-    folder = put_checkpoint(models / "old")
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    found = only()
-    assert found.problem is not None
-    assert "can run code" in found.problem
-    assert found.file_bytes > 0
-
-
-def test_pickles_without_a_configuration(models):
-    (models / "old").mkdir(parents=True)
-    (models / "old" / "pytorch_model-00001-of-00002.bin").write_bytes(b"pickle")
-    assert "can run code" in only().problem
-
-
-def test_an_adapter(models):
-    (models / "lora").mkdir(parents=True)
-    (models / "lora" / "adapter_config.json").write_text("{}")
-    assert "adapter" in only().problem
-
-
-@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json"])
-def test_something_missing(models, put_checkpoint, file):
-    (put_checkpoint(models / "tiny") / file).unlink()
-    assert "missing" in only().problem
-
-
-def test_a_missing_shard(models, put_checkpoint):
-    folder = put_checkpoint(models / "tiny")
-    (folder / "model.safetensors").rename(folder / "model-00001-of-00003.safetensors")
-    shards = {f"tensor{number}": f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)}
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
-    assert only().problem == "2 of its 3 weight files are missing."
-
-
-@pytest.mark.parametrize(
-    "index",
-    ["", "[]", "{}", '{"weight_map": {}}', '{"weight_map": {"a": 5}}', "[" * 100_000],
-    ids=["empty", "list", "object", "no files", "odd files", "deep"],
-)
-def test_a_damaged_index(models, put_checkpoint, index):
-    folder = put_checkpoint(models / "tiny")
-    (folder / "model.safetensors").rename(folder / "model-00001-of-00003.safetensors")
-    (folder / "model.safetensors.index.json").write_text(index)
-    assert "cannot be read" in only().problem
-
-
-@pytest.mark.parametrize(
-    ("config", "says"),
-    [
-        ({"model_type": "mixtral", "num_local_experts": 8}, "mixture of experts"),
-        ({"model_type": "mamba"}, "mamba"),
-        ({"model_type": "bert"}, "bert"),
-        ({"model_type": "\x1b[31mred"}, "red"),
-        ({"hidden_size": "wide"}, "hidden_size"),
-        ({"num_hidden_layers": 10**12}, ""),
-    ],
-)
-def test_an_architecture_that_does_not_load(models, put_checkpoint, config, says):
-    put_checkpoint(models / "other", **config)
-    found = only()
-    assert found.problem is not None
-    assert says in found.problem
-    assert "\x1b" not in found.problem
-
-
-def test_one_bad_file_does_not_hide_the_others(models, put_checkpoint, monkeypatch):
-    put_checkpoint(models / "a")
-    put_checkpoint(models / "b")
-
-    def stumble(path, **options):
-        if Path(path).name == "a":
-            raise ZeroDivisionError("nobody thought of this")
-        return open_checkpoint(path, **options)
-
-    monkeypatch.setattr("chatterm.checkpoint.discover.open_checkpoint", stumble)
-    found = by_name()
-    assert found["a"].problem == "It cannot be read (ZeroDivisionError)."
-    assert found["b"].problem is None
-
-
-def test_a_truncated_gguf_file(models, default_model_path):
-    models.mkdir()
-    with default_model_path.open("rb") as whole:
-        (models / "cut.gguf").write_bytes(whole.read(5_000_000))
-    (models / "empty.gguf").touch()
-    (models / "text.gguf").write_text("not a model")
-    found = by_name()
-    assert sorted(found) == ["cut", "empty", "text"]
-    assert all(checkpoint.problem for checkpoint in found.values())
-
-
-@pytest.mark.parametrize("ending", [".part", ".incomplete", ".crdownload"])
-def test_an_unfinished_download(models, ending):
-    models.mkdir()
-    (models / f"tiny.gguf{ending}").write_bytes(b"GGUF")
-    found = only()
-    assert (found.name, found.problem) == ("tiny", "Its download is not finished.")
-
-
-def test_a_split_file(models, put_gguf):
-    for number in (1, 2, 3):
-        put_gguf(models / "whole" / f"a-0000{number}-of-00003.gguf")
-    put_gguf(models / "parts" / "b-00002-of-00003.gguf")
-    put_gguf(models / "parts" / "b-00003-of-00003.gguf")
-    found = by_name()
-    assert sorted(found) == ["a", "b"]
-    assert found["a"].path.endswith("a-00001-of-00003.gguf")
-    assert found["b"].problem == "1 of its 3 parts are missing."
-
-
-def test_a_link_to_nothing(models):
-    models.mkdir()
-    (models / "gone.gguf").symlink_to(models / "nowhere")
-    assert "link" in only().problem
-
-
-def test_an_interrupted_hub_download(put_in_hub_cache):
-    put_in_hub_cache("organisation/tiny", A, leave_out="model.safetensors")
-    found = only()
-    assert (found.name, found.problem) == ("organisation/tiny", "Its download is not finished.")
-
-
-def test_a_hub_download_that_has_hardly_begun(models, tmp_path):
-    blobs = tmp_path / "home/.cache/huggingface/hub/models--organisation--tiny/blobs"
-    blobs.mkdir(parents=True)
-    (blobs / "abc.incomplete").write_bytes(b"1")
-    assert only().problem == "Its download is not finished."
-
-
-def test_gguf_files_in_the_hub_cache(models, put_gguf, tmp_path):
-    snapshot = tmp_path / "home/.cache/huggingface/hub/models--organisation--tiny-GGUF/snapshots" / A
-    path = put_gguf(snapshot / "tiny-Q4_1.gguf")
-    found = only()
-    assert (found.name, found.source, found.problem) == ("tiny-Q4_1", "Hugging Face cache", None)
-    assert locate("organisation/tiny-GGUF:q4_1") == path
-
-
 # --- Ollama ---------------------------------------------------------------------------------------------
 
 
-def put_ollama(store: Path, name: str, put_gguf, **layer: object) -> Path:
-    digest = hashlib.sha256(name.encode()).hexdigest()
-    blob = put_gguf(store / "blobs" / f"sha256-{digest}")
-    model = {
-        "mediaType": "application/vnd.ollama.image.model",
-        "digest": f"sha256:{digest}",
-        "size": blob.stat().st_size,
-    }
-    registry = "" if name.count("/") == 3 else "registry.ollama.ai/"
-    manifest = store / "manifests" / f"{registry}{name}"
-    manifest.parent.mkdir(parents=True, exist_ok=True)
-    template = {"mediaType": "application/vnd.ollama.image.template", "digest": "sha256:0", "size": 5}
-    manifest.write_text(json.dumps({"schemaVersion": 2, "layers": [template, model | layer]}))
-    return manifest
-
-
-def test_a_model_of_ollama(models, put_gguf, tmp_path):
-    store = tmp_path / "home" / ".ollama" / "models"
-    put_ollama(store, "library/smollm2/135m", put_gguf)
-    put_ollama(store, "someone/else/latest", put_gguf)
-    put_ollama(store, "hf.co/organisation/tiny/Q4_1", put_gguf)
-    put_ollama(store, "example.org/library/tiny/latest", put_gguf)
-    names = by_name()
-    assert sorted(names) == [
-        "example.org/tiny:latest",
-        "organisation/tiny:Q4_1",
-        "smollm2:135m",
-        "someone/else:latest",
-    ]
-    found = names["smollm2:135m"]
-    assert (found.source, found.family, found.parameters, found.problem) == (
-        "Ollama",
-        "llama",
-        2992,
-        None,
-    )
-
-
-def test_ollamas_folder_can_be_moved(models, put_gguf, tmp_path, monkeypatch):
-    put_ollama(tmp_path / "elsewhere", "library/tiny/latest", put_gguf)
-    assert discover() == []
-    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "elsewhere"))
-    assert only().name == "tiny:latest"
-
-
-def test_ollamas_service_has_a_folder_of_its_own(models, put_gguf, tmp_path):
-    put_ollama(tmp_path / "service", "library/tiny/latest", put_gguf)
-    assert only().name == "tiny:latest"
-
-
-@pytest.mark.parametrize(
-    ("layer", "says"),
-    [
-        ({"mediaType": "application/vnd.ollama.image.tensor"}, "not GGUF"),
-        ({"digest": "sha256:" + "0" * 64}, "not finished"),
-        ({"digest": "sha256:../../../../etc/passwd"}, "names no blob"),
-        ({"digest": 5}, "names no blob"),
-        ({"size": 5}, "size"),
-    ],
-)
-def test_a_manifest_that_leads_nowhere(models, put_gguf, tmp_path, layer, says):
-    put_ollama(tmp_path / "home" / ".ollama" / "models", "library/tiny/latest", put_gguf, **layer)
-    assert says in only().problem
-
-
-@pytest.mark.parametrize(
-    "manifest",
-    ["", "[]", "5", '{"layers": 5}', '{"layers": [5]}', "[" * 100_000, " " * 2_000_000],
-    ids=["empty", "list", "number", "no layers", "odd layers", "deep", "large"],
-)
-def test_a_manifest_that_makes_no_sense(models, put_gguf, tmp_path, manifest):
-    put_ollama(tmp_path / "home" / ".ollama" / "models", "library/tiny/latest", put_gguf).write_text(manifest)
-    assert only().problem is not None
-
-
 # --- memory ---------------------------------------------------------------------------------------------
-
-
-def test_memory_grows_with_the_weights(default_model_path):
-    checkpoint = open_checkpoint(default_model_path)
-    exact, packed = memory_needed(checkpoint), memory_needed(checkpoint, packed=True)
-    assert exact - packed == 4 * 134_515_008 - 98_362_432
-    cache = 2 * 30 * 3 * 64 * 4096 * 4
-    scores = 9 * 512 * 4096 * 4
-    assert packed > 98_362_432 + cache + scores + RUNTIME_BYTES
-
-
-def test_available_memory_is_what_the_system_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8 << 30))
-    assert available_memory(tmp_path) == 8 << 30
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("1000\n")
-    assert available_memory(tmp_path) == 8 << 30
-
-
-def test_a_container_has_less(tmp_path, monkeypatch):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=8 << 30))
-    (tmp_path / "memory.max").write_text(f"{4 << 30}\n")
-    (tmp_path / "memory.current").write_text(f"{3 << 30}\n")
-    assert available_memory(tmp_path) == 1 << 30
-    (tmp_path / "memory.stat").write_text(f"anon 5\ninactive_file {1 << 29}\nactive_file {1 << 28}\n")
-    assert available_memory(tmp_path) == (1 << 30) + (1 << 29) + (1 << 28)
 
 
 # --- one of them ----------------------------------------------------------------------------------------
@@ -494,18 +231,3 @@ def test_describing_one(default_model_path):
     assert details["vocabulary"] == 49_152
     assert details["positions"] == "rotary over 64, base 100000"
     assert details["window"] is None
-
-
-def test_describing_what_does_not_load(models, put_checkpoint):
-    with pytest.raises(UserError, match="mixtral"):
-        describe(put_checkpoint(models / "moe", model_type="mixtral"))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
-def test_a_name_that_is_no_text_hides_nothing_else(models, put_gguf):
-    put_gguf(models / "fine.gguf")
-    put_gguf(models / "sound.gguf").rename(models / os.fsdecode(b"\xff\xfe.gguf"))
-    fine, odd = discover()
-    assert fine.problem is None
-    assert odd.problem == "Its name is not UTF-8 text; give it another one."
-    assert msgspec.msgpack.encode(odd)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tui"))
 
-from scripted import HAIKU, WORDS, Knobs
+from scripted import Knobs
+from scripted_model import HAIKU, WORDS
 
 from chatterm.tui import app
 

@@ -6,7 +6,7 @@ import os
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[1] / "tui"))
 
 import scripted
-import scripted_glass
+import scripted_model
 
 from chatterm.engine.messages import (
     Checked,
@@ -62,10 +62,10 @@ class Villain:
     def words(self) -> tuple[str, ...]:
         """A vocabulary of as many tokens as the scripted one: pieces of attacks, no two alike."""
         found = dict.fromkeys((" the", " a", " sea", ".", "\n", " moon", " and", "苹果"))  # that it asks for
-        while len(found) < len(scripted.WORDS):
+        while len(found) < len(scripted_model.WORDS):
             for piece in pieces(self.numbers, self.text(600), 12):
                 found[piece[:200]] = None
-        return tuple(found)[: len(scripted.WORDS)]
+        return tuple(found)[: len(scripted_model.WORDS)]
 
     def found(self, name: str = "") -> FoundCheckpoint:
         """A checkpoint that says odd things about itself."""
@@ -122,7 +122,7 @@ class HostileEngine(scripted.ScriptedEngine):
         if path is None:
             return await super().tokenize(text)
         return Tokenized(
-            request=1, tokens=tuple(PromptToken(n, w, 0, 0) for n, w in enumerate(scripted.WORDS))
+            request=1, tokens=tuple(PromptToken(n, w, 0, 0) for n, w in enumerate(scripted_model.WORDS))
         )
 
     async def render(self, chat: Any) -> Rendered:
@@ -158,7 +158,7 @@ class HostileKnobs(scripted.Knobs):
         super().__init__()
         self.villain = villain
         self.name = villain.text(300)
-        words = [word for word in scripted.WORDS if word]
+        words = [word for word in scripted_model.WORDS if word]
         self.replies = [[villain.numbers.choice(words) for _ in range(villain.numbers.randrange(1, 30))]]
         if villain.numbers.random() < 0.3:
             self.thinking = True
@@ -178,15 +178,9 @@ class HostileKnobs(scripted.Knobs):
         return engine
 
 
-@contextmanager
-def vocabulary(villain: Villain) -> Iterator[None]:
+def vocabulary(villain: Villain) -> AbstractContextManager[None]:
     """The scripted engine with a hostile vocabulary."""
-    before = scripted.WORDS
-    scripted.WORDS = scripted_glass.WORDS = villain.words()
-    try:
-        yield
-    finally:
-        scripted.WORDS = scripted_glass.WORDS = before
+    return scripted_model.vocabulary(villain.words())
 
 
 @contextmanager

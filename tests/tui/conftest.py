@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from scripted import Knobs
 
-from chatterm.library import AsyncLibrary
+from chatterm.library import AsyncLibrary, Library
 from chatterm.settings import Settings
 from chatterm.tui.app import ChattermApp
 from chatterm.tui.turns import Turn
@@ -142,3 +142,20 @@ def make_app(
         draw=lambda: 4711,
         layout_file=layout_file,
     )
+
+
+@pytest.fixture
+def library_file(tmp_path):
+    return tmp_path / "library.sqlite3"
+
+
+@pytest.fixture
+def stored(library_file):
+    """What another program sees on disk."""
+
+    def read():
+        with Library(library_file) as library:
+            last = library.last_conversation()
+            return [] if last is None else list(library.open(last.id).path)
+
+    return read

@@ -1,4 +1,4 @@
-"""An engine without a model: a small made-up vocabulary, real softmax, a script of replies.
+"""An engine without a model: a script of replies over the made-up vocabulary of `scripted_model`.
 
 It keeps to the `LocalEngine` protocol, so that the interface cannot tell it from the real one. Everything is
 a function of (script, position), so that a screenshot is the same each time.
@@ -7,11 +7,11 @@ a function of (script, position), so that a screenshot is the same each time.
 from __future__ import annotations
 
 import asyncio
-import math
 import re
-import zlib
 from collections.abc import AsyncIterator
 
+import scripted_model as made_up
+from scripted_model import HAIKU, distribution
 from scripted_supply import ScriptedSupply, SupplyKnobs
 
 from chatterm.engine.inspection import RankCurve, RankCurveRead, Score, Scored, ScoredToken
@@ -28,30 +28,8 @@ from chatterm.engine.messages import (
     Tokenized,
 )
 from chatterm.engine.protocol import EngineDiedError, EngineError
-from chatterm.engine.records import (
-    Candidate,
-    Chat,
-    Distribution,
-    ModelInfo,
-    PromptToken,
-    Removal,
-    Timing,
-    Tokens,
-)
+from chatterm.engine.records import Chat, ModelInfo, PromptToken, Timing, Tokens
 from chatterm.sampling import SamplingParameters
-
-WORDS = (
-    " the", " its", " a", " our", "The", "苹果", "是", "水果", "。", "\n", "\n\n", " sea", " ocean",
-    "'s", " mirror", ",", " reflecting", " beauty", " of", " waves", " light", ".", " deep", " blue",
-    " quiet", " song", " salt", " wind", " moon", " tide", " and", " calls", " home", " to", " all",
-    " who", " listen", "<0xE4>", "<|im_end|>",
-)  # fmt: skip
-HAIKU = [
-    "The", " ocean", "'s", " mirror", ",", "\n",
-    " reflecting", " the", " beauty", " of", "\n",
-    " the", " deep", " blue", " moon", ".",
-]  # fmt: skip
-CHINESE = ["苹果", "是", "水果", "。"]
 
 
 def info(name: str = "Scripted-135M", context: int = 256) -> ModelInfo:
@@ -67,7 +45,7 @@ def info(name: str = "Scripted-135M", context: int = 256) -> ModelInfo:
         file_bytes=98_362_432,
         layers=30,
         heads=9,
-        vocabulary=len(WORDS),
+        vocabulary=len(made_up.WORDS),
         trained_context=context,
         context=context,
         is_chat=True,
@@ -167,76 +145,6 @@ FOUND = (
 )
 
 
-def logits(position: int, script: str | None) -> list[float]:
-    """Scores of all words at a position; the scripted word is high, but not always the highest."""
-    noise = [(zlib.crc32(f"{position}:{number}".encode()) % 1000) / 170 for number in range(len(WORDS))]
-    if script is not None:
-        number = WORDS.index(script)
-        noise[number] = 4.6 + (zlib.crc32(f"lift{position}".encode()) % 1000) / 250
-    return noise
-
-
-def softmax(scores: list[float]) -> list[float]:
-    top = max(scores)
-    powers = [math.exp(score - top) for score in scores]
-    total = math.fsum(powers)
-    return [power / total for power in powers]
-
-
-def distribution(
-    position: int, script: str | None, sampling: SamplingParameters, count: int, also: tuple[int, ...] = ()
-) -> Distribution:
-    scores = logits(position, script)
-    model = softmax(scores)
-    ranked = sorted(range(len(WORDS)), key=lambda number: -model[number])
-    removed_by: dict[int, str] = {}
-    alive = list(ranked)
-
-    def cut(step: str, keep: int) -> None:
-        nonlocal alive
-        removed_by.update(dict.fromkeys(alive[max(1, keep) :], step))
-        alive = alive[: max(1, keep)]
-
-    if sampling.top_k:
-        cut("top_k", sampling.top_k)
-    if sampling.top_p < 1:
-        total, keep = 0.0, 0
-        for number in alive:
-            total, keep = total + model[number], keep + 1
-            if total >= sampling.top_p:
-                break
-        cut("top_p", keep)
-    if sampling.min_p > 0:
-        cut("min_p", sum(model[number] >= sampling.min_p * model[ranked[0]] for number in alive))
-    if sampling.temperature == 0:
-        cut("temperature", 1)
-        drawn = [1.0]
-    else:
-        drawn = softmax([scores[number] / sampling.temperature for number in alive])
-    sampled = dict(zip(alive, drawn, strict=True))
-    steps = [step for step in ("top_k", "top_p", "min_p", "temperature") if step in removed_by.values()]
-    shown = [*ranked[:count], *(n for n in also if n not in ranked[:count])]
-    return Distribution(
-        position=position,
-        entropy=-math.fsum(p * math.log(p) for p in model),
-        kept=len(alive),
-        removed=tuple(
-            Removal(
-                s,
-                sum(v == s for v in removed_by.values()),
-                math.fsum(model[n] for n, v in removed_by.items() if v == s),
-            )
-            for s in steps
-        ),
-        candidates=tuple(
-            Candidate(
-                n, WORDS[n], math.log(model[n]), ranked.index(n) + 1, sampled.get(n, 0.0), removed_by.get(n)
-            )
-            for n in shown
-        ),
-    )
-
-
 def prompt_pieces(chat: Chat) -> list[str]:
     """What the made-up template makes of a conversation: 20 tokens and one for every word."""
     pieces: list[str] = []
@@ -281,7 +189,7 @@ class ScriptedEngine(ScriptedSupply):
         assert isinstance(prompt, Tokens)
         self.knobs.predictions.append((prompt, sampling))
         position = len(prompt.ids)
-        script = next((WORDS[n] for n in also), None)
+        script = next((made_up.WORDS[n] for n in also), None)
         return Predicted(
             request=1,
             prompt=prompt.ids,
@@ -302,21 +210,21 @@ class ScriptedEngine(ScriptedSupply):
             return answer(question)
         ids = question.prompt.ids
         if isinstance(question, Score):
-            scored = [ScoredToken(ids[0], WORDS[ids[0] % len(WORDS)], None, None, None)]
+            scored = [ScoredToken(ids[0], made_up.WORDS[ids[0] % len(made_up.WORDS)], None, None, None)]
             for position, number in enumerate(ids[1:], start=1):
-                there = distribution(position, None, SamplingParameters(), len(WORDS))
-                row = next(c for c in there.candidates if c.id == number % len(WORDS))
+                there = distribution(position, None, SamplingParameters(), len(made_up.WORDS))
+                row = next(c for c in there.candidates if c.id == number % len(made_up.WORDS))
                 scored.append(ScoredToken(number, row.text, row.logprob, row.rank, there.entropy))
             return Scored(tuple(scored))
-        there = distribution(len(ids), None, question.sampling, len(WORDS)).candidates
+        there = distribution(len(ids), None, question.sampling, len(made_up.WORDS)).candidates
         return RankCurveRead(
             tuple(c.rank for c in there), tuple(c.p for c in there), tuple(c.sampled for c in there), -1.4
         )
 
     async def tokenize(self, text: str) -> Tokenized:
         self._check()
-        if text in WORDS:
-            return Tokenized(request=1, tokens=(PromptToken(WORDS.index(text), text, 0, len(text)),))
+        if text in made_up.WORDS:
+            return Tokenized(request=1, tokens=(PromptToken(made_up.WORDS.index(text), text, 0, len(text)),))
         words = text.split(" ")
         return Tokenized(request=1, tokens=tuple(PromptToken(n, w, 0, 0) for n, w in enumerate(words) if w))
 
@@ -325,7 +233,7 @@ class ScriptedEngine(ScriptedSupply):
         self._check()
         text, tokens = "", []
         for piece in prompt_pieces(chat):
-            number = WORDS.index(piece) if piece in WORDS else len(tokens) % 30
+            number = made_up.WORDS.index(piece) if piece in made_up.WORDS else len(tokens) % 30
             tokens.append(PromptToken(number, piece, len(text), len(text) + len(piece)))
             text += piece
         return Rendered(request=1, text=text, tokens=tuple(tokens))
@@ -402,7 +310,7 @@ class ScriptedReply:
             reused=0,
             notices=knobs.notices,
             thinking=knobs.thinking,
-            begun=tuple(WORDS[number] for number in begun),
+            begun=tuple(made_up.WORDS[number] for number in begun),
         )
         reason, index = "end", 0
         for index, word in enumerate(script):
@@ -430,7 +338,7 @@ class ScriptedReply:
         yield Finished(request=1, reason=reason, text="", timing=timing)
 
     def _token(self, position: int, word: str) -> TokenEvent:
-        number = WORDS.index(word)
+        number = made_up.WORDS.index(word)
         sampling = self.sampling
         found = distribution(position, word, sampling, self.count, (number,))
         drawn = next(c for c in found.candidates if c.id == number)

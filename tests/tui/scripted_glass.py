@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import zlib
 
-from scripted import WORDS, distribution, logits
+import scripted_model as made_up
+from scripted_model import distribution, logits
 
 from chatterm.engine.inspection import (
     Analogy,
@@ -58,7 +59,7 @@ def chance(*parts: object) -> float:
 
 
 def text(number: int) -> str:
-    return WORDS[number % len(WORDS)]
+    return made_up.WORDS[number % len(made_up.WORDS)]
 
 
 def script(target: int | None) -> str | None:
@@ -80,12 +81,12 @@ def lens(question: Lens) -> LensRead:
     ids = question.prompt.ids
     for last in range(len(ids) - question.positions, len(ids)):
         target = ids[last + 1] if last + 1 < len(ids) else question.target
-        target = target % len(WORDS) if target is not None else None
+        target = target % len(made_up.WORDS) if target is not None else None
         layers = []
         for layer in range(LAYERS):
             sure = script(target) if layer > LAYERS // 2 else None
             place = last + 1 if layer == LAYERS - 1 else 1000 + 7 * layer + last
-            there = distribution(place, sure, PLAIN, len(WORDS))
+            there = distribution(place, sure, PLAIN, len(made_up.WORDS))
             hit = next((c for c in there.candidates if c.id == target), None)
             layers.append(
                 LensLayer(
@@ -135,8 +136,8 @@ def contributions(question: Contributions) -> ContributionsRead:
     position = len(question.prompt.ids)
     scores = logits(position, script(question.target))
     target = question.target if question.target is not None else scores.index(max(scores))
-    target %= len(WORDS)
-    against = question.against % len(WORDS) if question.against is not None else None
+    target %= len(made_up.WORDS)
+    against = question.against % len(made_up.WORDS) if question.against is not None else None
     logit = scores[target] - (scores[against] if against is not None else 0.0)
     heads = [
         [chance("head", layer, head, position, target, against) - 0.5 for head in range(HEADS)]
@@ -147,9 +148,9 @@ def contributions(question: Contributions) -> ContributionsRead:
     mlps[-1] += rest
     return ContributionsRead(
         target,
-        WORDS[target],
+        made_up.WORDS[target],
         against,
-        WORDS[against] if against is not None else None,
+        made_up.WORDS[against] if against is not None else None,
         logit,
         None,
         0.25,
@@ -166,7 +167,7 @@ def neurons(question: Neurons) -> NeuronsRead:
     for layer in layers:
         for number in range(0, 1536, 97):
             activation = 8 * (chance(layer, number, position) - 0.4)
-            names = [int(chance(layer, number, k) * len(WORDS)) for k in range(2 * question.tokens)]
+            names = [int(chance(layer, number, k) * len(made_up.WORDS)) for k in range(2 * question.tokens)]
             pushes = [(text(name), 3.0 - 0.3 * k) for k, name in enumerate(names[: question.tokens])]
             pulls = [(text(name), 0.3 * k - 2.0) for k, name in enumerate(names[question.tokens :])]
             found.append(
@@ -179,7 +180,9 @@ def neurons(question: Neurons) -> NeuronsRead:
 
 
 def near(name: str, count: int) -> tuple[Neighbour, ...]:
-    found = [Neighbour(n, word, chance("near", name, word)) for n, word in enumerate(WORDS) if word != name]
+    found = [
+        Neighbour(n, word, chance("near", name, word)) for n, word in enumerate(made_up.WORDS) if word != name
+    ]
     return tuple(sorted(found, key=lambda one: -one.cosine)[:count])
 
 
@@ -195,8 +198,8 @@ def compare(question: Compare) -> Compared:
         clean,
         edited,
         0.01,
-        tuple(ComparedToken(WORDS.index(w), w, -0.2 * n) for n, w in enumerate(one)),
-        tuple(ComparedToken(WORDS.index(w), w, -0.3 * n) for n, w in enumerate(other)),
+        tuple(ComparedToken(made_up.WORDS.index(w), w, -0.2 * n) for n, w in enumerate(one)),
+        tuple(ComparedToken(made_up.WORDS.index(w), w, -0.3 * n) for n, w in enumerate(other)),
         tuple(kl[: len(one)]),
     )
 

@@ -6,7 +6,7 @@ import errno
 import os
 
 import pytest
-from scripted import CHINESE
+from scripted_model import CHINESE
 
 from chatterm import presets
 from chatterm.engine.records import Tokens

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripted import CHINESE, HAIKU
+from scripted_model import CHINESE, HAIKU, WORDS, vocabulary
 
 from chatterm.engine.records import Message
 from chatterm.tui.widgets.composer import Composer
@@ -130,21 +130,15 @@ async def test_the_conversation_follows_its_end_until_the_user_scrolls_up(chat):
 
 
 async def test_foreign_text_is_inert(chat, knobs):
-    import scripted
-
     nasty = "[bold]x[/bold]\x1b[31m\x9b2J\u202e$evil"
-    words = scripted.WORDS
-    scripted.WORDS = (*words, nasty)
-    try:
-        knobs.replies = [[nasty, " the"]]
+    knobs.replies = [[nasty, " the"]]
+    with vocabulary((*WORDS, nasty)):
         async with chat() as it:
             await it.ask("\x1b[2J[red]hello[/red]")
             shown = it.transcript()
             assert "[bold]x[/bold]␛[31m�2J�$evil the" in shown
             assert "␛[2J[red]hello[/red]" in shown
             assert not any(c in it.text() for c in "\x1b\x9b\u202e")
-    finally:
-        scripted.WORDS = words
 
 
 async def test_only_what_is_near_is_laid_out_at_first(chat):

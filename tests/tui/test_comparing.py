@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from scripted import HAIKU
+from scripted_model import HAIKU
 
 from chatterm.library import AsyncLibrary
 from chatterm.tui.comparing import Comparison

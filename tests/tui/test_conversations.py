@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 
 import pytest
-from scripted import CHINESE, HAIKU
+from scripted_model import CHINESE, HAIKU
 
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Conversation, Hit, Library
@@ -15,11 +15,6 @@ from chatterm.tui.widgets.conversation_list import conversation_rows, day_of, sn
 from chatterm.tui.widgets.sidebar import Sidebar
 
 TODAY = date(2026, 3, 15)
-
-
-@pytest.fixture
-def library_file(tmp_path):
-    return tmp_path / "library.sqlite3"
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripted import HAIKU, WORDS
+from scripted_model import HAIKU, WORDS
 
 from chatterm.library import AsyncLibrary
 from chatterm.tui.screens.asking import AskScreen

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
-from scripted import WORDS
 from scripted_glass import LAYERS, lens
+from scripted_model import WORDS
 
 from chatterm.engine.inspection import (
     ApplyEdits,

@@ -22,9 +22,9 @@ from __future__ import annotations
 import re
 
 import pytest
-import scripted
 from conftest import Chat
 from rich.cells import cell_len
+from scripted_model import WORDS, vocabulary
 from test_snapshots import compare
 
 RIGHT_TO_LEFT = (
@@ -102,10 +102,11 @@ async def fills(chat: Chat) -> None:
 
 
 @pytest.fixture
-def _words(monkeypatch):
+def _words():
     """The made-up vocabulary has all the words of these texts."""
     words = dict.fromkeys(p for text in (RIGHT_TO_LEFT, EMOJI, MARKS, CJK, ALL) for p in pieces(text))
-    monkeypatch.setattr(scripted, "WORDS", (*scripted.WORDS, *(w for w in words if w not in scripted.WORDS)))
+    with vocabulary((*WORDS, *(w for w in words if w not in WORDS))):
+        yield
 
 
 @pytest.mark.usefixtures("_words")

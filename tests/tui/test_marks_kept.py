@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from scripted import HAIKU, WORDS
+from scripted_model import HAIKU, WORDS
 
 from chatterm.engine.records import Tokens
 from chatterm.library import AsyncLibrary, Library

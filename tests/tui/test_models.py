@@ -7,7 +7,7 @@ import errno
 import os
 from functools import partial
 
-from scripted import CHINESE, HAIKU, WORDS
+from scripted_model import CHINESE, HAIKU, WORDS
 
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import Progress

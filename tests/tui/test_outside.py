@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from scripted import HAIKU
+from scripted_model import HAIKU
 from textual import events
 from textual.drivers.headless_driver import HeadlessDriver
 

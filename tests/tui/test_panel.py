@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scripted import HAIKU, WORDS
+from scripted_model import HAIKU, WORDS
 
 from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.widgets.composer import Composer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from scripted_model import WORDS, vocabulary
 from textual.geometry import Offset
 from textual.selection import Selection
 
@@ -34,12 +35,8 @@ async def test_thinking_is_folded_and_unfolds(chat):
 
 
 async def test_tokens_behind_folded_thinking_are_found(chat, knobs):
-    import scripted
-
-    words = scripted.WORDS
-    scripted.WORDS = (*words, "<think>", "</think>")
-    try:
-        knobs.replies = [["<think>", " the", "</think>", "\n\n", "The", " sea", "."]]
+    knobs.replies = [["<think>", " the", "</think>", "\n\n", "The", " sea", "."]]
+    with vocabulary((*WORDS, "<think>", "</think>")):
         async with chat() as it:
             reply = await it.ask()
             await it.until(lambda: "▸ thought for" in it.transcript())
@@ -51,8 +48,6 @@ async def test_tokens_behind_folded_thinking_are_found(chat, knobs):
             await it.pilot.click(Transcript, offset=(column, row))
             await it.pilot.pause()
             assert it.session.lookout.pin == (reply, 5)
-    finally:
-        scripted.WORDS = words
 
 
 async def test_selected_words_are_copied_without_the_margin(chat):

@@ -19,11 +19,6 @@ from chatterm.tui.session import writing
 
 
 @pytest.fixture
-def library_file(tmp_path):
-    return tmp_path / "library.sqlite3"
-
-
-@pytest.fixture
 def kept(chat, library_file):
     """A chat that is saved in `library_file`."""
     return lambda **more: chat(library=partial(AsyncLibrary.open_library, library_file), **more)

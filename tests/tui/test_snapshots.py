@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from conftest import Chat, make_app
-from scripted import HAIKU, Knobs
+from scripted import Knobs
+from scripted_model import HAIKU
 
 SIZES = {"80x24": (80, 24), "200x60": (200, 60)}
 THEMES = ("chatterm-dark", "chatterm-light")

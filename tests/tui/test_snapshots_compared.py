@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import Chat
-from scripted import HAIKU
+from scripted_model import HAIKU
 from test_snapshots import SIZES, compare
 
 from chatterm.tui.screens.help import HelpScreen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import Chat
-from scripted import CHINESE, HAIKU
+from scripted_model import CHINESE, HAIKU
 from test_snapshots import SIZES, THEMES, compare
 
 from chatterm.tui.screens.tree import TreeScreen

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import CHINESE, HAIKU
+from scripted_model import CHINESE, HAIKU
 
 from chatterm.library import AsyncLibrary, Library, Node
 from chatterm.tui.forking import unchanged
@@ -16,11 +16,6 @@ from chatterm.tui.screens.tree import TreeScreen, guided
 from chatterm.tui.text.code import code_at, code_blocks
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.message_bar import MessageBar
-
-
-@pytest.fixture
-def library_file(tmp_path):
-    return tmp_path / "library.sqlite3"
 
 
 @pytest.fixture

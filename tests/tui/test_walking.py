@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scripted import HAIKU, WORDS
+from scripted_model import HAIKU, WORDS
 
 from chatterm.engine.inspection import Score
 from chatterm.tui.measures import step_of

@@ -17,8 +17,8 @@ from chatterm.checkpoint.fetch.receipts import receipt_of, receipts
 from chatterm.checkpoint.fetch.unfinished import discard, unfinished
 from chatterm.checkpoint.locate import NotFoundError, locate
 from chatterm.errors import UserError
+from tests.checkpoint.fetch.fetching import TINY
 
-TINY = "organisation/tiny"
 HURRIED = Timeouts(tries=2, pause=0.01)
 
 

@@ -14,8 +14,7 @@ from chatterm.checkpoint.fetch.repository import LONGEST, facts_of
 from chatterm.checkpoint.fetch.search import PAGE, search
 from chatterm.checkpoint.memory import RUNTIME_BYTES
 from chatterm.errors import UserError
-
-TINY = "organisation/tiny"
+from tests.checkpoint.fetch.fetching import TINY
 
 
 def names(page):

@@ -7,8 +7,7 @@ import pytest
 from chatterm.checkpoint.fetch import HubError, fetch
 from chatterm.checkpoint.fetch.search import search
 from chatterm.checkpoint.fetch.web import _opener
-
-TINY = "organisation/tiny"
+from tests.checkpoint.fetch.fetching import TINY
 
 
 @pytest.fixture
