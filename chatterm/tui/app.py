@@ -329,7 +329,9 @@ class ChattermApp(LendingApp):
             await self.session.close()
         finally:
             if self._exception is not None:
-                self._exit_renderables = [Text(crash.told(self._exception, self.session.keeper.state))]
+                keeper = self.session.keeper
+                state = "not saved" if keeper.lost else keeper.state  # also where it is another conversation
+                self._exit_renderables = [Text(crash.told(self._exception, state))]
             await super()._shutdown()
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from textual.worker import WorkerFailed
 
+from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary
 from chatterm.tui.turns import Turn
 
@@ -58,6 +59,26 @@ async def test_a_reply_that_was_being_written_is_saved_before_that_is_said(told,
 async def test_what_nobody_saves_is_said_to_be_lost(told):
     says = await told(AsyncLibrary.in_memory, lambda it: it.ask())
     assert "on purpose')); what was not saved is lost." in says and "is saved" not in says
+
+
+async def test_what_is_lost_of_another_conversation_counts_too(told, tmp_path, monkeypatch):
+    add = AsyncLibrary.add_message
+
+    async def not_the_first(self, conversation, parent, role, content, **more):
+        if content == "one":
+            raise UserError("The disk is full; make room.")
+        return await add(self, conversation, parent, role, content, **more)
+
+    monkeypatch.setattr(AsyncLibrary, "add_message", not_the_first)
+
+    async def in_the_second(it) -> None:
+        await it.ask("one")
+        await it.press("ctrl+n")
+        await it.ask("two")
+        assert it.session.keeper.state == "saved"
+
+    says = await told(partial(AsyncLibrary.open_library, tmp_path / "library.sqlite3"), in_the_second)
+    assert "what was not saved is lost" in says and "what was said is saved" not in says
 
 
 async def test_nothing_is_said_of_what_was_not_said(told):
