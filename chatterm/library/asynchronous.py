@@ -75,6 +75,10 @@ class AsyncLibrary:
         """Whether what is said now outlives this process."""
         return self._library.is_saving
 
+    def hurry(self, seconds: float) -> None:
+        """Wait at most `seconds` longer for other programs, also in a call that waits already."""
+        self._library.hurry(seconds)
+
     async def close(self) -> None:
         """Wait for all calls made before, and close the library."""
         await self._run(self._library.close)
@@ -117,7 +121,6 @@ class AsyncLibrary:
     continue_reply = _in_thread(Library.continue_reply)
     extend_reply = _in_thread(Library.extend_reply)
     finish_reply = _in_thread(Library.finish_reply)
-    hurry = _in_thread(Library.hurry)
     recover = _in_thread(Library.recover)
     hold = _in_thread(Library.hold)
     open_elsewhere = _in_thread(Library.open_elsewhere)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,13 +14,15 @@ from typing import Any, Self
 from chatterm import paths
 from chatterm.errors import UserError
 from chatterm.library import damage, refusals, schema
-from chatterm.library.damage import DamagedError, is_damage, says_nothing
+from chatterm.library.damage import DamagedError, is_damage, primary_code, says_nothing
 from chatterm.library.opening import Opening, identity
 from chatterm.library.owners import Owner
 from chatterm.library.refusals import ELSEWHERE
 
 FILE_NAME = "library.sqlite3"
 BUSY_SECONDS = 10.0
+LOOK_SECONDS = 0.05
+"""How often it is looked whether another program has ended its transaction."""
 
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
 
@@ -74,6 +78,8 @@ class Store:
         self.path = path
         self._owner: Owner | None = None
         self._held: Owner | None = None  # the conversation that is open here
+        self._busy_seconds = busy_seconds
+        self._patience_ends = math.inf  # when others are not waited for any more
         opening = Opening(path, busy_seconds)
         try:
             with self._sentences():
@@ -93,13 +99,13 @@ class Store:
         return self.path is not None and not self.is_read_only and self._is_in_place
 
     def hurry(self, seconds: float) -> None:
-        """Wait at most `seconds` for other programs' transactions from now on."""
-        self._busy_seconds = seconds
-        self._connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+        """Wait at most `seconds` longer for other programs. Any thread may call this while another waits."""
+        self._patience_ends = time.monotonic() + seconds
 
     def close(self) -> None:
         """Close the connection and give up this library's name as a writer of replies."""
         with suppress(sqlite3.Error):
+            self._wait_at_most(LOOK_SECONDS)
             self._connection.execute("PRAGMA optimize")
         self._connection.close()
         if self._owner is not None:
@@ -122,14 +128,14 @@ class Store:
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """Several queries that see one state of the library."""
-        with self._sentences(), _transaction(self._connection, "DEFERRED"):
+        with self._sentences(), _transaction(self._connection, self._begin_reading):
             yield self._connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction that is on the disk when the block is left, or did not happen."""
         with self._sentences():
-            with _transaction(self._connection):
+            with _transaction(self._connection, self._begin_writing):
                 self._check_place()
                 if schema.version(self._connection) != len(schema.MIGRATIONS):
                     raise UserError(
@@ -138,6 +144,31 @@ class Store:
                     )
                 yield self._connection
             self._check_place()  # it may have been moved meanwhile
+
+    def _begin_reading(self) -> None:
+        self._connection.execute("BEGIN DEFERRED")
+
+    def _begin_writing(self) -> None:
+        """Wait until no other program writes.
+
+        It looks again and again, because a wait of SQLite's own cannot be cut short.
+        """
+        deadline = time.monotonic() + self._busy_seconds
+        self._wait_at_most(LOOK_SECONDS)
+        try:
+            while True:
+                try:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as error:
+                    is_late = time.monotonic() > min(deadline, self._patience_ends)
+                    if is_late or primary_code(error) != sqlite3.SQLITE_BUSY:
+                        raise
+        finally:
+            self._wait_at_most(self._busy_seconds)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        self._connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     def _check_place(self) -> None:
         """See that the file that is written to is still the one that the next start will open.
@@ -200,8 +231,8 @@ class Store:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
-    connection.execute(f"BEGIN {kind}")
+def _transaction(connection: sqlite3.Connection, begin: Callable[[], None]) -> Iterator[None]:
+    begin()
     try:
         yield
         connection.execute("COMMIT")

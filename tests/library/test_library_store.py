@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -305,6 +306,22 @@ def test_a_locked_library_is_a_sentence_and_then_goes_on(library_path: Path) -> 
         assert len(library.conversations()) == 3
         other.rollback()
         library.create()
+
+
+def test_who_waits_for_another_program_can_be_told_not_to(library_path: Path) -> None:
+    fill(library_path)
+    with closing(sqlite3.connect(library_path)) as other, ThreadPoolExecutor(1) as thread:
+        library = thread.submit(Library, library_path, busy_seconds=3600.0).result()
+        other.execute("BEGIN IMMEDIATE")
+        waiting = thread.submit(library.create)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.3)
+        library.hurry(0.0)
+        with pytest.raises(UserError, match="locked for too long"):
+            waiting.result()
+        with pytest.raises(UserError, match="locked for too long"):
+            thread.submit(library.create).result()
+        thread.submit(library.close).result()
 
 
 def raised_by_sqlite(code: int, kind: type[sqlite3.Error]) -> sqlite3.Error:

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from chatterm.errors import UserError
-from chatterm.library import AsyncLibrary, Library
+from chatterm.library import AsyncLibrary, Library, store
 from chatterm.tui.commands import acts
 from chatterm.tui.forking import Branch
 from chatterm.tui.saving import state
@@ -183,15 +183,8 @@ async def test_values_turned_after_the_last_reply_are_kept_with_the_conversation
 async def test_a_locked_library_holds_up_neither_the_answer_nor_the_way_out(kept, library_file, monkeypatch):
     monkeypatch.setattr(writing, "SAVE_SECONDS", 0.05)
     monkeypatch.setattr(state, "LEAVING_SECONDS", 0.0)
-    open_library = partial(AsyncLibrary.open_library, library_file)
-
-    async def impatient():
-        library = await open_library()
-        await library.hurry(0.5)
-        return library
-
+    monkeypatch.setattr(store.Store.__init__, "__kwdefaults__", {"busy_seconds": 3600.0})
     async with kept() as it:
-        it.session.keeper._open_library = impatient
         await it.ask("one")
         with closing(sqlite3.connect(library_file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")

@@ -146,10 +146,10 @@ class KeeperState:
                 self._saved(library)
         return not self._behind.of(self._here)
 
-    async def hurry(self) -> None:
+    def hurry(self) -> None:
         """The chat is being left: whoever keeps the library locked is not waited for any more."""
         if self._library is not None:
-            await self._library.hurry(LEAVING_SECONDS)
+            self._library.hurry(LEAVING_SECONDS)
 
     async def close(self) -> None:
         """Everything is on disk when this returns, or `lost` says why not."""

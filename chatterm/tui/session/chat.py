@@ -162,11 +162,10 @@ class ChatSession(SavedSession):
         """End the engines and finish saving; an engine that does not answer is not waited for."""
         self.host.is_closed = True
         self.stop()
-        hurrying = asyncio.ensure_future(self.keeper.hurry())
+        self.keeper.hurry()
         await self._quiet_or_late()
         await self.host.close()
         await self._quiet_or_late()  # a reply that only the end of its engine has ended is saved now
-        await hurrying
         await self.keeper.close()
 
     async def _quiet_or_late(self) -> None:
