@@ -1,6 +1,7 @@
 # make chat   set everything up and open the chat
 # make bench   compare with llama.cpp and transformers, time the interface; see docs/performance.md
 # make audit   look for known holes in what is installed (asks the advisory service of PyPI)
+# make long   every campaign of docs/reliability.md in full, which takes hours, and then the audit
 # make messages   collect the texts of the interface and compile their translations
 # make test   the whole test suite, linter, formatter and strict type checker
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 LOCALES := chatterm/locales
 POT := $(VENV)/chatterm.pot
 
-.PHONY: chat test check tests bench audit messages clean
+.PHONY: chat test check tests bench audit long messages clean
 
 chat: $(VENV)/installed
 	@$(BIN)/chatterm
@@ -29,6 +30,10 @@ tests: $(VENV)/installed-test
 bench: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
+
+long: $(VENV)/installed-test
+	$(BIN)/chatterm models get default
+	$(BIN)/python -m tests.faults; broken=$$?; $(MAKE) audit && exit $$broken
 
 audit: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[audit]'

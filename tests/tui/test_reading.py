@@ -6,7 +6,9 @@ import pytest
 from scripted_model import WORDS, vocabulary
 from textual.geometry import Offset
 from textual.selection import Selection
+from textual.style import Style
 
+from chatterm.tui.screens.dialog import Palette
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.inspector import Inspector
 from chatterm.tui.widgets.transcript import Transcript
@@ -124,6 +126,18 @@ async def test_everything_reads_without_colour(chat, monkeypatch):
         assert "▶" in panel and "removed: min-p" in panel
         await it.press("f2")
         assert "selected" in it.panel()[0]
+
+
+async def test_a_palette_that_has_gone_away_can_still_make_a_line(chat):
+    """Its search is told to end, and meets that only at its next wait."""
+    async with chat() as it:
+        await it.ready()
+        await it.press("ctrl+p")
+        await it.until(lambda: isinstance(it.app.screen, Palette))
+        palette = it.app.screen
+        await it.press("escape")
+        await it.until(lambda: not palette.is_attached)
+        assert Style.from_styles(palette.get_component_styles("command-palette--help-text")) is not None
 
 
 async def test_the_palette_offers_what_the_keys_do(chat):

@@ -96,6 +96,31 @@ async def test_a_selected_token_stays_selected_in_the_other_view(chat):
         assert it.app.chat.query_one(Transcript).selected == (reply, len(HAIKU) - 3)
 
 
+async def test_a_token_that_no_model_here_has_read_is_not_selected_in_the_other_view(chat):
+    """The reply of another model, behind the last one of this model."""
+    async with chat(size=(120, 50)) as it:
+        for model in ("Scripted-1B", "Scripted-135M"):
+            await it.session.host.open(model)
+            await it.ask(f"who calls {model}")
+        await it.session.host.open("Scripted-1B")
+        await it.press("f2", "ctrl+l")
+        await it.until(lambda: "what Scripted-1B reads" in it.transcript())
+        assert it.app.chat.query_one(Transcript).selected is None
+        await it.press("f6")
+        assert it.app.chat.query_one(Transcript).selected is None
+
+
+async def test_a_token_that_has_just_come_can_be_entered_in_what_is_read(chat):
+    async with chat(size=(120, 50)) as it:
+        reply = await it.hold("who calls")
+        await it.press("ctrl+l")
+        await it.until(lambda: "what Scripted-135M reads" in it.transcript())
+        context = it.app.chat.shown[0]
+        reply.add(reply.tokens[-1])  # and nothing was drawn since
+        it.app.chat._panel_entered()
+        assert it.app.chat.query_one(Transcript).selected == (context, context.kept + len(reply.tokens) - 1)
+
+
 async def test_it_grows_with_a_reply(chat):
     async with chat(size=(120, 50)) as it:
         await it.hold(at=4)

@@ -6,6 +6,8 @@ from typing import Any, ClassVar, TypeVar
 
 from textual.await_complete import AwaitComplete
 from textual.command import CommandPalette
+from textual.css.styles import RenderStyles, Styles
+from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
 
@@ -24,6 +26,10 @@ class Palette(CommandPalette):
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Go away, once."""
         return super().dismiss(result) if self.app.screen is self else _nothing()
+
+    def get_component_styles(self, *names: str) -> RenderStyles:
+        """Plain ones when it has gone away and lost its own: its search may still make a last line."""
+        return super().get_component_styles(*names) if self.is_attached else _plain(self)
 
 
 class Dialog(ModalScreen[Answer]):
@@ -79,6 +85,10 @@ class Dialog(ModalScreen[Answer]):
     def action_back(self) -> None:
         """To the chat, without an answer."""
         self.dismiss(None)
+
+
+def _plain(node: DOMNode) -> RenderStyles:
+    return RenderStyles(node, Styles(), Styles())
 
 
 def _nothing() -> AwaitComplete:

@@ -185,10 +185,11 @@ class TokensScreen(Screen[None]):
         if turn in self.shown:
             return turn, index
         if self._all_read is not None:
+            self.grow_context()  # a token that has just come is not drawn yet
             context = self._all_read[0]
-            if turn is context.origin:
-                return context, context.kept + index
-            return (context, len(turn.prompt) + index) if turn.prompt else None
+            place = (context.kept if turn is context.origin else len(turn.prompt)) + index
+            is_there = place < len(context.given) and context.given[place].id == turn.seen[index].id
+            return (context, place) if is_there else None
         for other in self.session.turns:
             first = len(other.prompt)
             if other.given and first <= index < first + len(other.given):
