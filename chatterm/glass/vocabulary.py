@@ -62,7 +62,11 @@ def row_lengths(linear: Linear) -> Tensor:
     """The Euclidean length of each row of a matrix, `(out_features,)` float32; kept."""
     lengths = _lengths.get(linear)
     if lengths is None:
-        lengths = torch.cat([torch.linalg.vector_norm(rows.float(), dim=-1) for _, rows in row_parts(linear)])
+        # One place for all of them, made first: small tensors that are kept between large ones that are not
+        # would each hold on to the memory of one, together as much as the unpacked matrix.
+        lengths = torch.empty(linear.out_features, device=linear.rows(0, 1).device)
+        for first, rows in row_parts(linear):
+            torch.linalg.vector_norm(rows.float(), dim=-1, out=lengths[first : first + rows.shape[0]])
         _lengths[linear] = lengths
     return lengths
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
+
 import pytest
 import torch
 
@@ -78,3 +82,26 @@ def test_leading_and_rank_agree_on_ties():
     values = torch.tensor([1.0, 3.0, 3.0, -torch.inf, 2.0])
     assert leading(values, 9) == [1, 2, 4, 0]
     assert [rank(values, token) for token in (1, 2, 4, 0, 3)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count memory otherwise")
+def test_a_walk_over_the_vocabulary_leaves_no_memory_behind():
+    """In a process of its own, where nobody has made holes in the memory before."""
+    program = """
+        import psutil, torch
+        from chatterm.glass.vocabulary import row_lengths
+        from chatterm.model.linear import DenseLinear
+
+        class Unpacking(DenseLinear):
+            def rows(self, first, stop):
+                return super().rows(first, stop) * 1.0
+
+        matrix = Unpacking(torch.ones(1 << 17, 512))
+        row_lengths(Unpacking(matrix.weight[:4096]))
+        before = psutil.Process().memory_info().rss
+        row_lengths(matrix)
+        print(psutil.Process().memory_info().rss - before)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 40 << 20, "the matrix itself has 256 MiB"
