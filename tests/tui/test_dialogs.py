@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gc
 import importlib
 import pkgutil
+import weakref
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,25 @@ async def test_a_users_own_key_reaches_a_dialog(chat):
         text = it.app.screen.query_one("Words").text
         await it.press("f7")
         await it.until(lambda: it.app.screen.query_one("Words").text == text + "\n")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ("f1", "f3", "f4", "alt+a", "alt+e", "alt+o", "alt+p", "alt+r", "alt+t", "alt+u", "alt+v", "ctrl+p"),
+)
+async def test_a_screen_that_has_gone_away_takes_no_memory(chat, key):
+    """The last one may be held by something that still waits; none before it."""
+    shown = []
+    async with chat() as it:
+        await it.ask()
+        for _ in range(3):
+            await it.press(key)
+            await it.until(lambda: it.app.screen is not it.app.chat)
+            await it.pilot.pause(0.05)
+            shown.append([weakref.ref(widget) for widget in it.app.screen.walk_children(with_self=True)])
+            while it.app.screen is not it.app.chat:
+                await it.press("escape")
+        await it.pilot.pause(0.05)
+        gc.collect()
+        left = [widget() for widgets in shown[:-1] for widget in widgets if widget() is not None]
+        assert not left

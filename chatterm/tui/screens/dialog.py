@@ -86,6 +86,11 @@ class Dialog(ModalScreen[Answer]):
         """To the chat, without an answer."""
         self.dismiss(None)
 
+    def on_unmount(self) -> None:
+        """An editor watches the theme of the application, which keeps it until the theme changes."""
+        for watching in getattr(self.app, "__watchers", {}).values():
+            watching[:] = [(node, told) for node, told in watching if not node._closing]
+
 
 def _plain(node: DOMNode) -> RenderStyles:
     return RenderStyles(node, Styles(), Styles())
