@@ -91,7 +91,8 @@ def editing(tmp_path):
 def test_nobody_draws_over_it_and_the_reply_goes_on_being_saved(editing, tmp_path):
     before = tokens(tmp_path)
     editing.send(b"xyz" + CTRL_E)  # the terminal shows them itself, as nobody has asked it not to
-    editing.send(CTRL_C)
+    editing.wait(lambda _screen: editing.raw.endswith(b"xyz^E"))
+    editing.send(CTRL_C)  # by which the terminal throws away what nobody has read yet
     editing.wait(lambda _screen: tokens(tmp_path) > before + 30)
     assert editing.process.isalive()
     (tmp_path / "go").touch()
@@ -136,6 +137,32 @@ def test_an_editor_behind_a_script_goes_too_and_what_it_switched_on(tmp_path):
         editing.open()
         editing.signal(signal.SIGHUP)
         assert editing.leave() == 128 + signal.SIGHUP
+        editing.read_the_rest()
+        editing.assert_as_it_was()
+        assert not editing.editor_lives()
+    finally:
+        editing.close()
+
+
+def test_what_an_editor_switched_on_is_set_back_where_nobody_reads(tmp_path):
+    """It has filled all that there is between it and a terminal that reads no more."""
+    (tmp_path / "vim").write_text(
+        'echo $$ >>started\nprintf "(the editor)"\nprintf "\\033[?1000h\\033[?1002h\\033[?1006h"\n'
+        "while [ ! -e go ]; do sleep 0.05; done\n"
+        'while :; do printf "%01000d" 0; echo . >>written; done\n'
+    )
+    script = f'#!/bin/sh\ncd "{tmp_path}"\nsh ./vim "$@"\nexit $?\n'
+    editing = Editing(tmp_path, script)
+    try:
+        editing.open()
+        editing.wait(lambda _screen: b"1006h" in editing.raw.rpartition(b"(the editor)")[2])
+        (tmp_path / "go").touch()
+        written, before = tmp_path / "written", -1
+        while not written.exists() or written.stat().st_size != before:
+            before = written.stat().st_size if written.exists() else -1
+            time.sleep(0.3)
+        editing.signal(signal.SIGTERM)
+        assert editing.leave(reading=False) == 128 + signal.SIGTERM
         editing.read_the_rest()
         editing.assert_as_it_was()
         assert not editing.editor_lives()

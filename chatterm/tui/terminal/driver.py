@@ -210,8 +210,12 @@ class TerminalDriver(Driver):
         """Set it as it was found once more: the program that had it may have died and left it otherwise."""
         if self._is_lent and self._before is not None:
             with contextlib.suppress(termios.error, OSError):
+                back = _AFTER_OTHERS
+                if not select.select([], [self._out], [], 0)[1]:  # nobody reads what that program wrote
+                    termios.tcflush(self._out, termios.TCOFLUSH)
+                    back = _CANCEL + back
                 if select.select([], [self._out], [], 0)[1]:
-                    os.write(self._out, _AFTER_OTHERS.encode())
+                    os.write(self._out, back.encode())
                 termios.tcflush(self.fileno, termios.TCIFLUSH)  # what was typed was meant for that program
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._before)
         self._is_lent = False
