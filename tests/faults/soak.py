@@ -28,10 +28,12 @@ WARM_UP = 12
 """Rounds in which caches fill: every panel was opened, both models were loaded."""
 SWITCH_EVERY = 3
 """Rounds between two changes of the model."""
+FEWEST = 24
+"""Rounds in a third from which memory is judged: four loads of each model, no two of which are alike."""
 GROWTH_BYTES = 24 << 20
 """What the memory of the interface may be larger in the last third of a run than in the first."""
 ENGINE_GROWTH_BYTES = 48 << 20
-"""The same of an engine, in the rounds that are as old as each other since its model was loaded."""
+"""The same of an engine, with each model for itself."""
 OTHER_FILES, OTHER_THREADS = 4, 4
 """Open files and threads may differ by so many from round to round: a pool starts its threads when needed."""
 
@@ -66,6 +68,34 @@ class Held:
     files: int
     threads: int
     processes: int
+    model: int = 0
+    """Which of the two models the engine had loaded: each takes its own memory."""
+
+
+def judge(held: list[Held]) -> None:
+    """Nothing grew from round to round.
+
+    Raises:
+        AssertionError: something did.
+    """
+    first, last = held[min(1, len(held) - 1)], held[-1]
+    assert last.processes <= first.processes + 1, f"processes: {first.processes}, then {last.processes}"
+    assert last.files <= first.files + OTHER_FILES, f"open files: {first.files}, then {last.files}"
+    assert last.threads <= first.threads + OTHER_THREADS, f"threads: {first.threads}, {last.threads}"
+    steady = held[WARM_UP:]
+    third = len(steady) // 3
+    if third < FEWEST:
+        return
+    parts = steady[:third], steady[-third:]
+    _compare("interface", [[one.interface for one in part] for part in parts], GROWTH_BYTES)
+    for model in (0, 1):
+        sizes = [[one.engine for one in part if one.model == model] for part in parts]
+        _compare(f"engine with model {model}", sizes, ENGINE_GROWTH_BYTES)
+
+
+def _compare(what: str, parts: list[list[int]], bound: int) -> None:
+    before, after = (statistics.median(part) for part in parts)
+    assert after - before < bound, f"{what}: {before / 1e6:.0f}, then {after / 1e6:.0f} MB"
 
 
 class Soak:
@@ -173,25 +203,12 @@ class Soak:
             files=self.process.num_fds(),
             threads=self.process.num_threads(),
             processes=1 + len(children),
+            model=self.place,
         )
 
     def check(self) -> None:
         """Nothing grew."""
-        first, last = self.held[min(1, len(self.held) - 1)], self.held[-1]
-        assert last.processes <= first.processes + 1, f"processes: {first.processes}, then {last.processes}"
-        assert last.files <= first.files + OTHER_FILES, f"open files: {first.files}, then {last.files}"
-        assert last.threads <= first.threads + OTHER_THREADS, f"threads: {first.threads}, {last.threads}"
-        steady = self.held[WARM_UP:]
-        third = len(steady) // 3
-        if third >= SWITCH_EVERY * 2:  # both models in either part
-            for name, bound in (("interface", GROWTH_BYTES), ("engine", ENGINE_GROWTH_BYTES)):
-                parts = [
-                    statistics.median(getattr(held, name) for held in part)
-                    for part in (steady[:third], steady[-third:])
-                ]
-                assert parts[1] - parts[0] < bound, (
-                    f"{name}: {parts[0] / 1e6:.0f}, then {parts[1] / 1e6:.0f} MB"
-                )
+        judge(self.held)
 
     def end(self) -> None:
         """Leave, and nobody is left."""
