@@ -28,6 +28,9 @@ DEFAULT_ORDER: tuple[Step, ...] = (
 )
 """The order of llama.cpp's default chain."""
 
+MOST = 2**31 - 1
+"""Of tokens; no model has a larger vocabulary or context."""
+Token = Annotated[int, Meta(ge=-MOST, le=MOST)]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
@@ -38,7 +41,7 @@ class SamplingParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """
 
     temperature: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.8  # 0 = always the most probable token
-    top_k: Annotated[int, Meta(ge=0)] = 40  # neutral: 0
+    top_k: Annotated[int, Meta(ge=0, le=MOST)] = 40  # neutral: 0
     top_p: Probability = 0.95  # neutral: 1
     min_p: Probability = 0.05  # neutral: 0
     typical_p: Probability = 1.0  # neutral: 1
@@ -48,16 +51,16 @@ class SamplingParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     repetition_penalty: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0  # neutral: 1
     frequency_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0  # neutral: 0
     presence_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0  # neutral: 0
-    penalty_last_n: Annotated[int, Meta(ge=-1)] = 64  # tokens looked back on; -1 = all, 0 = none
+    penalty_last_n: Annotated[int, Meta(ge=-1, le=MOST)] = 64  # tokens looked back on; -1 = all, 0 = none
     dry_multiplier: Annotated[float, Meta(ge=0.0)] = 0.0  # neutral: 0
     dry_base: Annotated[float, Meta(ge=1.0)] = 1.75
-    dry_allowed_length: Annotated[int, Meta(ge=0)] = 2
-    dry_penalty_last_n: Annotated[int, Meta(ge=-1)] = -1
+    dry_allowed_length: Annotated[int, Meta(ge=0, le=MOST)] = 2
+    dry_penalty_last_n: Annotated[int, Meta(ge=-1, le=MOST)] = -1
     dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
     mirostat: Literal[0, 2] = 0  # 2 = Mirostat 2.0 in place of all truncation steps
     mirostat_tau: Annotated[float, Meta(ge=0.0)] = 5.0  # target surprise in bits
     mirostat_eta: Annotated[float, Meta(ge=0.0)] = 0.1  # learning rate
-    logit_bias: dict[int, float] = {}  # token id -> added to its logit; -inf bans it
+    logit_bias: dict[Token, float] = {}  # token id -> added to its logit; -inf bans it
     order: tuple[Step, ...] = DEFAULT_ORDER
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 

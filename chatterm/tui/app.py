@@ -16,14 +16,15 @@ from typing import ClassVar
 
 from rich.console import RenderableType
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual._context import active_message_pump
-from textual.app import SystemCommand
+from textual.app import ScreenStackError, SystemCommand
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.css.query import NoMatches
 from textual.dom import DOMNode, NoScreen
 from textual.driver import Driver
+from textual.errors import NoWidget
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -35,6 +36,7 @@ from chatterm.language import _, speak
 from chatterm.settings import Settings
 from chatterm.tui import alt_digits, crash, keymap, keys, messages, themes
 from chatterm.tui.engines import LocalEngine, StartEngine
+from chatterm.tui.knobs import whole_number
 from chatterm.tui.outside import LendingApp
 from chatterm.tui.saving import OpenLibrary, open_library
 from chatterm.tui.screens.chat import ChatScreen
@@ -234,7 +236,7 @@ class ChattermApp(LendingApp):
 
     @staticmethod
     def _number(conversation: str) -> int:
-        return int(conversation) if conversation.isdecimal() else 0
+        return whole_number(conversation) or 0
 
     @on(messages.ModelChosen)
     def _model_chosen(self, event: messages.ModelChosen) -> None:
@@ -302,6 +304,18 @@ class ChattermApp(LendingApp):
             await self.session.close()
         finally:
             self.exit(status, return_code=status)
+
+    async def on_event(self, event: events.Event) -> None:
+        """A click on what has just gone away, but is still drawn, hits nothing."""
+        if isinstance(event, events.MouseDown) and not event.is_forwarded and self._has_gone(event):
+            return
+        await super().on_event(event)
+
+    def _has_gone(self, click: events.MouseDown) -> bool:
+        try:
+            return not self.get_widget_at(click.x, click.y)[0].is_attached
+        except (NoWidget, ScreenStackError):
+            return True
 
     def _handle_exception(self, error: Exception) -> None:
         """What goes wrong on a screen that has just been sent away, with its widgets, hurts nobody."""

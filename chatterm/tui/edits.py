@@ -23,8 +23,8 @@ from chatterm.language import _, mark
 
 FORMS = mark("head 7.3, mlp 4, block 5 or neuron 12.104; with “x 0.5” behind it, scaled instead of off")
 _WRITTEN = re.compile(
-    r"(?P<part>head|mlp|ffn|feed-forward|block|neuron)[ :]*(?P<layer>\d+)(?:[.](?P<number>\d+))?"
-    r"(?:\s*[x×*=]\s*(?P<scale>-?\d+(?:[.]\d+)?))?",
+    r"(?P<part>head|mlp|ffn|feed-forward|block|neuron)[ :]*(?P<layer>\d{1,9})(?:[.](?P<number>\d{1,9}))?"
+    r"(?:\s*[x×*=]\s*(?P<scale>-?\d{1,9}(?:[.]\d{1,9})?))?",
     re.IGNORECASE,
 )
 

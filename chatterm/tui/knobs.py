@@ -214,3 +214,9 @@ MORE_KNOBS = (
 
 BY_FIELD = {knob.field: knob for knob in (*KNOBS, *MORE_KNOBS)}
 HIGHEST_SEED = 2**63 - 1
+
+
+def whole_number(text: str) -> int | None:
+    """A whole number up to the highest seed, which is the highest that the library can keep too; or none."""
+    number = int(text) if text.isdecimal() and len(text) <= len(str(HIGHEST_SEED)) else None
+    return number if number is not None and number <= HIGHEST_SEED else None

@@ -5,15 +5,33 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pexpect
 import pyte
+from wcwidth import wcwidth
 
 
 class _Screen(pyte.Screen):
-    """One that passes over a question which editors ask about the keyboard, and which looks like colours."""
+    """One that passes over a question which editors ask about the keyboard, and which looks like colours.
+
+    What is left of a wide character when its first half was written over is a space, as on other terminals.
+    """
+
+    @property
+    def display(self) -> list[str]:
+        """The rows as text."""
+        return ["".join(self._texts(row)) for row in range(self.lines)]
+
+    def _texts(self, row: int) -> Iterator[str]:
+        skipped = -1
+        for column in range(self.columns):
+            text = self.buffer[row][column].data
+            if column != skipped:
+                yield text or " "
+            if text and wcwidth(text[0]) == 2:
+                skipped = column + 1
 
     def select_graphic_rendition(self, *attrs: int, private: bool = False) -> None:
         if not private:

@@ -14,6 +14,7 @@ NAMES: tuple[str, ...] = (
     "engine_death",
     "checkpoints",
     "templates",
+    "keyboard",
     "soak",
     "strings",
     "records",

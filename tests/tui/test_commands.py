@@ -97,6 +97,21 @@ async def test_what_is_refused_stays_in_the_composer(chat):
         assert running.session.turns == []
 
 
+@pytest.mark.parametrize("name", ["seed", "resume", *sorted(field.replace("_", "-") for field in BY_FIELD)])
+async def test_numbers_that_cannot_be_are_a_sentence(chat, name):
+    async with chat() as running:
+        await running.ready()
+        before = running.session.values.sampling
+        is_whole = name in ("seed", "resume") or not BY_FIELD[name.replace("-", "_")].decimals
+        for number in ("nan", "-inf", "1e999", "9" * 5000, "-1e30", *["9" * 30] * is_whole):
+            text = f"/{name} {number}"
+            await command(running, text)
+            composer = running.app.chat.query_one(Composer)
+            await running.until(lambda composer=composer, text=text: composer.text == text)
+            composer.put("")
+        assert running.session.values.sampling == before
+
+
 async def test_the_popup_completes_with_tab_and_enter(chat):
     async with chat() as running:
         await running.ready()

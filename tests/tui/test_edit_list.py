@@ -27,7 +27,8 @@ def test_edits_are_read_as_people_write_them(text, edit):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "head", "head 7", "neuron 4", "mlp 4.2", "block x", "head 7.3 off please"]
+    "text",
+    ["", "head", "head 7", "neuron 4", "mlp 4.2", "block x", "head 7.3 off please", "mlp " + "9" * 5000],
 )
 def test_what_is_no_edit_is_refused_in_a_sentence(text):
     with pytest.raises(UserError) as refused:

@@ -6,6 +6,7 @@ A `UserError` is shown as a sentence, and the message stays as it was written.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from chatterm import inert, paths
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import messages, rescue
-from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED
+from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED, whole_number
 from chatterm.tui.text.code import code_blocks
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def knob(field: str) -> Act:
             return
         value = one.neutral if rest == "off" and one.neutral is not None else _number(rest)
         try:
+            if not math.isfinite(value):
+                raise ValueError
             chat.session.change(**{field: int(value) if not one.decimals else value})
-        except (msgspec.ValidationError, OverflowError) as error:
+        except (msgspec.ValidationError, OverflowError, ValueError) as error:
             raise UserError(
                 _("{value} is not possible for {name}: it goes from {low} to {high}.").format(
                     value=inert.line(rest)[:40], name=one.title, low=f"{one.low:g}", high=f"{one.high:g}"
@@ -67,10 +70,11 @@ async def seed(chat: WritingScreen, rest: str) -> None:
         chat.session.free_seed()
         chat.notify(_("Each reply draws a new seed."))
         return
-    if not rest.isdecimal() or int(rest) > HIGHEST_SEED:
+    number = whole_number(rest)
+    if number is None:
         raise UserError(_("A seed is a whole number up to {highest}.").format(highest=HIGHEST_SEED))
-    chat.session.change(seed=int(rest))
-    chat.notify(_("seed: {seed}").format(seed=int(rest)))
+    chat.session.change(seed=number)
+    chat.notify(_("seed: {seed}").format(seed=number))
 
 
 async def help_(chat: WritingScreen, rest: str) -> None:
@@ -85,10 +89,11 @@ async def new(chat: WritingScreen, rest: str) -> None:
 
 async def resume(chat: WritingScreen, rest: str) -> None:
     """Earlier conversations."""
+    number = whole_number(rest)
     if not rest:
         await chat.run_action("conversations")
-    elif rest.isdecimal():
-        await chat.session.resume(int(rest))
+    elif number is not None:
+        await chat.session.resume(number)
     else:
         raise UserError(_("Give the number of a conversation; without one, /resume lists them."))
 

@@ -19,6 +19,7 @@ from chatterm import inert
 from chatterm.language import _
 from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.widgets.options import Options
 
 
 class Act(NamedTuple):
@@ -64,7 +65,7 @@ class ActsScreen(Dialog[str]):
                 yield Static(
                     Content(inert.block(self._note)), id="note", classes="" if self._note else "-none"
                 )
-            yield OptionList(*(Option(Content(act.says), act.id) for act in self._acts))
+            yield Options(*(Option(Content(act.says), act.id) for act in self._acts))
 
     def on_mount(self) -> None:
         """The first act is what Enter does."""

@@ -22,6 +22,7 @@ from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.session import ChatSession
 from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.context_meter import ContextMeter
+from chatterm.tui.widgets.options import Options
 
 NAME_WIDTH = 14
 TOKENS_WIDTH = 9
@@ -69,7 +70,7 @@ class ContextScreen(Dialog[None]):
                 _("What is left out stays in the conversation and is saved; the model no longer reads it."),
                 markup=False,
             )
-            yield OptionList(*self._options())
+            yield Options(*self._options())
 
     async def on_mount(self) -> None:
         """Count."""

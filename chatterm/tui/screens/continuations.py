@@ -102,7 +102,7 @@ class Columns(Widget):
     def _column(self, width: int) -> int:
         count = max(1, len(self.shown))
         column = (width - GAP * (count - 1)) // count
-        return column if column >= NARROWEST else width
+        return column if column >= NARROWEST else max(1, width)
 
     def render_line(self, y: int) -> Strip:
         """One line."""

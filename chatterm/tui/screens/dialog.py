@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, TypeVar
 
 from textual.await_complete import AwaitComplete
-from textual.command import CommandPalette
+from textual.command import CommandList, CommandPalette
 from textual.css.styles import RenderStyles, Styles
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
@@ -26,6 +26,10 @@ class Palette(CommandPalette):
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Go away, once."""
         return super().dismiss(result) if self.app.screen is self else _nothing()
+
+    def _action_command_list(self, action: str) -> None:
+        if self.query_one(CommandList).scrollable_content_region:  # else it has no room to move in
+            super()._action_command_list(action)
 
     def get_component_styles(self, *names: str) -> RenderStyles:
         """Plain ones when it has gone away and lost its own: its search may still make a last line."""
@@ -73,6 +77,10 @@ class Dialog(ModalScreen[Answer]):
 
     SCOPE: ClassVar[Scope]
     """Where its keys stand in the table."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Before it is there it can only be left: keys may come faster than screens."""
+        return super().check_action(action, parameters) if self.is_mounted or action == "back" else False
 
     def action_choose(self) -> None:
         """Do what the highlighted row of the list stands for."""

@@ -24,6 +24,7 @@ from chatterm.tui.screens.model_acts import ModelActs
 from chatterm.tui.screens.picker_rows import Row
 from chatterm.tui.screens.repository import RepositoryScreen
 from chatterm.tui.session import ChatSession
+from chatterm.tui.widgets.options import Options
 from chatterm.tui.widgets.welcome import loading
 
 BUSY_INTERVAL = 0.25
@@ -80,7 +81,7 @@ class PickerScreen(ModelActs):
             box.border_title = _("Models")
             box.border_subtitle = _("enter load · F2 more · tab search the hub · del delete · esc back")
             yield Input(placeholder=_("Type to filter; tab searches the hub"), select_on_focus=False)
-            options = OptionList()
+            options = Options()
             options.can_focus = False  # the keys stay with the line that is typed in
             yield options
             yield About("", id="about")
@@ -224,11 +225,11 @@ class PickerScreen(ModelActs):
 
     def action_page(self, step: int) -> None:
         """Several rows."""
-        options = self.query_one(OptionList)
+        options = self.query_one(Options)
         if step < 0:
-            options.action_page_up()  # type: ignore[no-untyped-call]
+            options.action_page_up()
         else:
-            options.action_page_down()  # type: ignore[no-untyped-call]
+            options.action_page_down()
 
     def _show_busy(self) -> None:
         step = self.session.engines.step

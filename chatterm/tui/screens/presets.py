@@ -22,6 +22,7 @@ from chatterm.tui.commands.presets import apply, in_force
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.screens.fields import Field, FieldsScreen
 from chatterm.tui.session import ChatSession
+from chatterm.tui.widgets.options import Options
 
 NAME_WIDTH = 20
 
@@ -50,7 +51,7 @@ class PresetsScreen(Dialog[None]):
         with Vertical(classes="box") as box:
             box.border_title = _("Presets")
             box.border_subtitle = _("enter take · s save · r rename · d delete · u undo · esc back")
-            yield OptionList()
+            yield Options()
             yield Static(id="preview", markup=False)
             yield Static(id="told", markup=False)
 

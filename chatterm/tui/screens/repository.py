@@ -22,6 +22,7 @@ from chatterm.tui.screens.acts import Act, ActsScreen
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.screens.picker_rows import two_lines
 from chatterm.tui.session import ChatSession
+from chatterm.tui.widgets.options import Options
 
 
 class RepositoryScreen(Dialog[bool]):
@@ -54,7 +55,7 @@ class RepositoryScreen(Dialog[bool]):
             box.border_subtitle = _("enter more about it, and download · esc back")
             yield Static(_("Asking the hub …"), id="facts", markup=False)
             yield Static("", id="gate", markup=False)
-            yield OptionList()
+            yield Options()
             yield Static("", id="about", markup=False)
 
     def on_mount(self) -> None:

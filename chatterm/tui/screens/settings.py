@@ -34,6 +34,7 @@ from chatterm.settings import (
 from chatterm.tui import bars, editor, keys, themes
 from chatterm.tui.outside import LendingApp
 from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.widgets.options import Options
 
 TITLE = 20
 VALUE = 30
@@ -115,7 +116,7 @@ class SettingsScreen(Dialog[None]):
         """Search, the list, what the chosen row means, and a line to write its value in."""
         with Vertical(classes="box"):
             yield Input(id="search")
-            yield OptionList()
+            yield Options()
             yield Static("", id="says")
             yield Input(id="value", select_on_focus=False)
             yield Static("", id="trouble")

@@ -15,6 +15,7 @@ from chatterm.language import _, mark, several
 from chatterm.tui import bars, messages
 from chatterm.tui.edits import FORMS, EditList, parse, words
 from chatterm.tui.inspecting import Answers, Scene
+from chatterm.tui.knobs import whole_number
 from chatterm.tui.screens.fields import Field, FieldsScreen
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
 
@@ -169,8 +170,11 @@ class EditsPanel(GlassPanel):
             return
         toward, away, layer, strength = values
         try:
-            edit = Steer(int(layer), toward, away, float(strength))
+            number = whole_number(layer.strip())
+            edit = Steer(number, toward, away, float(strength)) if number is not None else None
         except ValueError:
+            edit = None
+        if edit is None:
             self.refused = _("The block is a whole number and the strength a number, like 15 and 1.5.")
             self.redraw()
             return
