@@ -70,7 +70,10 @@ async def _session(numbers: random.Random, folder: Path) -> str:
         hand = Hand(app, pilot, numbers, knobs)
         for _ in range(ACTS):
             await hand.act()
-        await hand.come_home()
+            if app.session.host.is_closed:  # the palette offers to leave, and it was taken
+                break
+        else:
+            await hand.come_home()
         shown = [turn for turn in app.session.turns if turn.role in ("user", "assistant") and turn.text]
         conversation = app.session.keeper.conversation
         await app.session.close()
