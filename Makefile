@@ -31,12 +31,11 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
-long: $(VENV)/installed-test
+long: $(VENV)/installed-audit
 	$(BIN)/chatterm models get default
-	$(BIN)/python -m tests.faults; broken=$$?; $(MAKE) audit && exit $$broken
+	$(BIN)/python -m tests.faults; broken=$$?; $(BIN)/python -m tests.audit && exit $$broken
 
-audit: $(VENV)/installed-test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[audit]'
+audit: $(VENV)/installed-audit
 	$(BIN)/python -m tests.audit
 
 messages: $(VENV)/installed-test
@@ -58,6 +57,10 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/installed-test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[test]'
 	@touch $(VENV)/installed $@
+
+$(VENV)/installed-audit: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[audit]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
