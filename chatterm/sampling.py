@@ -29,8 +29,8 @@ DEFAULT_ORDER: tuple[Step, ...] = (
 """The order of llama.cpp's default chain."""
 
 MOST = 2**31 - 1
-"""Of tokens; no model has a larger vocabulary or context."""
-Token = Annotated[int, Meta(ge=-MOST, le=MOST)]
+"""Tokens; no model has a larger vocabulary or context, and every message and file can hold the number."""
+TokenId = Annotated[int, Meta(ge=-MOST, le=MOST)]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 
 
@@ -60,7 +60,7 @@ class SamplingParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     mirostat: Literal[0, 2] = 0  # 2 = Mirostat 2.0 in place of all truncation steps
     mirostat_tau: Annotated[float, Meta(ge=0.0)] = 5.0  # target surprise in bits
     mirostat_eta: Annotated[float, Meta(ge=0.0)] = 0.1  # learning rate
-    logit_bias: dict[Token, float] = {}  # token id -> added to its logit; -inf bans it
+    logit_bias: dict[TokenId, float] = {}  # token id -> added to its logit; -inf bans it
     order: tuple[Step, ...] = DEFAULT_ORDER
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
 

@@ -8,6 +8,7 @@ from scripted_model import HAIKU, WORDS
 from chatterm.engine.inspection import Score
 from chatterm.tui.measures import step_of
 from chatterm.tui.screens.rank_plot import RankPlotScreen
+from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.legend import Legend
 from chatterm.tui.widgets.transcript import Transcript
 
@@ -108,6 +109,17 @@ async def test_a_token_that_no_model_here_has_read_is_not_selected_in_the_other_
         assert it.app.chat.query_one(Transcript).selected is None
         await it.press("f6")
         assert it.app.chat.query_one(Transcript).selected is None
+
+
+async def test_a_turn_of_which_the_place_is_not_known_is_not_looked_for_by_its_tokens(chat):
+    """The same tokens may stand at the beginning of all that is read."""
+    async with chat(size=(120, 50)) as it:
+        await it.ask("who calls")
+        await it.press("ctrl+l")
+        await it.until(lambda: "what Scripted-135M reads" in it.transcript())
+        context = it.app.chat.shown[0]
+        unknown = Turn("assistant", given=list(context.given))
+        assert it.app.chat._place_of(unknown, 1) is None
 
 
 async def test_a_token_that_has_just_come_can_be_entered_in_what_is_read(chat):

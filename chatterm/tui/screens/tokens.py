@@ -187,6 +187,8 @@ class TokensScreen(Screen[None]):
         if self._all_read is not None:
             self.grow_context()  # a token that has just come is not drawn yet
             context = self._all_read[0]
+            if turn is not context.origin and not turn.prompt:
+                return None  # what stood before it is not known
             place = (context.kept if turn is context.origin else len(turn.prompt)) + index
             is_there = place < len(context.given) and context.given[place].id == turn.seen[index].id
             return (context, place) if is_there else None

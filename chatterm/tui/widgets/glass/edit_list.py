@@ -170,11 +170,10 @@ class EditsPanel(GlassPanel):
             return
         toward, away, layer, strength = values
         try:
-            number = whole_number(layer.strip())
-            edit = Steer(number, toward, away, float(strength)) if number is not None else None
+            if (after := whole_number(layer.strip())) is None:
+                raise ValueError
+            edit = Steer(after, toward, away, float(strength))
         except ValueError:
-            edit = None
-        if edit is None:
             self.refused = _("The block is a whole number and the strength a number, like 15 and 1.5.")
             self.redraw()
             return
