@@ -146,12 +146,12 @@ def _gigabytes(size: int) -> str:
     return f"{size / 1e9:.1f} GB"
 
 
-def computation(plan_: Plan, *, fast_prompts: bool, cache_dtype: str) -> str:
+def computation(plan_: Plan, *, prompts: str, cache_dtype: str) -> str:
     """In a few words how it is computed: "float32", or what is not."""
     parts: list[str] = [plan_.quantise] if plan_.quantise != "none" else []
     parts.append(plan_.dtype)
-    if fast_prompts:
-        parts.append("2×bf16 prompts")
+    if prompts != "float32":
+        parts.append(f"{prompts} prompts")
     if cache_dtype != plan_.dtype:
         parts.append({"float16": "f16", "bfloat16": "bf16"}.get(cache_dtype, cache_dtype) + " cache")
     return " · ".join(parts)

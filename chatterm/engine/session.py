@@ -86,7 +86,7 @@ class Session:
             quantisation=checkpoint.quantisation,
             computation=loading.computation(
                 plan,
-                fast_prompts=decoder.fast_prompts,
+                prompts=decoder.prompt_products,
                 cache_dtype=str(decoder.cache_dtype).removeprefix("torch."),
             ),
             device=plan.device,

@@ -17,7 +17,7 @@ from chatterm.model.graphs import GraphSteps
 from chatterm.model.linear import Linear
 from chatterm.model.native.step import NativeStep, native_step, new_record
 from chatterm.model.norm import Norm
-from chatterm.model.prefill.reader import FEWEST, reader
+from chatterm.model.prefill.reader import FEWEST, Products, reader
 from chatterm.model.rotary import RotaryTable, Turn, depends_on_length, regime
 from chatterm.model.taps import BLOCK_POINTS, Taps
 from chatterm.model.threads import one_thread
@@ -63,8 +63,8 @@ class Decoder(nn.Module):
             context: how many tokens a cache holds unless told otherwise.
             device: where it computes.
             dtype: of the residual stream; norms, rotary and logits are float32 throughout.
-            exact: multiply in float32 throughout; else many tokens at once go through the matrix unit of
-                processors that have one, which is less exact by two digits.
+            exact: multiply in float32 throughout; else many tokens at once go through `chatterm.model.prefill`,
+                which is less exact by two digits.
             cache_dtype: in which keys and values are stored; None = `dtype`, but float16 for float32 that
                 need not be exact.
         """
@@ -92,14 +92,15 @@ class Decoder(nn.Module):
         )
 
     @property
-    def fast_prompts(self) -> bool:
-        """Whether many tokens at once go through the processor's matrix unit."""
-        return self._reader is not None
+    def prompt_products(self) -> Products:
+        """How many tokens at once are multiplied on a CPU."""
+        return "float32" if self._reader is None else self._reader.products
 
     @property
     def prompt_chunk(self) -> int:
         """Tokens of a prompt to read per call: as many as take half a second, within bounds."""
-        rate = MATRIX_UNIT_RATE if self.fast_prompts or self.device.type != "cpu" else VECTOR_RATE
+        unit = self.prompt_products == "2×bf16" or self.device.type != "cpu"
+        rate = MATRIX_UNIT_RATE if unit else VECTOR_RATE
         tokens = PROMPT_SECONDS * rate / (2 * max(1, self._multiplied))
         return max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, 1 << max(0, int(tokens).bit_length() - 1)))
 

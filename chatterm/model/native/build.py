@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,10 @@ SOURCES = ("step.c", "attend.h", "engine.h", "pack.h", "pool.h", "simd.h", "tile
 FLAGS = ("-O3", "-std=gnu11", "-fvisibility=hidden", "-shared", "-fPIC", "-pthread")
 TUNING = ("-march=native", "-mcpu=native")
 """How compilers are told to use every instruction of this processor; the first that works is taken."""
+
+MARCH = "CHATTERM_MARCH"
+"""In the environment, the processor to compile for instead of this one, as the compiler's `-march=` names it: to
+measure what others get. This processor must have its instructions."""
 
 COMPILE_SECONDS = 120
 DISABLE = "CHATTERM_NATIVE"
@@ -91,8 +96,18 @@ def _fingerprint(compiler: str, sources: list[Path]) -> str:
     for source in sources:
         digest.update(source.read_bytes())
     stat = Path(compiler).resolve().stat()
-    digest.update(repr((compiler, stat.st_size, stat.st_mtime_ns, FLAGS, processor())).encode())
+    digest.update(repr((compiler, stat.st_size, stat.st_mtime_ns, FLAGS, *_tunings(), processor())).encode())
     return digest.hexdigest()[:16]
+
+
+def _tunings() -> tuple[str, ...]:
+    """How to say for which processor to compile, what to try first."""
+    march = os.environ.get(MARCH)
+    if not march:
+        return (*TUNING, "")
+    if not re.fullmatch(r"[A-Za-z0-9_.+-]+", march):
+        raise NotBuiltError(f"{MARCH}={march!r} is no name of a processor")
+    return (f"-march={march}",)
 
 
 def processor() -> str:
@@ -113,7 +128,7 @@ def _compile(compiler: str, source: Path, file: Path) -> None:
         with tempfile.TemporaryDirectory(dir=file.parent) as folder:
             made = Path(folder) / file.name
             problem = ""
-            for tuning in (*TUNING, ""):
+            for tuning in _tunings():
                 problem = _run(compiler, [*FLAGS, *filter(None, [tuning])], source, made)
                 if not problem:
                     made.chmod(0o600)

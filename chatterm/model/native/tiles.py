@@ -15,6 +15,8 @@ from chatterm.model.native.binding import ALIGNMENT, MOST_MATRICES, Matrix
 from chatterm.model.native.build import library
 
 LANES = 16
+QUANTISED_KINDS = 3
+"""From this kind of tile on (`tiles.h`) numbers are quantised."""
 _DENSE_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 30}
 """GGUF's numbers for the plain types."""
 
@@ -75,6 +77,11 @@ class Tiles:
     def bias(self) -> Tensor | None:
         """`(rows,)` float32."""
         return None if self._bias is None else self._bias[: self.rows]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether W is stored as plain numbers."""
+        return self.matrix.kind < QUANTISED_KINDS
 
     @property
     def nbytes(self) -> int:

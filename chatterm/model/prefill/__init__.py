@@ -1,1 +1,1 @@
-"""Reading many tokens at once on a processor with a matrix unit: the native operator for prompts."""
+"""Reading many tokens at once on the weights as they are packed: the native operator for prompts."""

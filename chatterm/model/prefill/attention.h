@@ -3,21 +3,11 @@
 #ifndef CHATTERM_ATTENTION_H
 #define CHATTERM_ATTENTION_H
 
+#include "attending.h"
 #include "product.h"
 #include "rows.h"
 
 enum { QUERIES = 32, KEYS = 128, PARTS = 2 }; /* queries in one piece of work; keys seen at a time */
-
-typedef struct {
-    const float *queries; /* (tokens, heads, head_size), tokens query_stride apart */
-    const void *keys, *values; /* (kv_heads, seen, head_size), heads kv_stride apart; half or float */
-    float *out;           /* (tokens, heads, head_size), contiguous */
-    uint16_t *key_operands, *value_operands;
-    size_t query_stride, kv_stride;
-    int tokens, heads, kv_heads, head_size, seen, first; /* the first token stands at index `first` of what is seen */
-    int window, half;     /* window 0: all */
-    float scale, soft_cap; /* soft_cap 0: none */
-} Attending;
 
 static inline int depth_steps(const Attending *a) { return (a->head_size + STEP - 1) / STEP; }
 static inline int depth_tiles(const Attending *a) { return 2 * depth_steps(a); }
@@ -27,11 +17,11 @@ static inline int key_steps(const Attending *a) { return (a->seen + KEYS - 1) / 
 static inline size_t operand_size(const Attending *a) { return (size_t)key_steps(a) * 2 * depth_steps(a) * PARTS * BLOCK; }
 
 /* A number of the cache, zero beyond its end. */
-static inline float cached(const Attending *a, const void *part, int head, int key, int d) {
+static inline float cached(const Attending *a, const void *part, int half, int head, int key, int d) {
     if (key >= a->seen || d >= a->head_size) return 0;
     size_t at = head * a->kv_stride + (size_t)key * a->head_size + d;
 #if defined(__F16C__)
-    if (a->half) return _cvtsh_ss(((const uint16_t *)part)[at]);
+    if (half) return _cvtsh_ss(((const uint16_t *)part)[at]);
 #endif
     return ((const float *)part)[at];
 }
@@ -63,8 +53,8 @@ static void operand_piece(void *context, int piece) {
         for (int d = 0; d < depth_steps(a) * STEP; d++) {
             size_t k_operand = ((size_t)(key / 16) * depth_steps(a) + d / STEP) * PARTS * BLOCK;
             size_t v_operand = ((size_t)(d / 16) * steps + step) * PARTS * BLOCK;
-            put(keys + k_operand, d % STEP / 2 * 32 + key % 16 * 2 + d % 2, cached(a, a->keys, head, key, d));
-            put(values + v_operand, j / 2 * 32 + d % 16 * 2 + j % 2, cached(a, a->values, head, key, d));
+            put(keys + k_operand, d % STEP / 2 * 32 + key % 16 * 2 + d % 2, cached(a, a->keys, a->keys_half, head, key, d));
+            put(values + v_operand, j / 2 * 32 + d % 16 * 2 + j % 2, cached(a, a->values, a->values_half, head, key, d));
         }
     }
 }
@@ -98,8 +88,7 @@ static void weigh(const Attending *a, Scratch *s, int r, int query, int key, int
     const i32x16 lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     f32x16 most = splat(s->most[r]), sum = splat(0);
     for (int k = 0; k < count; k += LANES) {
-        f32x16 score = load_f32(scores + k);
-        if (a->soft_cap > 0) score = a->soft_cap - 2 * a->soft_cap / (exp16(score * (2 / a->soft_cap)) + 1.0f);
+        f32x16 score = capped(a, load_f32(scores + k));
         i32x16 at = lanes + (key + k);
         score = choose((at <= last) & (at >= least), score, splat(-INFINITY));
         store_f32(scores + k, score);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 from ctypes import POINTER, c_float, c_int, c_size_t, c_void_p
 from pathlib import Path
 
@@ -16,30 +17,35 @@ from chatterm.model.native.tiles import Pool, Tiles
 
 SOURCES = (
     "prefill.c",
-    "product.h",
+    "attending.h",
     "attention.h",
+    "attention_lanes.h",
+    "product.h",
     "rows.h",
+    "scratch.h",
+    "unit.h",
+    "unpack.h",
+    "ways.h",
+    "whole.h",
+    "wide.h",
     "../native/pool.h",
     "../native/tiles.h",
     "../native/simd.h",
 )
 ROWS = 32
-"""Tokens are multiplied in blocks of so many, and matrices must have a multiple of so many rows."""
-COLUMNS = 32
-BLOCK = 512
-PARTS = 2
-"""bfloat16 numbers that together stand for one float32 number."""
+"""Results have room for a multiple of so many tokens."""
+WITHOUT_UNIT = "CHATTERM_MATRIX_UNIT"
+"""Set to 0 in the environment, it makes chatterm do without the processor's matrix unit."""
 
 _SIGNATURES = {
-    "chatterm_prefill_possible": (c_int, ()),
     "chatterm_prefill_product": (
         None,
-        (c_void_p, POINTER(Matrix), c_void_p, c_int, c_int, c_void_p, c_size_t, c_int),
+        (
+            *(c_void_p, POINTER(POINTER(Matrix)), c_int, c_void_p, c_size_t, c_int, c_int),
+            *(c_void_p, c_void_p, c_size_t),
+        ),
     ),
-    "chatterm_prefill_split": (
-        None,
-        (c_void_p, c_void_p, c_size_t, c_int, c_int, c_int, c_int, c_void_p),
-    ),
+    "chatterm_prefill_operand_bytes": (c_size_t, (c_int, c_int)),
     "chatterm_prefill_norm": (
         None,
         (
@@ -56,14 +62,13 @@ _SIGNATURES = {
         (c_void_p, c_void_p, c_size_t, c_int, c_int, c_int, c_void_p, c_void_p, c_int),
     ),
     "chatterm_prefill_add": (None, (c_void_p, c_void_p, c_void_p, c_size_t, c_int, c_int, c_float)),
-    "chatterm_prefill_attention_memory": (c_size_t, (c_int, c_int, c_int)),
-    "chatterm_prefill_most_depth": (c_int, ()),
+    "chatterm_prefill_attention_memory": (c_size_t, (c_int, c_int, c_int, c_int)),
     "chatterm_prefill_attention": (
         None,
         (
             *(c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_size_t),
-            *(c_int, c_int, c_int, c_int, c_int, c_int, c_int, c_int),
-            *(c_float, c_float, c_void_p, c_void_p),
+            *(c_int, c_int, c_int, c_int, c_int, c_int, c_int, c_int, c_int),
+            *(c_float, c_float, c_int, c_void_p, c_void_p),
         ),
     ),
 }
@@ -74,19 +79,28 @@ def prefill_library() -> ctypes.CDLL:
     """The operator.
 
     Raises:
-        NotBuiltError: it cannot be compiled or loaded, or this processor has no matrix unit that it knows.
+        NotBuiltError: it cannot be compiled or loaded, or this processor multiplies in no way that it knows.
     """
     file = compiled(Path(__file__).parent, SOURCES)
     try:
         library = ctypes.CDLL(str(file))
     except OSError as error:
         raise NotBuiltError(f"it cannot be loaded ({error})") from error
-    if not library.chatterm_prefill_possible():
-        raise NotBuiltError("this processor or system offers no matrix unit")
+    if not library.chatterm_prefill_way():
+        raise NotBuiltError("this processor multiplies neither pairs of numbers (AVX2) nor matrices (AMX)")
     for name, (result, arguments) in _SIGNATURES.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, list(arguments)
     return library
+
+
+def matrix_unit() -> bool:
+    """Whether the operator may and can use a matrix unit here.
+
+    Raises:
+        NotBuiltError: see `prefill_library`.
+    """
+    return os.environ.get(WITHOUT_UNIT) != "0" and prefill_library().chatterm_prefill_way() == 2
 
 
 class Operator:
@@ -95,16 +109,19 @@ class Operator:
     Working memory is kept from call to call; one call at a time.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, unit: bool | None = None) -> None:
         """Prepare.
+
+        Args:
+            pool: whose threads compute.
+            unit: use the matrix unit; None = where `matrix_unit` says so.
 
         Raises:
             NotBuiltError: see `prefill_library`.
         """
         self.library = prefill_library()
         self.pool = pool
-        self.parts = PARTS
-        self.most_depth: int = self.library.chatterm_prefill_most_depth()
+        self.unit = matrix_unit() if unit is None else unit
         self._kept: dict[str, Tensor] = {}
 
     def room(self, name: str, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -120,22 +137,15 @@ class Operator:
     def product(self, x: Tensor, matrices: list[Tiles], name: str) -> Tensor:
         """`x` `(T, columns)` times all matrices, biases added: `(T, rows of all)`, in room `name`."""
         count, columns = x.shape
-        blocks = 2 * -(-count // ROWS)
         out_features = sum(matrix.rows for matrix in matrices)
-        steps = -(-columns // COLUMNS)
-        operands = self.room("operands", blocks * steps * self.parts * BLOCK, dtype=torch.int16)
-        handle = self.pool.handle
-        self.library.chatterm_prefill_split(
-            handle, x.data_ptr(), x.stride(0), count, columns, blocks, self.parts, operands.data_ptr()
+        size = self.library.chatterm_prefill_operand_bytes(count, columns)
+        operands = self.room("operands", size, dtype=torch.uint8)
+        out = self.room(name, -(-count // ROWS) * ROWS, out_features)
+        pointers = (POINTER(Matrix) * len(matrices))(*(ctypes.pointer(m.matrix) for m in matrices))
+        self.library.chatterm_prefill_product(
+            *(self.pool.handle, pointers, len(matrices), x.data_ptr(), x.stride(0), count, int(self.unit)),
+            *(operands.data_ptr(), out.data_ptr(), out_features),
         )
-        out = self.room(name, blocks * 16, out_features)
-        address = out.data_ptr()
-        for matrix in matrices:
-            self.library.chatterm_prefill_product(
-                *(handle, ctypes.byref(matrix.matrix), operands.data_ptr(), blocks, self.parts),
-                *(address, out_features, 0),
-            )
-            address += matrix.rows * out.element_size()
         return out[:count]
 
     def norm(
@@ -191,7 +201,7 @@ class Operator:
         soft_cap: float | None,
         name: str,
     ) -> Tensor:
-        """Attention of `(T, heads, head_size)` over `(kv_heads, S, head_size)` float32 or float16.
+        """Attention of `(T, heads, head_size)` over `(kv_heads, S, head_size)` float32 or float16, each.
 
         Args:
             queries: of consecutive tokens.
@@ -208,13 +218,15 @@ class Operator:
         """
         count, heads, head_size = queries.shape
         kv_heads, seen = keys.shape[:2]
-        size = self.library.chatterm_prefill_attention_memory(kv_heads, head_size, seen)
+        unit = int(self.unit)
+        size = self.library.chatterm_prefill_attention_memory(kv_heads, head_size, seen, unit)
         operands = self.room("keys and values", size, dtype=torch.int16)
         out = self.room(name, count, heads * head_size)
         self.library.chatterm_prefill_attention(
             *(self.pool.handle, queries.data_ptr(), queries.stride(0)),
-            *(keys.data_ptr(), values.data_ptr(), keys.stride(0), int(keys.dtype == torch.float16)),
+            *(keys.data_ptr(), values.data_ptr(), keys.stride(0)),
+            *(int(keys.dtype == torch.float16), int(values.dtype == torch.float16)),
             *(count, heads, kv_heads, head_size, seen, first, window or 0, scale, soft_cap or 0.0),
-            *(operands.data_ptr(), out.data_ptr()),
+            *(unit, operands.data_ptr(), out.data_ptr()),
         )
         return out

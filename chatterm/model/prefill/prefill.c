@@ -1,9 +1,8 @@
-/* Reading many tokens at once: products with the matrix unit, attention, and what stands between them.
+/* Reading many tokens at once: products, attention, and what stands between them.
  *
  * All work is shared out by the pool of the native operator, piece by piece, so that a busy machine slows it down and nothing
- * worse. Everything is float32 outside the matrix unit. */
+ * worse. Everything is float32 outside the products. */
 #define _GNU_SOURCE
-#include <unistd.h>
 #include "rows.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -37,57 +36,67 @@ EXPORT void chatterm_prefill_add(
     share(pool, add_piece, &a, pieces_of(tokens));
 }
 
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AVX512F__) && defined(__linux__)
-#include <sys/syscall.h>
-#include "attention.h"
+#include "wide.h"
+#if defined(HAVE_PAIRS)
+#include "attention_lanes.h"
+#include "ways.h"
 
-/* Ask the system once for the use of the unit. */
-EXPORT int chatterm_prefill_possible(void) {
-    const int request_permission = 0x1023, tile_data = 18;
-    return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+/* How many tokens are multiplied at once: 0 not at all, 1 by pairs of 16-bit numbers, 2 by the matrix unit too. */
+EXPORT int chatterm_prefill_way(void) {
+#if defined(HAVE_UNIT)
+    if (unit_granted()) return 2;
+#endif
+    return 1;
 }
 
-/* y = x Wᵀ + b, or y += x Wᵀ if `add`. x comes from chatterm_prefill_split; the matrix has a whole number of pairs of
- * tiles, y a whole number of pairs of blocks of 16 tokens. */
+/* Bytes that chatterm_prefill_product needs for its operands. */
+EXPORT size_t chatterm_prefill_operand_bytes(int tokens, int columns) {
+    Tokens t;
+    size_t bytes = arrange(&t, tokens, columns, NULL);
+#if defined(HAVE_UNIT)
+    bytes += unit_bytes(tokens, columns);
+#endif
+    return bytes;
+}
+
+/* y = x Wᵀ + b for some matrices over the same columns, whose results stand side by side. y has room for a multiple of 32
+ * tokens. `unit`: through the matrix unit where the rows allow it. */
 EXPORT void chatterm_prefill_product(
-    Pool *pool, const Matrix *matrix, const uint16_t *x, int row_blocks, int parts, float *y, size_t stride, int add) {
-    int tiles = tiles_of(matrix), grain = tiles >= 16 * pool->threads ? MOST_TILES : 2;
-    Product product = {matrix, x, y, stride, row_blocks, (matrix->columns + STEP - 1) / STEP, parts, grain, add};
-    share(pool, product_piece, &product, (tiles + grain - 1) / grain);
-}
-
-/* (rows, columns) of float32, `stride` apart → the form of Product.x; rows and columns that are not there become zeros. */
-EXPORT void chatterm_prefill_split(
-    Pool *pool, const float *x, size_t stride, int rows, int columns, int row_blocks, int parts, uint16_t *out) {
-    Splitting splitting = {x, stride, rows, columns, (columns + STEP - 1) / STEP, parts, out};
-    share(pool, split_piece, &splitting, row_blocks);
+    Pool *pool, const Matrix *const *matrices, int count, const float *x, size_t x_stride, int tokens, int unit, void *operands,
+    float *y, size_t stride) {
+    multiply_all(pool, matrices, count, x, x_stride, tokens, unit, operands, y, stride);
 }
 
 /* Numbers of 16 bits that chatterm_prefill_attention needs in `operands`. */
-EXPORT size_t chatterm_prefill_attention_memory(int kv_heads, int head_size, int seen) {
+EXPORT size_t chatterm_prefill_attention_memory(int kv_heads, int head_size, int seen, int unit) {
+#if defined(HAVE_UNIT)
     Attending a = {.kv_heads = kv_heads, .head_size = head_size, .seen = seen};
-    return 2 * (size_t)kv_heads * operand_size(&a);
+    if (unit && unit_attends(&a)) return unit_attention_memory(&a);
+#endif
+    return 0;
 }
 
-/* The largest head that attention serves. */
-EXPORT int chatterm_prefill_most_depth(void) { return MOST_DEPTH; }
-
 EXPORT void chatterm_prefill_attention(
-    Pool *pool, const float *queries, size_t query_stride, const void *keys, const void *values, size_t kv_stride, int half,
-    int tokens, int heads, int kv_heads, int head_size, int seen, int first, int window, float scale, float soft_cap,
-    uint16_t *operands, float *out) {
+    Pool *pool, const float *queries, size_t query_stride, const void *keys, const void *values, size_t kv_stride, int keys_half,
+    int values_half, int tokens, int heads, int kv_heads, int head_size, int seen, int first, int window, float scale,
+    float soft_cap, int unit, uint16_t *operands, float *out) {
     Attending a = {
         .queries = queries, .keys = keys, .values = values, .out = out, .key_operands = operands, .query_stride = query_stride,
         .kv_stride = kv_stride, .tokens = tokens, .heads = heads, .kv_heads = kv_heads, .head_size = head_size, .seen = seen,
-        .first = first, .window = window, .half = half, .scale = scale, .soft_cap = soft_cap,
+        .first = first, .window = window, .keys_half = keys_half, .values_half = values_half, .scale = scale,
+        .soft_cap = soft_cap,
     };
-    a.value_operands = operands + (size_t)kv_heads * operand_size(&a);
-    share(pool, operand_piece, &a, kv_heads * key_steps(&a));
-    share(pool, attention_piece, &a, (tokens + QUERIES - 1) / QUERIES * heads);
+#if defined(HAVE_UNIT)
+    if (unit && unit_attends(&a)) {
+        unit_attention(pool, &a);
+        return;
+    }
+#endif
+    share(pool, lanes_piece, &a, attention_pieces(&a));
 }
 
 #else
 
-EXPORT int chatterm_prefill_possible(void) { return 0; }
+EXPORT int chatterm_prefill_way(void) { return 0; }
 
 #endif

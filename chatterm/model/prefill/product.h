@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include "../native/pool.h"
 #include "../native/tiles.h"
+#include "scratch.h"
 
 enum { STEP = 32, BLOCK = 512 }; /* columns per instruction; numbers in one operand of 16 × 32 */
 enum { DEEP = 2048 };            /* columns expanded at a time, so that what is expanded stays in the second-level cache */
@@ -24,41 +25,8 @@ typedef struct {
     const uint16_t *x; /* (blocks of 16 tokens, blocks of 32 columns, parts, 16, 32) */
     float *y;
     size_t stride; /* numbers from one row of y to the next */
-    int row_blocks, column_blocks, parts, grain, add;
+    int row_blocks, column_blocks, parts, grain;
 } Product;
-
-/* ---- working memory: one piece for each thread, as large as was ever asked for ---- */
-
-typedef struct {
-    size_t bytes;
-    void *memory;
-} Kept;
-
-static pthread_key_t kept_key;
-static pthread_once_t kept_once = PTHREAD_ONCE_INIT;
-
-static void give_back(void *kept) {
-    free(((Kept *)kept)->memory);
-    free(kept);
-}
-
-static void make_kept_key(void) { pthread_key_create(&kept_key, give_back); }
-
-static void *scratch(size_t bytes) {
-    pthread_once(&kept_once, make_kept_key);
-    Kept *kept = pthread_getspecific(kept_key);
-    if (!kept) {
-        kept = calloc(1, sizeof *kept);
-        pthread_setspecific(kept_key, kept);
-    }
-    if (kept->bytes < bytes) {
-        free(kept->memory);
-        kept->bytes = (bytes + 4095) / 4096 * 4096;
-        kept->memory = aligned_alloc(4096, kept->bytes);
-        memset(kept->memory, 0, kept->bytes);
-    }
-    return kept->memory;
-}
 
 /* Float bits rounded to their upper half, the nearest and the even one. */
 static inline u32x16 rounded(f32x16 x) {
@@ -168,8 +136,7 @@ static inline __attribute__((always_inline)) void multiply_square(
 }
 
 /* A few tiles of the matrix times all tokens. */
-static void product_piece(void *context, int piece) {
-    const Product *p = context;
+static void product_piece(const Product *p, int piece) {
     const Matrix *m = p->matrix;
     int first_tile = piece * p->grain, tiles = tiles_of(m) - first_tile;
     if (tiles > p->grain) tiles = p->grain;
@@ -187,7 +154,7 @@ static void product_piece(void *context, int piece) {
                 const float *bias = m->bias ? m->bias + LANES * (first_tile + t) : NULL;
                 float *y0 = p->y + (size_t)row * 16 * p->stride + LANES * (first_tile + t);
                 const uint16_t *w0 = weights + t * tile_size;
-                int add = p->add || done;
+                int add = done > 0;
                 if (p->parts == 1)
                     multiply_square(x0, x0 + row_size, w0, w0 + tile_size, steps, 1, y0, y0 + 16 * p->stride, stride, bias, add);
                 else

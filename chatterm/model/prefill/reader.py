@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from torch import Tensor
 from torch.nn import Module
@@ -11,7 +11,7 @@ from chatterm.checkpoint.architecture import Activation
 from chatterm.model.cache import Cache
 from chatterm.model.native.build import NotBuiltError
 from chatterm.model.norm import Norm
-from chatterm.model.prefill.operator import ROWS, Operator
+from chatterm.model.prefill.operator import Operator
 from chatterm.model.rotary import Turn
 from chatterm.model.tiled import TiledLinear
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from chatterm.model.decoder import Decoder
     from chatterm.model.feed_forward import FeedForward
 
+Products = Literal["2×bf16", "int16", "float32"]
+"""Two bfloat16 numbers for each; whole numbers of 16 bits where weights are quantised; float32."""
+
 FEWEST = 12
 """Tokens from which it pays; fewer go through the blocks themselves."""
 
@@ -28,8 +31,11 @@ FEWEST = 12
 class Reader:
     """Runs blocks whose weights are in tiles, without taps."""
 
-    def __init__(self, operator: Operator) -> None:
+    def __init__(self, operator: Operator, *, quantised: bool) -> None:
+        """`quantised`: whether any of the weights are."""
         self._operator = operator
+        self.products: Products = "2×bf16" if operator.unit else "int16" if quantised else "float32"
+        """What is multiplied."""
 
     def __call__(self, module: Module, x: Tensor, cache: Cache, turn: Turn | None) -> None:
         """One block; `x` `(T, width)` float32 contiguous, the residual stream, is changed in place."""
@@ -114,8 +120,7 @@ class Reader:
 
 
 def reader(decoder: Decoder) -> Reader | None:
-    """A reader for a decoder, or None where its weights, its shapes or the processor do not allow it."""
-    a = decoder.architecture
+    """A reader for a decoder, or None where its weights or the processor do not allow it."""
     linears = [
         linear
         for block in cast("list[Block]", list(decoder.blocks))
@@ -127,12 +132,9 @@ def reader(decoder: Decoder) -> Reader | None:
         )
     ]
     tiles = [part for linear in linears if isinstance(linear, TiledLinear) for part in linear.parts]
-    if not all(isinstance(linear, TiledLinear) for linear in linears) or any(
-        part.rows % ROWS for part in tiles
-    ):
+    if not all(isinstance(linear, TiledLinear) for linear in linears):
         return None
     try:
-        operator = Operator(tiles[0].pool)
+        return Reader(Operator(tiles[0].pool), quantised=any(not part.is_plain for part in tiles))
     except NotBuiltError:
         return None
-    return Reader(operator) if a.head_size <= operator.most_depth else None
