@@ -38,6 +38,11 @@ static inline void store_f32(float *p, f32x16 v) { memcpy(p, &v, sizeof v); }
 static inline f32x16 load_i8(const void *p) {
 #if defined(__AVX512F__)
     return (f32x16)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+#elif defined(__AVX2__)
+    const __m128i *eight = p;
+    __m256 halves[2] = {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(eight))),
+                        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)((const char *)p + 8))))};
+    return load_f32(halves);
 #else
     i8x16 v;
     memcpy(&v, p, sizeof v);
@@ -48,6 +53,11 @@ static inline f32x16 load_i8(const void *p) {
 static inline f32x16 load_u8(const void *p) {
 #if defined(__AVX512F__)
     return (f32x16)_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
+#elif defined(__AVX2__)
+    const __m128i *eight = p;
+    __m256 halves[2] = {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(eight))),
+                        _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)((const char *)p + 8))))};
+    return load_f32(halves);
 #else
     u8x16 v;
     memcpy(&v, p, sizeof v);

@@ -1,8 +1,8 @@
 /* Attention of many tokens over the cache in float32: softmax(q·k) v in one pass over the keys, keeping the largest score and the
  * sum so far (arXiv:2205.14135; Milakov and Gimelshein, arXiv:1805.02867).
  *
- * A lane belongs to a query, that is to one head of one token. So softmax needs no sum across lanes, and keys and values are
- * read as they lie in the cache, a number at a time for a whole strip of queries; all heads that share them use them together. */
+ * A lane belongs to a query, that is to one head of one token. So softmax needs no sum across lanes, nothing is transposed
+ * but queries, and all heads that share keys and values use them together. */
 #ifndef CHATTERM_ATTENTION_LANES_H
 #define CHATTERM_ATTENTION_LANES_H
 
@@ -48,16 +48,22 @@ static void lay_queries(const Attending *a, int kv_head, int first, int row, int
     s->last = s->position[STRIP_ROWS - 1];
 }
 
-/* Some rows of the cache in float32: where they lie, or unpacked to `to`. */
-static const float *seen_rows(const Attending *a, const void *part, int half, int head, int key, int count, float *to) {
-    size_t at = (size_t)head * a->kv_stride + (size_t)key * a->head_size, size = (size_t)count * a->head_size, i = 0;
-    if (!half) return (const float *)part + at;
-    const uint16_t *from = (const uint16_t *)part + at;
-    for (; i + LANES <= size; i += LANES) store_f32(to + i, load_f16(from + i));
-    uint16_t rest[LANES] = {0};
-    memcpy(rest, from + i, sizeof *rest * (size - i));
-    store_f32(to + i, load_f16(rest));
-    return to;
+/* Some rows of the cache in float32, SPAN numbers from one to the next. */
+static void lay_rows(const Attending *a, const void *part, int half, int head, int key, int count, float (*to)[SPAN]) {
+    int size = a->head_size;
+    for (int row = 0; row < count; row++) {
+        size_t at = (size_t)head * a->kv_stride + (size_t)(key + row) * size;
+        const uint16_t *from = (const uint16_t *)part + at;
+        if (!half) {
+            memcpy(to[row], (const float *)part + at, sizeof(float) * size);
+            continue;
+        }
+        for (int i = 0; i < size; i += LANES) {
+            uint16_t some[LANES] = {0};
+            memcpy(some, from + i, sizeof *some * (size - i < LANES ? size - i : LANES));
+            store_f32(to[row] + i, load_f16(size - i < LANES ? some : from + i));
+        }
+    }
 }
 
 /* Scores of `count` keys from index `key` on → weights relative to the largest score so far; what was mixed is scaled down. */
@@ -87,16 +93,18 @@ static void soften_lanes(const Attending *a, Softmax *s, int key, int count, flo
     }
 }
 
-/* y (+)= Σ_k w[k] · x[t][k] for `tokens` vectors of x, whose numbers are `step` apart. */
+typedef void TimesSome(int, const float (*)[STRIP_ROWS], int, const float *, float *, size_t, int);
+
+/* y (+)= Σ_k w[k] · x[t][k] for `tokens` vectors of x, x_stride apart. */
 static void times_rows(
-    int tokens, const float (*w)[STRIP_ROWS], int columns, const float *x, size_t x_stride, size_t step, float (*y)[STRIP_ROWS],
-    int add) {
+    TimesSome *times, int tokens, const float (*w)[STRIP_ROWS], int columns, const float *x, size_t x_stride,
+    float (*y)[STRIP_ROWS], int add) {
     int paired = tokens & ~1, blocks = blocks_of(paired);
     for (int block = 0; block < blocks; block++) {
         int from = block_start(paired, blocks, block), to = block_start(paired, blocks, block + 1);
-        times_some_plain(to - from, w, columns, x + from * x_stride, x_stride, step, y[from], STRIP_ROWS, add);
+        times(to - from, w, columns, x + from * x_stride, y[from], STRIP_ROWS, add);
     }
-    if (tokens % 2) times_one(w, columns, x + (tokens - 1) * x_stride, step, y[tokens - 1], add);
+    if (tokens % 2) times(1, w, columns, x + paired * x_stride, y[paired], STRIP_ROWS, add);
 }
 
 static void lanes_piece(void *context, int piece) {
@@ -105,7 +113,7 @@ static void lanes_piece(void *context, int piece) {
     int part = parts - 1 - piece / a->kv_heads, kv_head = piece % a->kv_heads; /* the longest work first */
     int from = part * share_of, tokens = a->tokens - from < share_of ? a->tokens - from : share_of;
     int rows = tokens * group_of(a), strips = (rows + STRIP_ROWS - 1) / STRIP_ROWS;
-    size_t lanes = (size_t)size * STRIP_ROWS, cached = (size_t)SEEN_AT_ONCE * size + LANES;
+    size_t lanes = (size_t)size * STRIP_ROWS, cached = (size_t)SEEN_AT_ONCE * SPAN;
     float *queries = scratch(sizeof(float) * (2 * strips * lanes + SEEN_AT_ONCE * STRIP_ROWS + 2 * cached) + sizeof(Softmax) * strips);
     float *mixed = queries + strips * lanes, *scores = mixed + strips * lanes;
     float *keys = scores + SEEN_AT_ONCE * STRIP_ROWS, *values = keys + cached;
@@ -116,13 +124,13 @@ static void lanes_piece(void *context, int piece) {
     int start = a->window && first - a->window + 1 > 0 ? first - a->window + 1 : 0;
     for (int key = start; key < stop; key += SEEN_AT_ONCE) {
         int count = stop - key < SEEN_AT_ONCE ? stop - key : SEEN_AT_ONCE;
-        const float *k = seen_rows(a, a->keys, a->keys_half, kv_head, key, count, keys);
-        const float *v = seen_rows(a, a->values, a->values_half, kv_head, key, count, values);
+        lay_rows(a, a->keys, a->keys_half, kv_head, key, count, (void *)keys);
+        lay_rows(a, a->values, a->values_half, kv_head, key, count, (void *)values);
         for (int s = 0; s < strips; s++) {
             if (key > softmax[s].last) continue;
-            times_rows(count, (void *)(queries + s * lanes), size, k, size, 1, (void *)scores, 0);
+            times_rows(times_some_plain, count, (void *)(queries + s * lanes), size, keys, SPAN, (void *)scores, 0);
             soften_lanes(a, softmax + s, key, count, (void *)scores, (void *)(mixed + s * lanes));
-            times_rows(size, (void *)scores, count, v, 1, size, (void *)(mixed + s * lanes), 1);
+            times_rows(times_some_columns, size, (void *)scores, count, values, 1, (void *)(mixed + s * lanes), 1);
         }
     }
     for (int row = 0; row < rows; row++) {

@@ -63,6 +63,7 @@ _SIGNATURES = {
     ),
     "chatterm_prefill_add": (None, (c_void_p, c_void_p, c_void_p, c_size_t, c_int, c_int, c_float)),
     "chatterm_prefill_attention_memory": (c_size_t, (c_int, c_int, c_int, c_int)),
+    "chatterm_prefill_most_depth": (c_int, ()),
     "chatterm_prefill_attention": (
         None,
         (
@@ -122,6 +123,8 @@ class Operator:
         self.library = prefill_library()
         self.pool = pool
         self.unit = matrix_unit() if unit is None else unit
+        self.most_depth: int = self.library.chatterm_prefill_most_depth()
+        """The largest head that `attention` serves."""
         self._kept: dict[str, Tensor] = {}
 
     def room(self, name: str, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

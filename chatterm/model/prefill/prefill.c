@@ -67,6 +67,9 @@ EXPORT void chatterm_prefill_product(
     multiply_all(pool, matrices, count, x, x_stride, tokens, unit, operands, y, stride);
 }
 
+/* The largest head that attention serves. */
+EXPORT int chatterm_prefill_most_depth(void) { return SPAN; }
+
 /* Numbers of 16 bits that chatterm_prefill_attention needs in `operands`. */
 EXPORT size_t chatterm_prefill_attention_memory(int kv_heads, int head_size, int seen, int unit) {
 #if defined(HAVE_UNIT)

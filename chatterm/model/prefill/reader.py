@@ -120,7 +120,7 @@ class Reader:
 
 
 def reader(decoder: Decoder) -> Reader | None:
-    """A reader for a decoder, or None where its weights or the processor do not allow it."""
+    """A reader for a decoder, or None where its weights, its shapes or the processor do not allow it."""
     linears = [
         linear
         for block in cast("list[Block]", list(decoder.blocks))
@@ -135,6 +135,9 @@ def reader(decoder: Decoder) -> Reader | None:
     if not all(isinstance(linear, TiledLinear) for linear in linears):
         return None
     try:
-        return Reader(Operator(tiles[0].pool), quantised=any(not part.is_plain for part in tiles))
+        operator = Operator(tiles[0].pool)
     except NotBuiltError:
         return None
+    if decoder.architecture.head_size > operator.most_depth:
+        return None
+    return Reader(operator, quantised=any(not part.is_plain for part in tiles))

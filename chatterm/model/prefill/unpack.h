@@ -13,9 +13,8 @@
 #include "../native/tiles.h"
 #include "wide.h"
 
+/* Compilers make poor code of vectors wider than the registers, so a tile's 16 rows are taken WIDTH at a time. */
 enum { SPAN = 256, GROUPS = SPAN / 32, PAIRS = SPAN / 2 }; /* columns seen at a time; groups and pairs in them */
-
-typedef int16_t i16x32 __attribute__((vector_size(64)));
 
 /* Two vectors of WIDTH rows over SPAN columns. With AVX-512 these are two tiles, else the halves of one. */
 enum { STRIP_ROWS = 2 * WIDTH, STRIP_TILES = STRIP_ROWS / LANES };
@@ -37,60 +36,75 @@ static inline int has_minima(int kind) { return kind == I4 || kind == I5 || kind
  * where 128 · 32767 · 32 is far from what 32 bits hold. */
 static inline int largest(int kind) { return kind == K4 ? 63 * 15 : kind == K5 ? 63 * 31 : kind == K6 ? 128 * 32 : 0; }
 
-ALWAYS u32x16 twice(u32x16 v) { return (v & 0xffff) | v << 16; }
-
-ALWAYS u32x16 bytes_u8(const uint8_t *p) {
-    u8x16 v;
-    memcpy(&v, p, sizeof v);
-    return __builtin_convertvector(v, u32x16);
+/* WIDTH bytes without a sign, each as both numbers of a pair. */
+ALWAYS Pairs pairs_u8(const uint8_t *p) {
+#if defined(__AVX512F__)
+    Bits v = (Bits)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+#else
+    Bits v = (Bits)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+#endif
+    return (Pairs)(v | v << 16);
 }
 
-ALWAYS u32x16 bytes_i8(const uint8_t *p) {
-    i8x16 v;
-    memcpy(&v, p, sizeof v);
-    return (u32x16)__builtin_convertvector(v, i32x16);
+/* WIDTH bytes with signs from each of two places. */
+ALWAYS Pairs pairs_i8(const uint8_t *even, const uint8_t *odd) {
+#if defined(__AVX512F__)
+    __m128i a = _mm_loadu_si128((const __m128i *)even), b = _mm_loadu_si128((const __m128i *)odd);
+    __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_unpacklo_epi8(a, b)), _mm_unpackhi_epi8(a, b), 1);
+    return (Pairs)_mm512_cvtepi8_epi16(both);
+#else
+    __m128i a = _mm_loadl_epi64((const __m128i *)even), b = _mm_loadl_epi64((const __m128i *)odd);
+    return (Pairs)_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b));
+#endif
 }
 
-ALWAYS void put_pair(int16_t (*out)[STRIP_ROWS][2], int pair, u32x16 v) { memcpy(out[pair], &v, sizeof v); }
+typedef int16_t Rows[STRIP_ROWS][2];
 
-/* 16 pairs of a group of 32 columns of nibbles, and their fifth bits if `five`, times `factor`. */
-ALWAYS void unpack_nibbles(const uint8_t *q, int five, int scaled, u32x16 factor, int16_t (*out)[STRIP_ROWS][2]) {
-    u32x16 high = five ? load_u32(q + 256) : (u32x16){0};
+/* 16 pairs of a group of 32 columns of nibbles, and their fifth bits if `five`; times the bytes at `factors` unless null. */
+ALWAYS void unpack_nibbles(const uint8_t *q, int five, const uint8_t *factors, Rows *out) {
+    for (int row = 0; row < LANES; row += WIDTH) {
+        Bits high = five ? load_bits(q + 256 + 4 * row) : (Bits){0};
+        Pairs factor = factors ? pairs_u8(factors + row) : (Pairs){0};
 #pragma GCC unroll 4
-    for (int c = 0; c < 4; c++) {
-        u32x16 v = load_u32(q + 64 * c), bits = high >> (8 * c); /* bit j of column 8c + j */
+        for (int c = 0; c < 4; c++) {
+            Bits v = load_bits(q + 64 * c + 4 * row), bits = high >> (8 * c); /* bit j of column 8c + j */
 #pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            u32x16 pair = v >> (4 * j) & 0x000f000f;
-            if (five) pair |= (bits << (4 - j) & 0x10) | (bits << (16 - j) & 0x100000);
-            if (scaled) pair = (u32x16)((i16x32)pair * (i16x32)factor);
-            put_pair(out, 4 * c + j, pair);
+            for (int j = 0; j < 4; j++) {
+                Bits pair = v >> (4 * j) & 0x000f000f;
+                if (five) pair |= (bits << (4 - j) & 0x10) | (bits << (16 - j) & 0x100000);
+                if (factors) pair = (Bits)((Pairs)pair * factor);
+                memcpy(out[4 * c + j] + row, &pair, sizeof pair);
+            }
         }
     }
 }
 
 /* 4 · `eights` pairs of columns of bytes. */
-ALWAYS void unpack_bytes(const uint8_t *q, int eights, int scaled, u32x16 factor, int16_t (*out)[STRIP_ROWS][2]) {
+ALWAYS void unpack_bytes(const uint8_t *q, int eights, const uint8_t *factors, Rows *out) {
+    for (int row = 0; row < LANES; row += WIDTH) {
+        Pairs factor = factors ? pairs_i8(factors + row, factors + row) : (Pairs){0};
 #pragma GCC unroll 4
-    for (int c = 0; c < eights; c++) {
+        for (int c = 0; c < eights; c++) {
 #pragma GCC unroll 4
-        for (int j = 0; j < 4; j++) {
-            const uint8_t *p = q + 16 * (8 * c + j);
-            u32x16 pair = (bytes_i8(p) & 0xffff) | bytes_i8(p + 64) << 16;
-            if (scaled) pair = (u32x16)((i16x32)pair * (i16x32)factor);
-            put_pair(out, 4 * c + j, pair);
+            for (int j = 0; j < 4; j++) {
+                const uint8_t *p = q + 16 * (8 * c + j) + row;
+                Pairs pair = pairs_i8(p, p + 64);
+                if (factors) pair = pair * factor;
+                memcpy(out[4 * c + j] + row, &pair, sizeof pair);
+            }
         }
     }
 }
 
+/* Rows `lane` … of some pairs of a strip. */
+ALWAYS Rows *rows_of(Strip *strip, int pair, int lane) { return (Rows *)&strip->pairs[pair][lane]; }
+
 /* I4, I5, I8: one scale for 32 columns. */
 ALWAYS void unpack_groups(int kind, const uint8_t *p, int groups, Strip *strip, int lane) {
-    const u32x16 none = {0};
     for (int g = 0; g < groups; g++) {
-        int16_t(*out)[STRIP_ROWS][2] = (void *)&strip->pairs[16 * g][lane];
         int values = kind == I4 ? 256 : kind == I5 ? 320 : 512;
-        if (kind == I8) unpack_bytes(p, 4, 0, none, out);
-        else unpack_nibbles(p, kind == I5, 0, none, out);
+        if (kind == I8) unpack_bytes(p, 4, NULL, rows_of(strip, 16 * g, lane));
+        else unpack_nibbles(p, kind == I5, NULL, rows_of(strip, 16 * g, lane));
         store_f32(&strip->scales[g][lane], load_f16(p + values));
         if (kind != I8) store_f32(&strip->minima[g][lane], load_f16(p + values + 32));
         p += kind == I8 ? values + 32 : values + 64;
@@ -104,7 +118,7 @@ ALWAYS void unpack_supers(int kind, const uint8_t *p, Strip *strip, int lane) {
     p += 64;
     for (int g = 0; g < GROUPS; g++) {
         int values = kind == K4 ? 256 : 320;
-        unpack_nibbles(p, kind == K5, 1, twice(bytes_u8(p + values)), (void *)&strip->pairs[16 * g][lane]);
+        unpack_nibbles(p, kind == K5, p + values, rows_of(strip, 16 * g, lane));
         store_f32(&strip->minima[g][lane], -(minimum * load_u8(p + values + 16)));
         p += values + 32;
     }
@@ -113,8 +127,7 @@ ALWAYS void unpack_supers(int kind, const uint8_t *p, Strip *strip, int lane) {
 static void unpack_sixes(const uint8_t *p, Strip *strip, int lane) {
     store_f32(&strip->scales[0][lane], load_f16(p));
     p += 32;
-    for (int g = 0; g < 2 * GROUPS; g++, p += 272)
-        unpack_bytes(p, 2, 1, twice(bytes_i8(p + 256)), (void *)&strip->pairs[8 * g][lane]);
+    for (int g = 0; g < 2 * GROUPS; g++, p += 272) unpack_bytes(p, 2, p + 256, rows_of(strip, 8 * g, lane));
 }
 
 /* Columns SPAN · `span` … of one tile, `groups` times 32 of them, into rows `lane` … of a strip. */

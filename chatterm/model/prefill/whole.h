@@ -175,7 +175,7 @@ ALWAYS void times_strip(
 }
 
 /* The same for plain numbers, in float32: y (+)= Σ_k w[k] · x[t][k]. One token and the next are x_stride apart in x, one of
- * its numbers and the next `step`. */
+ * its numbers and the next `step`; both are known when compiled. */
 ALWAYS void times_plain_strip(
     int T, const float (*w)[STRIP_ROWS], int columns, const float *x, size_t x_stride, size_t step, float *y, size_t stride,
     int add) {
@@ -201,12 +201,9 @@ ALWAYS void times_plain_strip(
     }
 }
 
-/* One token. */
-static void times_one(const float (*w)[STRIP_ROWS], int columns, const float *x, size_t step, float *y, int add) {
-    times_plain_strip(1, w, columns, x, 0, step, y, 0, add);
-}
-
-/* Blocks of tokens have 2, 4 … MOST_TOKENS of them. */
+/* Blocks of tokens have 2, 4 … MOST_TOKENS of them; one alone is for attention. */
+#define CASE_ONE(CALL) \
+    case 1: CALL(1); break;
 #if defined(__AVX512F__)
 #define FOR_BLOCKS(CALL) \
     case 2: CALL(2); break; \
@@ -242,11 +239,23 @@ static void times_some_supers(
     }
 }
 
+/* x: SPAN numbers of one token after the other. */
 static void times_some_plain(
-    int T, const float (*w)[STRIP_ROWS], int columns, const float *x, size_t x_stride, size_t step, float *y, size_t stride,
-    int add) {
+    int T, const float (*w)[STRIP_ROWS], int columns, const float *x, float *y, size_t stride, int add) {
     switch (T) {
-#define CALL(COUNT) times_plain_strip(COUNT, w, columns, x, x_stride, step, y, stride, add)
+#define CALL(COUNT) times_plain_strip(COUNT, w, columns, x, SPAN, 1, y, stride, add)
+        CASE_ONE(CALL)
+        FOR_BLOCKS(CALL)
+#undef CALL
+    }
+}
+
+/* x: the numbers of all tokens at one column, then, SPAN further on, those at the next. */
+static void times_some_columns(
+    int T, const float (*w)[STRIP_ROWS], int columns, const float *x, float *y, size_t stride, int add) {
+    switch (T) {
+#define CALL(COUNT) times_plain_strip(COUNT, w, columns, x, 1, SPAN, y, stride, add)
+        CASE_ONE(CALL)
         FOR_BLOCKS(CALL)
 #undef CALL
     }
@@ -290,7 +299,7 @@ static void times_span(const Whole *p, const Unpacked *w, int span, int columns,
     size_t place = (size_t)span * x->tokens + first;
     const int32_t *pairs = x->pairs + place * PAIRS;
     const float *scales = x->scales + place, *sums = x->sums + place * GROUPS;
-    if (is_plain(kind)) times_some_plain(count, w->plain, columns, x->plain + place * SPAN, SPAN, 1, y, stride, add);
+    if (is_plain(kind)) times_some_plain(count, w->plain, columns, x->plain + place * SPAN, y, stride, add);
     else if (columns_scaled(kind) == 32) times_some_groups(count, minima, &w->strip, columns, pairs, scales, sums, y, stride, add);
     else times_some_supers(count, minima, &w->strip, pairs, scales, sums, y, stride, add);
 }

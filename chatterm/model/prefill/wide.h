@@ -19,6 +19,8 @@ enum { WIDTH = 8, MOST_TOKENS = 6 };
 
 typedef float Floats __attribute__((vector_size(4 * WIDTH)));
 typedef int32_t Ints __attribute__((vector_size(4 * WIDTH)));
+typedef uint32_t Bits __attribute__((vector_size(4 * WIDTH)));
+typedef int16_t Pairs __attribute__((vector_size(4 * WIDTH))); /* two numbers of 16 bits in each lane */
 
 static inline Floats load_floats(const float *p) {
     Floats v;
@@ -32,9 +34,21 @@ static inline Ints load_ints(const void *p) {
     return v;
 }
 
+static inline Bits load_bits(const void *p) {
+    Bits v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
 static inline void store_floats(float *p, Floats v) { memcpy(p, &v, sizeof v); }
 
-static inline Floats all_floats(float x) { return (Floats){0} + x; }
+static inline Floats all_floats(float x) {
+#if defined(__AVX512F__)
+    return (Floats)_mm512_set1_ps(x);
+#else
+    return (Floats)_mm256_set1_ps(x);
+#endif
+}
 
 /* sum + a.low · b.low + a.high · b.high, in each 32-bit lane. */
 static inline Ints add_pairs(Ints sum, Ints a, Ints b) {
