@@ -28,7 +28,7 @@ NATIVE_TOKENS = FEW
 
 PROMPT_SECONDS = 0.5
 """How long one call may read a prompt, so that Stop is heard soon."""
-MATRIX_UNIT_RATE, VECTOR_RATE = 500e9, 150e9
+RATES: dict[Products, float] = {"2×bf16": 500e9, "int16": 250e9, "float32": 100e9}
 """Cautious guesses of the operations per second that reading a prompt reaches."""
 FEWEST_AT_ONCE, MOST_AT_ONCE = 64, 512
 
@@ -99,8 +99,7 @@ class Decoder(nn.Module):
     @property
     def prompt_chunk(self) -> int:
         """Tokens of a prompt to read per call: as many as take half a second, within bounds."""
-        unit = self.prompt_products == "2×bf16" or self.device.type != "cpu"
-        rate = MATRIX_UNIT_RATE if unit else VECTOR_RATE
+        rate = RATES["2×bf16" if self.device.type != "cpu" else self.prompt_products]
         tokens = PROMPT_SECONDS * rate / (2 * max(1, self._multiplied))
         return max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, 1 << max(0, int(tokens).bit_length() - 1)))
 
