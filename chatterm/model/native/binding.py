@@ -145,6 +145,7 @@ def open_library(path: Path) -> ctypes.CDLL:
             None,
             (c_void_p, POINTER(POINTER(Matrix)), c_int, c_void_p, c_int, c_void_p, c_void_p),
         ),
+        "chatterm_scratch": (c_size_t, (c_int,)),
         "chatterm_pool": (c_void_p, (c_int,)),
         "chatterm_threads": (c_int, (c_void_p,)),
         "chatterm_end_pool": (None, (c_void_p,)),

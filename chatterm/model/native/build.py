@@ -18,7 +18,7 @@ from chatterm import paths
 from chatterm.model.native.binding import open_library
 from chatterm.model.native.trust import distrust
 
-SOURCES = ("step.c", "attend.h", "engine.h", "pack.h", "pool.h", "simd.h", "tiles.h", "vectors.h")
+SOURCES = ("step.c", "attend.h", "engine.h", "pack.h", "pool.h", "simd.h", "slices.h", "tiles.h", "vectors.h")
 FLAGS = ("-O3", "-std=gnu11", "-fvisibility=hidden", "-shared", "-fPIC", "-pthread")
 TUNING = ("-march=native", "-mcpu=native")
 """How compilers are told to use every instruction of this processor; the first that works is taken."""

@@ -67,8 +67,9 @@ typedef struct {
     float *x, *normed, *queries, *keys, *values, *mixed, *hidden, *branch, *attended;
     size_t width, heads_width, ffn_width; /* floats from one row to the next */
     /* what the next matrices read (see tiles.h): `stride` vectors interleaved, in `panel` unless there is only one */
-    const float *input;
+    Panel input;
     float *panel, *sums;
+    int32_t *slices; /* null where they are not used */
     int stride, fed; /* `fed` of them are wanted */
     /* of attention, one of each per token, head and chunk */
     float *part, *part_max, *part_sum;

@@ -9,9 +9,9 @@
 /* --- matrices ----------------------------------------------------------------------------------------------- */
 
 /* One tile times all rows. */
-static void tile_of(const Matrix *m, int tile, const float *x, const float *sums, int stride, f32x16 *y) {
+static void tile_of(const Matrix *m, int tile, const Panel *x, int stride, f32x16 *y) {
     const uint8_t *data = m->data + tile * tile_bytes(m->kind, m->columns);
-    tile_times_some(m->kind, m->columns, data, x, sums, stride, y);
+    tile_times_some(m->kind, m->columns, data, x, stride, y);
     if (!m->bias) return;
     for (int r = 0; r < stride; r++) y[r] += load_f32(m->bias + LANES * tile);
 }
@@ -29,7 +29,7 @@ static void multiply_piece(void *context, int piece) {
     int first = (piece - e->pieces_before[which]) * e->grain[which], last = first + e->grain[which];
     f32x16 y[VECTORS];
     for (int tile = first; tile < last && tile < tiles_of(m); tile++) {
-        tile_of(m, tile, e->input, e->sums, e->stride, y);
+        tile_of(m, tile, &e->input, e->stride, y);
         for (int r = 0; r < e->fed; r++) store_f32(e->out[which] + r * e->out_stride[which] + LANES * tile, y[r]);
     }
 }
@@ -90,8 +90,8 @@ static void neurons_piece(void *context, int piece) {
     int first = piece * e->grain[0], last = first + e->grain[0];
     f32x16 up[VECTORS], gate[VECTORS];
     for (int tile = first; tile < last && tile < tiles_of(&layer->up); tile++) {
-        tile_of(&layer->up, tile, e->input, e->sums, e->stride, up);
-        if (e->model->gated) tile_of(&layer->gate, tile, e->input, e->sums, e->stride, gate);
+        tile_of(&layer->up, tile, &e->input, e->stride, up);
+        if (e->model->gated) tile_of(&layer->gate, tile, &e->input, e->stride, gate);
         for (int r = 0; r < e->rows; r++) {
             f32x16 hidden = e->model->gated ? activate(e->model->activation, gate[r]) * up[r]
                                             : activate(e->model->activation, up[r]);
@@ -174,6 +174,15 @@ static void unembed(Engine *e) {
 
 static size_t padded(size_t n) { return (n + 63) / 64 * 64; }
 
+/* Words of the slices of a vector. */
+static size_t slice_words(size_t n) {
+#if defined(HAVE_SLICES)
+    return padded(n / 32 * SLICE_WORDS);
+#else
+    return 0 * n;
+#endif
+}
+
 EXPORT int chatterm_sizes(void) {
     return (int)(sizeof(Matrix) * 1000000 + sizeof(Layer) * 1000 + sizeof(Model) + sizeof(Step));
 }
@@ -240,13 +249,20 @@ EXPORT void chatterm_rows(const Matrix *m, const int64_t *rows, int count, float
     }
 }
 
+/* Floats of working memory for vectors of so many numbers, all in all. */
+static size_t panel_floats(int columns) { return VECTORS * (padded(columns) + padded(columns / 32 + 1) + slice_words(columns)); }
+
+EXPORT size_t chatterm_scratch(int columns) { return panel_floats(columns); }
+
 /* y = W x + b for 1 … VECTORS rows of x and up to MATRICES matrices over the same columns, whose results stand side by
- * side in each row of y, every one of them in a whole number of tiles. `scratch` holds VECTORS rows of x and their sums. */
+ * side in each row of y, every one of them in a whole number of tiles. `scratch` is for chatterm_scratch floats. */
 EXPORT void chatterm_multiply(
     Pool *pool, const Matrix *const *matrices, int count, const float *x, int rows, float *scratch, float *y) {
     int columns = matrices[0]->columns;
     size_t stride = 0;
-    Engine e = {.pool = pool, .rows = rows, .panel = scratch, .sums = scratch + (size_t)VECTORS * columns};
+    Engine e = {.pool = pool, .rows = rows, .panel = scratch};
+    e.sums = e.panel + VECTORS * padded(columns);
+    e.slices = (int32_t *)(e.sums + VECTORS * padded(columns / 32 + 1));
     feed(&e, x, columns, columns, rows);
     for (int i = 0; i < count; i++) stride += (size_t)LANES * tiles_of(matrices[i]);
     for (int i = 0; i < count; i++) {
@@ -277,6 +293,7 @@ EXPORT Engine *chatterm_engine(const Model *model, Pool *pool, int capacity) {
         {&e->x, e->width},           {&e->normed, e->width},      {&e->branch, e->width}, {&e->attended, e->width},
         {&e->queries, e->heads_width}, {&e->keys, e->heads_width}, {&e->values, e->heads_width}, {&e->mixed, e->heads_width},
         {&e->hidden, e->ffn_width},  {&e->panel, widest},         {&e->sums, padded(widest / 32 + 1)},
+        {(float **)&e->slices, slice_words(widest)},
         {&e->part, padded(model->heads * chunks * model->head_size)}, {&e->part_max, results}, {&e->part_sum, results},
     };
     enum { PARTS = sizeof parts / sizeof *parts };

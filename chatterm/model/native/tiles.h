@@ -157,6 +157,40 @@ ALWAYS void dot_plain(
     }
 }
 
+#include "slices.h"
+
+/* Some vectors that matrices are multiplied with: the R numbers of a column stand side by side. */
+typedef struct {
+    const float *x;
+    const float *sums;     /* of x over columns 32g … 32g + 31 */
+    const int32_t *slices; /* see slices.h; null where there are none */
+} Panel;
+
+/* Σ q·x over group `group` of 32 columns. */
+ALWAYS void dot_group(int kind, const uint8_t *q, const Panel *panel, int group, int R, f32x16 *sum) {
+#if defined(HAVE_SLICES)
+    const int32_t *x = panel->slices + (size_t)group * SLICE_WORDS * R;
+    if (kind == I8) dot_sliced_bytes(q, 0, 2, 128, x, R, sum);
+    else dot_sliced_nibbles(q, kind == I5 || kind == K5, x, R, sum);
+#else
+    const float *x = panel->x + (size_t)group * 32 * R;
+    if (kind == I8) dot_plain(load_i8, 16, 4, q, x, R, sum);
+    else if (kind == I5 || kind == K5) dot_fives(q, x, R, sum);
+    else dot_nibbles(q, x, R, sum);
+#endif
+}
+
+/* The same for 16 columns of K6. */
+ALWAYS void dot_sixteen(const uint8_t *q, const Panel *panel, int sixteen, int R, f32x16 *sum) {
+#if defined(HAVE_SLICES)
+    const int32_t *x = panel->slices + (size_t)(sixteen / 2) * SLICE_WORDS * R;
+    if (sixteen % 2 == 0) dot_sliced_bytes(q, 0, 1, 32, x, R, sum);
+    else dot_sliced_bytes(q, 1, 2, 32, x, R, sum);
+#else
+    dot_plain(load_i8, 16, 2, q, panel->x + (size_t)sixteen * 16 * R, R, sum);
+#endif
+}
+
 /* A tile of plain numbers. */
 ALWAYS void times_plain(
     f32x16 (*load)(const void *), int bytes, int columns, const uint8_t *p, const float *x, int R, f32x16 *total) {
@@ -172,19 +206,19 @@ ALWAYS void times_plain(
     }
 }
 
-/* One tile times R vectors. `sums` are those of x over columns 32g … 32g+31. */
-ALWAYS void tile_times(int kind, int columns, const uint8_t *p, const float *x, const float *sums, int R, f32x16 *out) {
+/* One tile times R vectors. */
+ALWAYS void tile_times(int kind, int columns, const uint8_t *p, const Panel *panel, int R, f32x16 *out) {
     f32x16 dot[VECTORS], total[VECTORS];
+    const float *sums = panel->sums;
     EACH_VECTOR total[r] = splat(0);
     switch (kind) {
-    case F32: times_plain(load_f32, 64, columns, p, x, R, total); break;
-    case F16: times_plain(load_f16, 32, columns, p, x, R, total); break;
-    case BF16: times_plain(load_bf16, 32, columns, p, x, R, total); break;
+    case F32: times_plain(load_f32, 64, columns, p, panel->x, R, total); break;
+    case F16: times_plain(load_f16, 32, columns, p, panel->x, R, total); break;
+    case BF16: times_plain(load_bf16, 32, columns, p, panel->x, R, total); break;
     case I4:
     case I5:
-        for (int g = 0; g < columns / 32; g++, x += 32 * R) {
-            if (kind == I4) dot_nibbles(p, x, R, dot);
-            else dot_fives(p, x, R, dot);
+        for (int g = 0; g < columns / 32; g++) {
+            dot_group(kind, p, panel, g, R, dot);
             p += kind == I4 ? 256 : 320;
             PREFETCH_LINE(p);
             f32x16 scale = load_f16(p), minimum = load_f16(p + 32);
@@ -196,8 +230,8 @@ ALWAYS void tile_times(int kind, int columns, const uint8_t *p, const float *x, 
         }
         break;
     case I8:
-        for (int g = 0; g < columns / 32; g++, p += I8_GROUP, x += 32 * R) {
-            dot_plain(load_i8, 16, 4, p, x, R, dot);
+        for (int g = 0; g < columns / 32; g++, p += I8_GROUP) {
+            dot_group(I8, p, panel, g, R, dot);
             f32x16 scale = load_f16(p + 512);
             EACH_VECTOR total[r] += scale * dot[r];
         }
@@ -208,9 +242,8 @@ ALWAYS void tile_times(int kind, int columns, const uint8_t *p, const float *x, 
             f32x16 scaled[VECTORS], least[VECTORS], d = load_f16(p), minimum = load_f16(p + 32);
             EACH_VECTOR scaled[r] = least[r] = splat(0);
             p += 64;
-            for (int g = 0; g < 8; g++, x += 32 * R, sums += R) {
-                if (kind == K4) dot_nibbles(p, x, R, dot);
-                else dot_fives(p, x, R, dot);
+            for (int g = 8 * s; g < 8 * s + 8; g++, sums += R) {
+                dot_group(kind, p, panel, g, R, dot);
                 p += kind == K4 ? 256 : 320;
                 f32x16 sc = load_u8(p), mn = load_u8(p + 16);
                 p += 32;
@@ -230,9 +263,12 @@ ALWAYS void tile_times(int kind, int columns, const uint8_t *p, const float *x, 
             f32x16 scaled[VECTORS], d = load_f16(p);
             EACH_VECTOR scaled[r] = splat(0);
             p += 32;
-            for (int g = 0; g < 16; g++, p += 272, x += 16 * R) {
-                dot_plain(load_i8, 16, 2, p, x, R, dot);
+            for (int g = 16 * s; g < 16 * s + 16; g += 2, p += 544) {
+                dot_sixteen(p, panel, g, R, dot);
                 f32x16 sc = load_i8(p + 256);
+                EACH_VECTOR scaled[r] += sc * dot[r];
+                dot_sixteen(p + 272, panel, g + 1, R, dot);
+                sc = load_i8(p + 528);
                 EACH_VECTOR scaled[r] += sc * dot[r];
             }
             EACH_VECTOR total[r] += d * scaled[r];
@@ -246,16 +282,15 @@ ALWAYS void tile_times(int kind, int columns, const uint8_t *p, const float *x, 
 static inline int stride_for(int count) { return count <= 2 ? count : count <= 4 ? 4 : 8; }
 
 /* The same for R known only when run, one of `stride_for`. */
-static void tile_times_some(
-    int kind, int columns, const uint8_t *p, const float *x, const float *sums, int R, f32x16 *out) {
+static void tile_times_some(int kind, int columns, const uint8_t *p, const Panel *panel, int R, f32x16 *out) {
     switch (R) {
-    case 1: tile_times(kind, columns, p, x, sums, 1, out); break;
+    case 1: tile_times(kind, columns, p, panel, 1, out); break;
 #if VECTORS >= 2
-    case 2: tile_times(kind, columns, p, x, sums, 2, out); break;
+    case 2: tile_times(kind, columns, p, panel, 2, out); break;
 #endif
 #if VECTORS >= 8
-    case 4: tile_times(kind, columns, p, x, sums, 4, out); break;
-    case 8: tile_times(kind, columns, p, x, sums, 8, out); break;
+    case 4: tile_times(kind, columns, p, panel, 4, out); break;
+    case 8: tile_times(kind, columns, p, panel, 8, out); break;
 #endif
     }
 }

@@ -129,7 +129,7 @@ class Product:
         self._multiply = library().chatterm_multiply
         self.most_rows: int = library().chatterm_most_rows()
         """Vectors at once, at most."""
-        self._scratch_size = self.most_rows * (parts[0].columns + parts[0].columns // LANES + 1)
+        self._scratch_size: int = library().chatterm_scratch(parts[0].columns)
         starts = list(accumulate((part.rows + -part.rows % LANES for part in parts), initial=0))
         self._width = starts[-1]
         self._places = [slice(start, start + part.rows) for start, part in zip(starts, parts, strict=False)]

@@ -60,10 +60,13 @@ static void feed(Engine *e, const float *rows, size_t row_stride, int n, int cou
         const float *x = rows + r * row_stride;
         for (int g = 0; g < n / 32; g++)
             e->sums[g * stride + r] = sum16(load_f32(x + 32 * g) + load_f32(x + 32 * g + 16));
+#if defined(HAVE_SLICES)
+        for (int g = 0; g < n / 32; g++) slice_group(x + 32 * g, stride, e->slices + (size_t)g * SLICE_WORDS * stride + r);
+#endif
         if (stride > 1)
             for (int k = 0; k < n; k++) e->panel[(size_t)k * stride + r] = x[k];
     }
-    e->input = stride > 1 ? e->panel : rows;
+    e->input = (Panel){stride > 1 ? e->panel : rows, e->sums, e->slices};
 }
 
 /* The (perhaps normed) residual stream of rows `first` … goes to the next matrices. */

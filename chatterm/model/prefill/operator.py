@@ -30,6 +30,7 @@ SOURCES = (
     "wide.h",
     "../native/pool.h",
     "../native/tiles.h",
+    "../native/slices.h",
     "../native/simd.h",
 )
 ROWS = 32
