@@ -1,7 +1,10 @@
-"""Files with the shapes of models that people run and random weights: `python -m benchmarks.shapes FOLDER [NAME …]`.
+"""Files with the shapes of models that people run and random weights.
 
-Speed depends on shapes and block types alone, so these stand for checkpoints that are too large to fetch. Numbers in
-blocks are random, their scales such that products keep the size of what went in. A file is made once.
+    python -m benchmarks.shapes FOLDER [NAME …]
+
+Speed depends on shapes and block types alone, so these stand for checkpoints that are too large to fetch.
+Numbers in blocks are random, their scales such that products keep the size of what went in. A file is made
+once.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
 Bytes = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,9 @@ def block_type(shape: Shape, name: str, layer: int) -> GGMLQuantizationType:
     """As llama.cpp's "Q4_K_M" chooses; rows that 256 does not divide get blocks of 32."""
     kinds = GGMLQuantizationType
     columns = shape.hidden if name == "ffn_down" else shape.width
-    if name in ("output", "token_embd") and (name == "output" or shape.tied):
-        wanted = kinds.Q6_K
-    elif name in ("attn_v", "ffn_down") and is_important(layer, shape.layers):
-        wanted = kinds.Q6_K
-    else:
-        wanted = kinds.Q4_K
+    makes_logits = name == "output" or (name == "token_embd" and shape.tied)
+    matters = name in ("attn_v", "ffn_down") and is_important(layer, shape.layers)
+    wanted = kinds.Q6_K if makes_logits or matters else kinds.Q4_K
     if columns % 256 == 0:
         return wanted
     return kinds.Q8_0 if wanted == kinds.Q6_K else kinds.Q5_0
@@ -79,9 +78,7 @@ def matrices(shape: Shape) -> Iterator[tuple[str, int, int, GGMLQuantizationType
         yield "output", shape.vocabulary, shape.width, block_type(shape, "output", 0)
 
 
-def random_blocks(
-    numbers: np.random.Generator, kind: GGMLQuantizationType, rows: int, columns: int
-) -> Bytes:
+def random_blocks(numbers: np.random.Generator, kind: GGMLQuantizationType, rows: int, columns: int) -> Bytes:
     """`(rows, bytes of a row)`: any bits, and scales that make weights of about columns^-1/2."""
     block, size = GGML_QUANT_SIZES[kind]
     data = np.frombuffer(numbers.bytes(rows * columns // block * size), np.uint8).reshape(-1, size).copy()

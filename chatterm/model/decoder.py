@@ -63,8 +63,8 @@ class Decoder(nn.Module):
             context: how many tokens a cache holds unless told otherwise.
             device: where it computes.
             dtype: of the residual stream; norms, rotary and logits are float32 throughout.
-            exact: multiply in float32 throughout; else many tokens at once go through `chatterm.model.prefill`,
-                which is less exact by two digits.
+            exact: multiply in float32 throughout; else many tokens at once go through
+                `chatterm.model.prefill`, which is less exact by two digits.
             cache_dtype: in which keys and values are stored; None = `dtype`, but float16 for float32 that
                 need not be exact.
         """

@@ -135,6 +135,8 @@ def _native_rates(weight: torch.Tensor) -> tuple[dict[int, float], float | None]
         operator = Operator(pools[best_threads(rates, cores())])
     except NotBuiltError:
         return rates, None
+    if not operator.unit:
+        return rates, None
     tokens, square = torch.ones(TOKENS, 1024), Tiles(weight[:1024, :1024], None, operator.pool)
     seconds = _fastest([lambda: operator.product(tokens, [square], "trial")])[0]
     return rates, 2 * TOKENS * 1024 * 1024 / seconds / 1e9

@@ -98,7 +98,9 @@ def test_matrices_of_different_kinds_are_multiplied_together(operator: Operator)
     weights = [blocks_of(TYPES[kind], 48, 256) for kind in SCALES]
     plain = torch.randn(40, 256)
     bias, x = torch.randn(40), torch.randn(19, 256)
-    parts = [Tiles(weight, None, operator.pool) for weight in weights[:6]] + [Tiles(plain, bias, operator.pool)]
+    parts = [Tiles(weight, None, operator.pool) for weight in weights[:6]] + [
+        Tiles(plain, bias, operator.pool)
+    ]
     dense = [torch.from_numpy(gguf.dequantize(w.blocks, w.type).copy()) for w in weights[:6]]
     exact = x.double() @ torch.cat([*dense, plain]).double().T
     exact[:, -40:] += bias

@@ -151,6 +151,7 @@ def open_library(path: Path) -> ctypes.CDLL:
         "chatterm_end_pool": (None, (c_void_p,)),
         "chatterm_engine": (c_void_p, (POINTER(Model), c_void_p, c_int)),
         "chatterm_end_engine": (None, (c_void_p,)),
+        "chatterm_watch": (None, (c_void_p, c_void_p)),
         "chatterm_step": (c_int, (c_void_p, POINTER(Step))),
     }
     for name, (result, arguments) in signatures.items():

@@ -24,8 +24,8 @@ TUNING = ("-march=native", "-mcpu=native")
 """How compilers are told to use every instruction of this processor; the first that works is taken."""
 
 MARCH = "CHATTERM_MARCH"
-"""In the environment, the processor to compile for instead of this one, as the compiler's `-march=` names it: to
-measure what others get. This processor must have its instructions."""
+"""In the environment, the processor to compile for instead of this one, as the compiler's `-march=` names it:
+to measure what others get. This processor must have its instructions."""
 
 COMPILE_SECONDS = 120
 DISABLE = "CHATTERM_NATIVE"

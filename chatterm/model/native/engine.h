@@ -2,6 +2,7 @@
 #ifndef CHATTERM_ENGINE_H
 #define CHATTERM_ENGINE_H
 
+#include <time.h>
 #include "pool.h"
 #include "tiles.h"
 
@@ -56,9 +57,14 @@ typedef struct {
     Record record;
 } Step;
 
+/* What a step does one after the other; as PHASES in chatterm/model/native/step.py. */
+enum Phase { EMBED, NORM, PROJECT, TURN, ATTEND, OUTPUT, UP, DOWN, ADD, UNEMBED };
+
 typedef struct {
     const Model *model;
     Pool *pool;
+    double *seconds; /* of each phase, added up; null unless somebody wants to know */
+    double since;
     const Step *step;
     const Layer *layer;
     int index; /* of the layer */
@@ -81,5 +87,19 @@ typedef struct {
     size_t out_stride[MATRICES];
     int pieces_before[MATRICES + 1], grain[MATRICES];
 } Engine;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* A phase is over. */
+static inline void done(Engine *e, enum Phase phase) {
+    if (!e->seconds) return;
+    double end = now();
+    e->seconds[phase] += end - e->since;
+    e->since = end;
+}
 
 #endif

@@ -65,6 +65,7 @@ static void attention(Engine *e) {
     set_product(e, 1, &layer->keys, e->keys, e->heads_width);
     set_product(e, 2, &layer->values, e->values, e->heads_width);
     multiply(e, 3);
+    done(e, PROJECT);
     for (int r = 0; r < e->rows; r++) {
         float *queries = e->queries + r * e->heads_width, *keys = e->keys + r * e->heads_width;
         head_norms(e, layer->query_norm, queries, m->heads);
@@ -77,11 +78,14 @@ static void attention(Engine *e) {
     record(e, wanted->queries, e->queries, e->heads_width, all_heads, 1);
     record(e, wanted->keys, e->keys, e->heads_width, kv_heads, 1);
     record(e, wanted->values, e->values, e->heads_width, kv_heads, 1);
+    done(e, TURN);
     attend_all(e);
     record(e, wanted->heads, e->mixed, e->heads_width, all_heads, 1);
+    done(e, ATTEND);
     feed(e, e->mixed, e->heads_width, m->heads * m->head_size, e->rows);
     set_product(e, 0, &layer->output, e->branch, e->width);
     multiply(e, 1);
+    done(e, OUTPUT);
 }
 
 static void neurons_piece(void *context, int piece) {
@@ -105,9 +109,11 @@ static void feed_forward(Engine *e) {
     e->grain[0] = grain_of(up, e->pool->threads);
     share(e->pool, neurons_piece, e, (tiles_of(up) + e->grain[0] - 1) / e->grain[0]);
     record(e, e->step->record.activations, e->hidden, e->ffn_width, e->model->ffn_width, 1);
+    done(e, UP);
     feed(e, e->hidden, e->ffn_width, e->model->ffn_width, e->rows);
     set_product(e, 0, &e->layer->down, e->branch, e->width);
     multiply(e, 1);
+    done(e, DOWN);
 }
 
 static void block(Engine *e) {
@@ -116,13 +122,17 @@ static void block(Engine *e) {
     const Record *wanted = &e->step->record;
     record(e, wanted->input, e->x, e->width, m->width, 1);
     prepare(e, layer->attention_norm, 0);
+    done(e, NORM);
     attention(e);
     if (!m->parallel) {
         add_branch(e, layer->attention_output_norm, wanted->attention_output);
         record(e, wanted->middle, e->x, e->width, m->width, 1);
+        done(e, ADD);
         prepare(e, layer->ffn_norm, 0);
+        done(e, NORM);
         feed_forward(e);
         add_branch(e, layer->ffn_output_norm, wanted->ffn_output);
+        done(e, ADD);
         record(e, wanted->output, e->x, e->width, m->width, 1);
         return;
     }
@@ -131,10 +141,12 @@ static void block(Engine *e) {
     record(e, wanted->attention_output, e->branch, e->width, m->width, m->residual_scale);
     memcpy(e->attended, e->branch, sizeof(float) * all);
     prepare(e, m->shared_norm ? layer->attention_norm : layer->ffn_norm, 0);
+    done(e, NORM);
     feed_forward(e);
     record(e, wanted->ffn_output, e->branch, e->width, m->width, m->residual_scale);
     for (size_t i = 0; i < all; i++) e->branch[i] += e->attended[i];
     add_branch(e, (Norm){0}, NULL);
+    done(e, ADD);
     record(e, wanted->output, e->x, e->width, m->width, 1);
 }
 
@@ -319,16 +331,22 @@ EXPORT void chatterm_end_engine(Engine *e) {
     free(e);
 }
 
+/* From now on the seconds of each phase are added to these; null: no longer. */
+EXPORT void chatterm_watch(Engine *e, double *seconds) { e->seconds = seconds; }
+
 /* Decode some tokens. Returns 1 if a key or value is too large for a cache in half precision: nothing is right then. */
 EXPORT int chatterm_step(Engine *e, const Step *step) {
     e->step = step;
     e->rows = step->count;
     e->too_large = 0;
+    if (e->seconds) e->since = now();
     for (int row = 0; row < e->rows; row++) embed(e, row);
+    done(e, EMBED);
     for (e->index = 0; e->index < e->model->layers && !e->too_large; e->index++) {
         e->layer = &e->model->layer[e->index];
         block(e);
     }
     if (!e->too_large) unembed(e);
+    done(e, UNEMBED);
     return e->too_large;
 }

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 _LANES = 16
 
 
+PHASES = (
+    *("embedding", "norms", "queries, keys, values", "rotation", "attention", "attention output"),
+    *("gate and up", "down", "residual stream", "unembedding"),
+)
+"""What a step does one after the other (`engine.h`)."""
+
+
 class NativeStep:
     """The structures that `step.c` reads. They point into the decoder's own tensors, which it keeps alive."""
 
@@ -67,6 +74,7 @@ class NativeStep:
         self._cosines, self._sines = (ctypes.c_void_p * kinds)(), (ctypes.c_void_p * kinds)()
         self._pool = embedding.parts[0].pool
         self._engine: int | None = None
+        self._seconds: ctypes.Array[ctypes.c_double] | None = None
         self._capacity = 0
         self._padded = a.vocabulary + -a.vocabulary % _LANES
         self._step = Step(logits_stride=self._padded, cosines=self._cosines, sines=self._sines)
@@ -125,6 +133,17 @@ class NativeStep:
             raise OverflowError("a key or value is beyond the range of float16")
         return logits[:, : self._model.vocabulary]
 
+    def watch(self) -> None:
+        """From now on, keep the time of each phase; what was kept is forgotten."""
+        self._seconds = (ctypes.c_double * len(PHASES))()
+        if self._engine is not None:
+            library().chatterm_watch(self._engine, self._seconds)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Of all steps since `watch`, by phase; on several threads the time until the last is done."""
+        return {} if self._seconds is None else dict(zip(PHASES, self._seconds, strict=True))
+
     def _reserve(self, capacity: int) -> None:
         """Scratch memory for that many positions."""
         if capacity <= self._capacity and self._engine is not None:
@@ -134,6 +153,7 @@ class NativeStep:
         if not self._engine:
             raise MemoryError("no memory for the native operator")
         self._capacity = capacity
+        library().chatterm_watch(self._engine, self._seconds)
 
     def _release(self) -> None:
         if self._engine:

@@ -81,7 +81,7 @@ class Tiles:
     @property
     def is_plain(self) -> bool:
         """Whether W is stored as plain numbers."""
-        return self.matrix.kind < QUANTISED_KINDS
+        return int(self.matrix.kind) < QUANTISED_KINDS
 
     @property
     def nbytes(self) -> int:
