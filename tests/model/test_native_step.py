@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.parity.cases import CASES
 from chatterm.model.load import load_decoder
 from chatterm.model.native.build import NotBuiltError, library
+from chatterm.model.native.step import PHASES
 from chatterm.model.taps import BLOCK_POINTS, OUTER_POINTS, Edit, Taps
 
 try:
@@ -159,3 +160,19 @@ def _make_values_large(tiles) -> None:
     numbers = tiles._memory[: tiles._memory.size // 4 * 4].view(np.float32)
     start = (tiles.matrix.data - tiles._memory.ctypes.data) // 4
     numbers[start : start + tiles.rows * tiles.columns] *= 1e6
+
+
+def test_a_step_that_is_watched_says_how_long_each_phase_took(tiny_checkpoint) -> None:
+    decoder = load_decoder(tiny_checkpoint(ONE_PER_FAMILY[0]), threads=1)
+    cache = decoder.new_cache(8)
+    native = decoder._native
+    assert native.seconds == {}
+    native.watch()
+    decoder(torch.tensor([5]), cache)
+    once = native.seconds
+    assert list(once) == list(PHASES)
+    assert all(0 < seconds < 60 for seconds in once.values())
+    decoder(torch.tensor([6]), cache)
+    assert all(native.seconds[phase] > once[phase] for phase in PHASES)
+    native.watch()
+    assert set(native.seconds.values()) == {0.0}

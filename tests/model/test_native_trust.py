@@ -145,6 +145,27 @@ def test_it_is_compiled_and_found_again(here: Path) -> None:
     assert made == make(here) and made.parent == Path(os.path.realpath(here)) / "cache" / "native"
 
 
+def test_each_processor_that_is_named_gets_its_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {make(here)}
+    for march in ("native", "no-such-processor"):
+        monkeypatch.setenv(build.MARCH, march)
+        if march == "native":
+            made.add(make(here))
+        else:
+            with pytest.raises(NotBuiltError, match="does not compile"):
+                make(here)
+    assert len(made) == 2
+
+
+@pytest.mark.parametrize("march", ["native -fplugin=x.so", "../x", "x;y", "@file"])
+def test_only_a_name_is_passed_to_the_compiler(
+    here: Path, monkeypatch: pytest.MonkeyPatch, march: str
+) -> None:
+    monkeypatch.setenv(build.MARCH, march)
+    with pytest.raises(NotBuiltError, match="is no name of a processor"):
+        make(here)
+
+
 def plant(path: Path) -> None:
     path.chmod(0o606)
 
