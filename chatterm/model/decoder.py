@@ -28,7 +28,7 @@ NATIVE_TOKENS = FEW
 
 PROMPT_SECONDS = 0.5
 """How long one call may read a prompt, so that Stop is heard soon."""
-RATES: dict[Products, float] = {"2×bf16": 500e9, "int16": 250e9, "float32": 100e9}
+RATES: dict[Products, float] = {"2×bf16": 500e9, "2×bf16/int16": 500e9, "int16": 250e9, "float32": 100e9}
 """Cautious guesses of the operations per second that reading a prompt reaches."""
 FEWEST_AT_ONCE, MOST_AT_ONCE = 64, 512
 

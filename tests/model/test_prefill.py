@@ -79,7 +79,7 @@ SCALES = {
 
 
 @pytest.mark.parametrize("kind", SCALES)
-@pytest.mark.parametrize("tokens", [1, 2, 12, 13, 31, 70])
+@pytest.mark.parametrize("tokens", [1, 2, 12, 13, 31, 70, 110])
 def test_a_product_with_packed_weights_keeps_four_digits(operator: Operator, kind: str, tokens: int) -> None:
     torch.manual_seed(tokens)
     columns = 512 if kind.endswith("_K") else 352

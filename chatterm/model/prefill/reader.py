@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from chatterm.model.decoder import Decoder
     from chatterm.model.feed_forward import FeedForward
 
-Products = Literal["2×bf16", "int16", "float32"]
-"""Two bfloat16 numbers for each; whole numbers of 16 bits where weights are quantised; float32."""
+Products = Literal["2×bf16", "2×bf16/int16", "int16", "float32"]
+"""Two bfloat16 numbers for each, or that for many tokens and the next for fewer; whole numbers of 16 bits
+where weights are quantised; float32."""
 
 FEWEST = 12
 """Tokens from which it pays; fewer go through the blocks themselves."""
@@ -34,7 +35,7 @@ class Reader:
     def __init__(self, operator: Operator, *, quantised: bool) -> None:
         """`quantised`: whether any of the weights are."""
         self._operator = operator
-        self.products: Products = "2×bf16" if operator.unit else "int16" if quantised else "float32"
+        self.products = _products(operator.unit, quantised)
         """What is multiplied."""
 
     def __call__(self, module: Module, x: Tensor, cache: Cache, turn: Turn | None) -> None:
@@ -117,6 +118,12 @@ class Reader:
                 hidden, get_args(Activation).index(kind), gated=feed_forward.gated, name="active"
             )
         return self._product(feed_forward.down, active, "fed")
+
+
+def _products(unit: bool, quantised: bool) -> Products:
+    if quantised:
+        return "2×bf16/int16" if unit else "int16"
+    return "2×bf16" if unit else "float32"
 
 
 def reader(decoder: Decoder) -> Reader | None:

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "attention.h"
+#include "unpack.h"
 
 /* Ask the system for the use of the unit. */
 static int unit_granted(void) {
@@ -23,7 +24,13 @@ static inline size_t unit_bytes(int tokens, int columns) {
     return sizeof(uint16_t) * row_blocks_of(tokens) * column_blocks_of(columns) * PARTS * BLOCK;
 }
 
-static inline int unit_multiplies(const Matrix *m) { return m->rows % 32 == 0; }
+/* Tokens from which the unit multiplies quantised weights faster than pairs do; for fewer, unpacking them to two bfloat16 numbers
+ * takes too long (docs/performance.md). */
+enum { UNIT_PAYS = 96 };
+
+static inline int unit_multiplies(const Matrix *m, int tokens) {
+    return m->rows % 32 == 0 && (is_plain(m->kind) || tokens >= UNIT_PAYS);
+}
 
 static int unit_pieces(const Product *p) { return (tiles_of(p->matrix) + p->grain - 1) / p->grain; }
 

@@ -47,7 +47,7 @@ static void multiply_all(
         const Matrix *m = matrices[i];
         int pieces;
 #if defined(HAVE_UNIT)
-        p.by_unit[i] = unit && unit_multiplies(m);
+        p.by_unit[i] = unit && unit_multiplies(m, tokens);
         if (p.by_unit[i]) {
             p.product[i] = unit_product(m, (const uint16_t *)for_unit, tokens, y, stride, pool->threads);
             pieces = unit_pieces(&p.product[i]);
