@@ -194,6 +194,7 @@ _SCALED: dict[str, dict[str, Any]] = {
 
 
 _ALWAYS_TIED_IN_GGUF = ("gemma", "cohere", "cohere2")
+_NEVER_TIED_IN_GGUF = ("gpt_neox", "olmo2", "stablelm")  # llama.cpp refuses a file without an output matrix
 _NOT_IN_GGUF = (
     "mistral",
     "gemma2",
@@ -215,7 +216,7 @@ def _scaled(number: int, family: str, scaling: str) -> Case:
         sharded=sharded,
         gguf=scaling in ("linear", "yarn")
         and family not in _NOT_IN_GGUF
-        and (tied or family not in _ALWAYS_TIED_IN_GGUF),
+        and family not in (_NEVER_TIED_IN_GGUF if tied else _ALWAYS_TIED_IN_GGUF),
     )
 
 

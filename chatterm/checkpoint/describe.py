@@ -22,7 +22,7 @@ def describe(path: Path, packed: bool = False) -> tuple[FoundCheckpoint, Details
     """
     checkpoint = open_checkpoint(path)
     found = found_of(checkpoint, checkpoint.name, "path", packed)
-    return found, _details(checkpoint.architecture)
+    return found, _details(checkpoint.architecture) | {"notices": "\n".join(checkpoint.notices) or None}
 
 
 def _details(shape: Architecture) -> Details:

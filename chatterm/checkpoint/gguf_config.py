@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gguf.constants import GGMLQuantizationType
 
+from chatterm.checkpoint.blocks import BlockType
 from chatterm.checkpoint.gguf import GGUFFile
 from chatterm.errors import UserError
 
@@ -123,10 +123,7 @@ def _rope_scaling(file: GGUFFile, architecture: str) -> dict[str, Any] | None:
 
 def _vector(file: GGUFFile, name: str) -> list[float]:
     tensor = file.tensors[name]
-    if (
-        tensor.type != GGMLQuantizationType.F32
-        or int(np.prod(tensor.shape, dtype=np.int64)) > MAX_ROTARY_FACTORS
-    ):
+    if tensor.type != BlockType.F32 or int(np.prod(tensor.shape, dtype=np.int64)) > MAX_ROTARY_FACTORS:
         raise UserError(
             f"{file.path}: the tensor “{name}” must be a short list of float32 numbers; it is damaged."
         )

@@ -12,8 +12,12 @@ RUNTIME_BYTES = 300 << 20
 
 STAYS_PACKED = frozenset(
     {"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"}
+    | {"Q1_0", "Q2_0", "MXFP4", "NVFP4"}
 )
 """Types of GGUF that the native operator's tiles hold; a file with another one is run in float32."""
+
+TILE_BITS = {"Q1_0": 5.0, "Q2_0": 5.0, "Q4_0": 5.0, "Q5_0": 6.0, "MXFP4": 6.0, "NVFP4": 6.0}
+"""Bits that a number takes in a tile, where that is more than on disk."""
 
 _FLOAT = 4
 

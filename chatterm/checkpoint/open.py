@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,16 +16,19 @@ from typing import Any, Literal
 import numpy as np
 
 from chatterm.checkpoint.architecture import Architecture
+from chatterm.checkpoint.blocks import holds_weights
 from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE, BY_MODEL_TYPE
-from chatterm.checkpoint.families.family import Family, Names
+from chatterm.checkpoint.families.family import Names
 from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
 from chatterm.checkpoint.files import inside, read_json, read_json_if_there
 from chatterm.checkpoint.gguf import GGUFFile, GGUFTensor, read_gguf
 from chatterm.checkpoint.gguf_config import gguf_config
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
-from chatterm.checkpoint.memory import STAYS_PACKED
-from chatterm.checkpoint.safetensors_folder import SafeTensor, SafetensorsFolder, read_safetensors_folder
+from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS
+from chatterm.checkpoint.safetensors_folder import SafeTensor, read_safetensors_folder
+from chatterm.checkpoint.tying import GGUF_WITH_OUTPUT, is_tied
+from chatterm.checkpoint.wrapped import unwrapped
 from chatterm.errors import UserError
 from chatterm.paths import expand
 
@@ -51,6 +54,7 @@ class Checkpoint:
     names: Names
     file_bytes: int
     generation_defaults: Mapping[str, Any]  # generation_config.json as it is, or GGUF's general.sampling.*
+    notices: tuple[str, ...] = ()  # sentences about what was decided while it was opened
 
     @cached_property
     def layout(self) -> Plan:
@@ -65,8 +69,10 @@ class Checkpoint:
     @property
     def packed_bytes(self) -> int:
         """Of the weights, where they may stay as they are stored; float32 where no tile holds one of them."""
-        types = {tensor.type.name for tensor in self.stored.values() if isinstance(tensor, GGUFTensor)}
-        return self.file_bytes if types <= STAYS_PACKED else 4 * self.parameters
+        tensors = [tensor for tensor in self.stored.values() if isinstance(tensor, GGUFTensor)]
+        if not {tensor.type.name for tensor in tensors} <= STAYS_PACKED:
+            return 4 * self.parameters
+        return self.file_bytes + sum(_growth(tensor) for tensor in tensors)
 
     @cached_property
     def quantisation(self) -> str:
@@ -119,7 +125,7 @@ def open_checkpoint(path: Path | str, *, vocabulary: bool = True) -> Checkpoint:
 
 def _open(path: Path, *, vocabulary: bool) -> Checkpoint:
     if path.is_dir():
-        checkpoint = _open_folder(path)
+        checkpoint = _open_folder(path, thorough=vocabulary)
     elif path.suffix.lower() in (".bin", ".pt", ".pth", ".pkl", ".ckpt"):
         raise UserError(
             f"{path} is a pickle, which can run any code when it is opened and is therefore refused; take "
@@ -141,8 +147,25 @@ def _open(path: Path, *, vocabulary: bool) -> Checkpoint:
         raise UserError(
             f"{path} does not exist; pass a GGUF file or a folder with config.json and safetensors."
         )
-    _ = checkpoint.layout  # so that a checkpoint which opens also fits its family
+    _refuse_types(checkpoint)  # so that a checkpoint which opens also fits its family and can be decoded
     return checkpoint
+
+
+def _refuse_types(checkpoint: Checkpoint) -> None:
+    for name in {name for part in checkpoint.layout.values() for name in part.tensors}:
+        tensor = checkpoint.stored[name]
+        if isinstance(tensor, GGUFTensor) and not holds_weights(tensor.type):
+            raise UserError(
+                f"{checkpoint.path}: the weight “{name}” is stored as {tensor.type.name}, in "
+                f"which no file keeps "
+                "weights; it is damaged."
+            )
+
+
+def _growth(tensor: GGUFTensor) -> int:
+    """Bytes that a tensor takes in the native operator's tiles beyond those in the file."""
+    numbers = int(np.prod(tensor.shape, dtype=np.int64))
+    return max(0, int(numbers * TILE_BITS.get(tensor.type.name, 0) / 8) - tensor.nbytes)
 
 
 def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
@@ -152,12 +175,14 @@ def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
     family = BY_GGUF_ARCHITECTURE[kind]
     defaults = {**family.defaults, **family.gguf_defaults}
     architecture = family.options(Config(gguf_config(file, kind), str(path), defaults))
+    stated = architecture.tied and kind not in GGUF_WITH_OUTPUT
+    tied = is_tied(stated, family.gguf, file.tensors, thorough=vocabulary)
     return Checkpoint(
         path=path,
         name=_gguf_name(path),
         format="gguf",
         family=family.name,
-        architecture=architecture,
+        architecture=replace(architecture, tied=tied),
         config=file.metadata,
         folder=None,
         gguf=file,
@@ -170,37 +195,37 @@ def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
     )
 
 
-def _open_folder(path: Path) -> Checkpoint:
+def _open_folder(path: Path, *, thorough: bool) -> Checkpoint:
     if not (path / "config.json").is_file():
         raise UserError(_no_config(path))
     config = read_json(inside(path, "config.json"))
     refuse_config(config, str(path))
-    files = read_safetensors_folder(path)
+    files = read_safetensors_folder(path, config)
     family = BY_MODEL_TYPE[model_type(config)]
-    architecture = family.options(_folder_config(config, family, files))
+    tensors = unwrapped(files.tensors, family.safetensors)
+    defaults = {**family.defaults, **family.json_defaults}
+    architecture = family.options(Config(config, str(path / "config.json"), defaults))
+    tied = is_tied(architecture.tied, family.safetensors, tensors, thorough=thorough)
+    notices = files.notices
+    if architecture.tied and not tied:
+        notices += (
+            f"{path} says that the output matrix is the embedding, but holds another one, which is used.",
+        )
     return Checkpoint(
         path=path,
         name=folder_name(path),
         format="safetensors",
         family=family.name,
-        architecture=architecture,
+        architecture=replace(architecture, tied=tied),
         config=config,
         folder=path,
         gguf=None,
-        stored=files.tensors,
+        stored=tensors,
         names=family.safetensors,
         file_bytes=files.file_bytes,
         generation_defaults=read_json_if_there(path, "generation_config.json"),
+        notices=notices,
     )
-
-
-def _folder_config(config: Mapping[str, Any], family: Family, files: SafetensorsFolder) -> Config:
-    """The configuration; a checkpoint without an output matrix that says nothing about tying is tied."""
-    output = f"{family.safetensors.slots['unembedding']}.weight"
-    values = dict(config)
-    if output not in files.tensors and values.get("tie_word_embeddings") is None:
-        values["tie_word_embeddings"] = True
-    return Config(values, str(files.folder / "config.json"), {**family.defaults, **family.json_defaults})
 
 
 def _no_config(path: Path) -> str:

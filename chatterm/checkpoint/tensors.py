@@ -6,25 +6,23 @@ is a view of the memory-mapped file, packed blocks stay packed until somebody as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import gguf
 import numpy as np
 import torch
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from torch import Tensor
 
-from chatterm.checkpoint.gguf import Bytes
+from chatterm.checkpoint.blocks import SIZES, BlockType, Bytes, decode
 from chatterm.checkpoint.layout import Part, Rows
 from chatterm.checkpoint.open import Checkpoint
 from chatterm.checkpoint.safetensors_folder import SafeTensor
 from chatterm.errors import UserError
 
 _PLAIN_GGUF = {
-    GGMLQuantizationType.F32: torch.float32,
-    GGMLQuantizationType.F16: torch.float16,
-    GGMLQuantizationType.BF16: torch.bfloat16,
-    GGMLQuantizationType.F64: torch.float64,
+    BlockType.F32: torch.float32,
+    BlockType.F16: torch.float16,
+    BlockType.BF16: torch.bfloat16,
+    BlockType.F64: torch.float64,
 }
 _SAFETENSORS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _CHUNK_BLOCKS = 1 << 16
@@ -35,9 +33,10 @@ _CHUNK_BLOCKS = 1 << 16
 class PackedWeight:
     """A matrix in GGUF blocks. Its rows can be chosen and joined without unpacking."""
 
-    type: GGMLQuantizationType
+    type: BlockType
     blocks: Bytes  # (rows, bytes per row)
     shape: tuple[int, ...]
+    scale: float = 1.0  # of all of them, on top of those of the blocks
 
     @property
     def nbytes(self) -> int:
@@ -46,39 +45,21 @@ class PackedWeight:
 
     def take(self, rows: Rows) -> PackedWeight:
         """These rows, in this order."""
-        return PackedWeight(self.type, self.blocks[rows], (len(rows), *self.shape[1:]))
+        return replace(self, blocks=self.blocks[rows], shape=(len(rows), *self.shape[1:]))
 
     def dequantise(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The numbers, `shape`.
-
-        Raises:
-            UserError: the installed `gguf` package cannot decode this block type.
-        """
-        block, block_bytes = GGML_QUANT_SIZES[self.type]
+        """The numbers, `shape`."""
+        block, block_bytes = SIZES[self.type]
         flat = np.ascontiguousarray(self.blocks).reshape(-1)
         numbers = torch.empty(flat.size // block_bytes * block, dtype=dtype)
         for start in range(0, flat.size, _CHUNK_BLOCKS * block_bytes):
             chunk = flat[start : start + _CHUNK_BLOCKS * block_bytes]
             # any grouping of whole blocks into rows decodes alike; few long rows are fastest
             rows = 16 if chunk.size % (16 * block_bytes) == 0 else 1
-            decoded = self._decode(chunk.reshape(rows, -1))
+            decoded = torch.from_numpy(decode(chunk.reshape(rows, -1), self.type)).reshape(-1)
             at = start // block_bytes * block
-            numbers[at : at + decoded.size] = torch.from_numpy(decoded.reshape(-1))
+            numbers[at : at + len(decoded)] = decoded if self.scale == 1 else decoded * self.scale
         return numbers.reshape(self.shape)
-
-    def _decode(self, blocks: Bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        try:
-            with np.errstate(all="ignore"):  # damaged scales decode to inf or nan, which `check` reports
-                decoded: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = gguf.dequantize(
-                    blocks, self.type
-                )
-        except NotImplementedError as error:
-            raise UserError(
-                f"blocks of type {self.type.name} cannot be decoded by the installed gguf package; update "
-                "it with "
-                "“pip install -U gguf”."
-            ) from error
-        return decoded
 
 
 Weight = Tensor | PackedWeight
@@ -95,6 +76,8 @@ def read_weight(checkpoint: Checkpoint, name: str) -> Weight:
     part = checkpoint.layout[name]
     pieces = [_stored(checkpoint, tensor) for tensor in part.tensors]
     weight = pieces[0] if len(pieces) == 1 else torch.stack([dense(piece) for piece in pieces])
+    if part.scale is not None:
+        weight = _times(weight, float(dense(_stored(checkpoint, part.scale)).item()))
     return _arrange(weight, part)
 
 
@@ -111,17 +94,19 @@ def dense(weight: Weight, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def join_rows(weights: list[Weight]) -> Weight | None:
-    """One matrix with the rows of all, or None if they are packed in different types."""
+    """One matrix with the rows of all, or None if they are packed in different types or scales."""
     first = weights[0]
     if isinstance(first, PackedWeight):
         packed = [
-            weight for weight in weights if isinstance(weight, PackedWeight) and weight.type == first.type
+            weight
+            for weight in weights
+            if isinstance(weight, PackedWeight) and (weight.type, weight.scale) == (first.type, first.scale)
         ]
         if len(packed) < len(weights):
             return None
         rows = sum(weight.shape[0] for weight in packed)
         blocks = np.concatenate([weight.blocks for weight in packed])
-        return PackedWeight(first.type, blocks, (rows, *first.shape[1:]))
+        return replace(first, blocks=blocks, shape=(rows, *first.shape[1:]))
     plain = [weight for weight in weights if isinstance(weight, Tensor)]
     return torch.cat(plain) if len(plain) == len(weights) else None
 
@@ -137,6 +122,13 @@ def _stored(checkpoint: Checkpoint, name: str) -> Weight:
     if tensor.type in _PLAIN_GGUF:
         return _view(tensor.data.reshape(-1), _PLAIN_GGUF[tensor.type], tensor.shape)
     return PackedWeight(tensor.type, tensor.data, tensor.shape)
+
+
+def _times(weight: Weight, scale: float) -> Weight:
+    """A matrix times a number; plain ones in float32, so that nothing is rounded to what the file has."""
+    if isinstance(weight, PackedWeight):
+        return replace(weight, scale=weight.scale * scale)
+    return weight.float() * scale
 
 
 def _view(data: Bytes, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:

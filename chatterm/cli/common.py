@@ -159,7 +159,7 @@ async def load(process: EngineProcess, model: str | None) -> None:
         info = await process.load(path, options, show)
     if options.quantise != "none":
         for notice in info.notices:
-            click.echo(f"chatterm: {inert.line(notice)}", err=True)
+            click.echo(f"chatterm: {inert.line(words.sentence(notice))}", err=True)
 
 
 def run(work: Coroutine[Any, Any, _Result]) -> _Result:

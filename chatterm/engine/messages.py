@@ -299,11 +299,12 @@ class Described(Event, frozen=True, tag="described"):
 
 
 class Checked(Event, frozen=True, tag="checked"):
-    """Closes `Check`. `problems` are sentences; none means that the checkpoint is whole."""
+    """Closes `Check`. `problems` are sentences; none means that it is whole. `notices` are no problems."""
 
     summary: str
     problems: tuple[str, ...]
     details: dict[str, str | int | float | bool | None]
+    notices: tuple[str, ...] = ()
 
 
 class Device(msgspec.Struct, frozen=True):

@@ -44,6 +44,7 @@ class Names:
     """Rows of a fused `qkv`: all queries, keys, values; or per key/value head its queries, key, value."""
     adjacent_pairs: bool = False  # rotary pairs are neighbouring rows, not half a head apart
     transposed: frozenset[str] = frozenset()  # slots stored (in, out)
+    scales: bool = False  # a matrix may have a number beside it, NAME.scale, by which it is multiplied
     ignored: tuple[str, ...] = ()  # regular expressions of tensors that are no parameters
 
 

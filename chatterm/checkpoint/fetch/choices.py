@@ -27,7 +27,7 @@ from chatterm.checkpoint.fetch.repository import facts_of, shortened
 from chatterm.checkpoint.fetch.web import RefusedError, Timeouts, UnreachableError
 from chatterm.checkpoint.gguf import GGUFFile, peek
 from chatterm.checkpoint.gguf_config import gguf_config
-from chatterm.checkpoint.memory import STAYS_PACKED, memory_around
+from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS, memory_around
 from chatterm.engine.supply import HubChoice, HubRepository
 from chatterm.errors import UserError
 
@@ -104,7 +104,7 @@ def _choices(
         for path, parts in list(groups.items())[:MOST]:
             size = sum(part.size or 0 for part in parts)
             quantisation = folders.quantisation_in(_stem(path))
-            held = size if _stays_packed(quantisation) or not weights else 4 * weights
+            held = _held(size, quantisation, weights)
             twin = _TWIN if Path(path).name in called else ""
             called.add(Path(path).name)
             found.append(
@@ -125,6 +125,15 @@ def _choices(
 
 
 # --- the safetensors checkpoint -------------------------------------------------------------------------
+
+
+def _held(size: int, quantisation: str | None, weights: int | None) -> int:
+    """Bytes in memory of a file of that size."""
+    if not weights:
+        return size
+    if not _stays_packed(quantisation):
+        return 4 * weights
+    return max(size, int(weights * TILE_BITS.get((quantisation or "").upper(), 0) / 8))
 
 
 def _stays_packed(quantisation: str | None) -> bool:

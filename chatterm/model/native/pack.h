@@ -4,8 +4,11 @@
 
 #include "tiles.h"
 
-/* The numbers that GGUF gives to its block types. */
-enum Type { T_F32 = 0, T_F16 = 1, T_Q4_0 = 2, T_Q4_1 = 3, T_Q5_0 = 6, T_Q5_1 = 7, T_Q8_0 = 8, T_Q4_K = 12, T_Q5_K = 13, T_Q6_K = 14, T_BF16 = 30 };
+/* The numbers that GGUF gives to its block types; FP4 is our own, see chatterm/model/native/four_bit.py. */
+enum Type {
+    T_F32 = 0, T_F16 = 1, T_Q4_0 = 2, T_Q4_1 = 3, T_Q5_0 = 6, T_Q5_1 = 7, T_Q8_0 = 8, T_Q4_K = 12, T_Q5_K = 13, T_Q6_K = 14,
+    T_BF16 = 30, T_Q1_0 = 41, T_Q2_0 = 42, T_FP4 = 1000
+};
 
 /* The tile kind that holds a type exactly, or -1. */
 static int kind_of(int type) {
@@ -14,13 +17,16 @@ static int kind_of(int type) {
     case T_F16: return F16;
     case T_BF16: return BF16;
     case T_Q4_0:
-    case T_Q4_1: return I4;
+    case T_Q4_1:
+    case T_Q1_0:
+    case T_Q2_0: return I4;
     case T_Q5_0:
     case T_Q5_1: return I5;
     case T_Q8_0: return I8;
     case T_Q4_K: return K4;
     case T_Q5_K: return K5;
     case T_Q6_K: return K6;
+    case T_FP4: return E4;
     }
     return -1;
 }
@@ -76,6 +82,14 @@ static void put_q4(const uint8_t *qs, uint8_t *group, int row) {
         put_nibble(group, row, j, qs[j] & 15);
         put_nibble(group, row, j + 16, qs[j] >> 4);
     }
+}
+
+/* Small numbers of 32 columns, `bits` (one or two) each, lowest bits first; `step` times each of them. */
+static void put_bits(const uint8_t *qs, int bits, int step, uint16_t d, uint8_t *group, int row) {
+    for (int k = 0; k < 32; k++)
+        put_nibble(group, row, k, step * (qs[k * bits / 8] >> (k * bits % 8) & ((1 << bits) - 1)));
+    put_half(group + 256, row, d);
+    put_half(group + 288, row, d ^ 0x8000);
 }
 
 static void put_q5(const uint8_t *qh, const uint8_t *qs, uint8_t *group, int row) {
@@ -165,6 +179,18 @@ static void pack_row(int type, const uint8_t *source, int columns, uint8_t *tile
             put_half(tile + 288, row, half_at(source + 2));
         }
         break;
+    case T_Q1_0: /* 0, 1 → d · 0 − d, d · 2 − d */
+        for (int g = 0; g < columns / 32; g++, tile += I4_GROUP) {
+            const uint8_t *block = source + 18 * (size_t)(g / 4);
+            put_bits(block + 2 + 4 * (g % 4), 1, 2, half_at(block), tile, row);
+        }
+        break;
+    case T_Q2_0: /* 0 … 3 → d · q − d */
+        for (int g = 0; g < columns / 32; g++, tile += I4_GROUP) {
+            const uint8_t *block = source + 18 * (size_t)(g / 2);
+            put_bits(block + 2 + 8 * (g % 2), 2, 1, half_at(block), tile, row);
+        }
+        break;
     case T_Q5_0:
         for (int g = 0; g < columns / 32; g++, source += 22, tile += I5_GROUP) {
             put_q5(source + 2, source + 6, tile, row);
@@ -193,6 +219,12 @@ static void pack_row(int type, const uint8_t *source, int columns, uint8_t *tile
         break;
     case T_Q6_K:
         for (int s = 0; s < columns / 256; s++, source += 210, tile += K6_GROUP) put_q6_k(source, tile, row);
+        break;
+    case T_FP4:
+        for (int g = 0; g < columns / 16; g++, source += 12, tile += E4_GROUP) {
+            for (int k = 0; k < 16; k++) put_nibble(tile, row, k, source[4 + k / 2] >> (4 * (k % 2)));
+            memcpy(tile + 128 + 4 * row, source, 4);
+        }
         break;
     }
 }

@@ -13,6 +13,7 @@ from torch import Tensor
 from chatterm.checkpoint.tensors import PackedWeight, Weight
 from chatterm.model.native.binding import ALIGNMENT, MOST_MATRICES, Matrix
 from chatterm.model.native.build import library
+from chatterm.model.native.four_bit import FP4, KINDS, four_bit_groups
 
 LANES = 16
 _DENSE_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 30}
@@ -157,12 +158,15 @@ class Product:
 def fits(weight: Weight) -> bool:
     """Whether tiles can hold this weight exactly."""
     if isinstance(weight, PackedWeight):
-        return bool(library().chatterm_kind(int(weight.type)) >= 0)
+        return weight.type in KINDS or (weight.scale == 1 and library().chatterm_kind(int(weight.type)) >= 0)
     return weight.dtype in _DENSE_TYPES
 
 
 def _source(weight: Weight) -> tuple[int, Tensor | np.ndarray[tuple[int, ...], np.dtype[np.uint8]], int]:
     """GGUF's number of the type, the rows in memory, and the bytes from one to the next."""
+    if isinstance(weight, PackedWeight) and weight.type in KINDS:
+        groups = four_bit_groups(weight)
+        return FP4, groups, groups.strides[0]
     if isinstance(weight, PackedWeight):
         blocks = np.ascontiguousarray(weight.blocks).reshape(weight.shape[0], -1)
         return int(weight.type), blocks, blocks.strides[0]

@@ -101,6 +101,7 @@ static void expand(const Matrix *m, int tile, int first, int steps, int parts, u
         CASE(K4)
         CASE(K5)
         CASE(K6)
+        CASE(E4)
 #undef CASE
     }
 }
