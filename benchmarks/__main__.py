@@ -1,8 +1,9 @@
-"""All comparisons: `python -m benchmarks [peers] [accuracy] [interface] [--write]`.
+"""All comparisons: `python -m benchmarks [peers] [accuracy] [interface] [gpu] [--write]`.
 
-Measures chatterm against llama.cpp and transformers in one run, its probabilities against exact ones, and
-the interface under load. `--write` puts the tables into docs/performance.md. llama.cpp is built when it is
-first needed (`benchmarks.llama_cpp`); `--llama FOLDER` takes another build, `--llama none` does without.
+Measures chatterm against llama.cpp and transformers in one run, its probabilities against exact ones, the
+interface under load, and the engine on a GPU where there is one. `--write` puts the tables into
+docs/performance.md. llama.cpp is built when it is first needed (`benchmarks.llama_cpp`); `--llama FOLDER`
+takes another build, `--llama none` does without.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from benchmarks.llama_cpp import Instructions, folder
 from chatterm.checkpoint.locate import locate
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-SECTIONS = ("peers", "accuracy", "interface")
+SECTIONS = ("peers", "accuracy", "interface", "gpu")
 
 
 def main() -> None:
@@ -74,6 +75,10 @@ def _measure(section: str, models: list[Path], llama: Path | None, threads: int,
             logits = partial(accuracy.llama_rows, llama / "llama_logits", threads=threads)
             rows = lambda model, tokens, batch: logits(model, tokens, batch)  # noqa: E731
         return accuracy.report([accuracy.measure(model, rows) for model in models])
+    if section == "gpu":
+        from benchmarks import gpu
+
+        return gpu.report()
     from benchmarks.interface import measure as interface
 
     return interface.report(interface.measure(rounds))
