@@ -126,7 +126,7 @@ def report(rounds: int = 3) -> str:
     name = f"{torch.cuda.get_device_name(device)}, {shape.name} in bfloat16, {parameters(shape) / 1e9:.2f}B"
     share = read * Spread(tuple(ours.decode)).median / bandwidth
     return f"""{name}. Tokens per second, medians of {rounds} (lowest … highest).
-A step of ours runs as: {ours.way}. A copy within the GPU's memory reads and writes {bandwidth / 1e9:.0f} GB/s;
+A step of ours runs as: {ours.way}. Copying within the GPU moves {bandwidth / 1e9:.0f} GB/s;
 a step of ours reads {share:.2f} of that. Tests that need a GPU: {run_tests()}.
 
 {compared(ours, theirs)}"""
