@@ -1,4 +1,8 @@
-"""`python -m benchmarks.parity`: run every case and write docs/parity.md with the measured differences."""
+"""`python -m benchmarks.parity`: run every case and write docs/parity.md with the measured differences.
+
+`python -m benchmarks.parity --keys [FAMILY …]`: change one key of config.json at a time, see
+`benchmarks.parity.keys`.
+"""
 
 from __future__ import annotations
 
@@ -80,4 +84,8 @@ def _row(difference: Difference) -> str:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--keys"]:
+        from benchmarks.parity import keys
+
+        sys.exit(keys.main(sys.argv[2:]))
     sys.exit(main())

@@ -17,12 +17,13 @@ import numpy as np
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.config import Config
-from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE, BY_MODEL_TYPE
+from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE
 from chatterm.checkpoint.families.family import Family, Names
-from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
+from chatterm.checkpoint.families.refused import refuse_config, refuse_gguf
 from chatterm.checkpoint.files import inside, read_json, read_json_if_there
 from chatterm.checkpoint.gguf import GGUFFile, GGUFTensor, read_gguf
 from chatterm.checkpoint.gguf_config import gguf_config
+from chatterm.checkpoint.json_config import family_of, read_json_config, refuse_biases
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
 from chatterm.checkpoint.memory import STAYS_PACKED
 from chatterm.checkpoint.safetensors_folder import SafeTensor, SafetensorsFolder, read_safetensors_folder
@@ -176,9 +177,10 @@ def _open_folder(path: Path) -> Checkpoint:
     config = read_json(inside(path, "config.json"))
     refuse_config(config, str(path))
     files = read_safetensors_folder(path)
-    family = BY_MODEL_TYPE[model_type(config)]
-    architecture = family.options(_folder_config(config, family, files))
-    return Checkpoint(
+    family = family_of(config)
+    where = str(files.folder / "config.json")
+    architecture = read_json_config(_with_tying(config, family, files), where)
+    checkpoint = Checkpoint(
         path=path,
         name=folder_name(path),
         format="safetensors",
@@ -192,15 +194,17 @@ def _open_folder(path: Path) -> Checkpoint:
         file_bytes=files.file_bytes,
         generation_defaults=read_json_if_there(path, "generation_config.json"),
     )
+    refuse_biases(config, checkpoint.layout, where)
+    return checkpoint
 
 
-def _folder_config(config: Mapping[str, Any], family: Family, files: SafetensorsFolder) -> Config:
+def _with_tying(config: Mapping[str, Any], family: Family, files: SafetensorsFolder) -> Mapping[str, Any]:
     """The configuration; a checkpoint without an output matrix that says nothing about tying is tied."""
     output = f"{family.safetensors.slots['unembedding']}.weight"
     values = dict(config)
     if output not in files.tensors and values.get("tie_word_embeddings") is None:
         values["tie_word_embeddings"] = True
-    return Config(values, str(files.folder / "config.json"), {**family.defaults, **family.json_defaults})
+    return values
 
 
 def _no_config(path: Path) -> str:
