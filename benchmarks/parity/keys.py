@@ -77,25 +77,38 @@ def main(families: list[str]) -> int:
 
 def sweep(family: str) -> Iterator[Outcome]:
     """All changes of one family, in both styles."""
-    tokens = reference.text()
     for style in ("new", "old"):
         with tempfile.TemporaryDirectory() as scratch:
-            base = Path(scratch) / "base"
-            case = Case(family, "base", BASES[family], style=style)  # type: ignore[arg-type]
-            reference.save(case, reference.make_model(case), base)
-            before = json.loads((base / "config.json").read_text("utf-8"))
-            for change in changes(family, before):
-                folder = Path(scratch) / "changed"
-                shutil.rmtree(folder, ignore_errors=True)
-                shutil.copytree(base, folder)
-                yield _outcome(family, style, change, before, folder, tokens)
+            base = _base(family, style, Path(scratch))
+            for change in changes(family, _read(base)):
+                yield _outcome(family, style, change, base)
 
 
-def _outcome(
-    family: str, style: str, change: dict[str, Any], before: dict[str, Any], folder: Path, tokens: Tensor
-) -> Outcome:
-    after = copy.deepcopy(before) | change
-    after = {key: value for key, value in after.items() if value is not DROPPED}
+def outcome(family: str, style: str, change: dict[str, Any], scratch: Path) -> Outcome:
+    """What becomes of one change; `scratch` is an empty folder, or one that the same family and style had."""
+    return _outcome(family, style, change, _base(family, style, scratch))
+
+
+def _base(family: str, style: str, scratch: Path) -> Path:
+    """The folder that is changed."""
+    if (scratch / "base").exists():
+        return scratch / "base"
+    case = Case(family, "base", BASES[family], style=style)  # type: ignore[arg-type]
+    reference.save(case, reference.make_model(case), scratch / "base")
+    return scratch / "base"
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    return config
+
+
+def _outcome(family: str, style: str, change: dict[str, Any], base: Path) -> Outcome:
+    folder, tokens = base.parent / "changed", reference.text()
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(base, folder)
+    after = copy.deepcopy(_read(base)) | copy.deepcopy(change)
+    after = {key: value for key, value in after.items() if key not in change or change[key] is not DROPPED}
     (folder / "config.json").write_text(json.dumps(after), "utf-8")
     try:
         expected = _expected(folder, after, tokens)

@@ -26,8 +26,7 @@ def make_model(case: Case, seed: int = 0) -> nn.Module:
     """The random model of a case, float32, with weights large enough that every part matters."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    sizes = {key: value for key, value in SIZES.items() if key not in _UNNAMED.get(case.family, ())}
-    options = sizes | case.config
+    options = options_of(case.family, case.config)
     if case.rope is not None:
         options["rope_parameters"] = {"rope_theta": 10_000.0, **case.rope}
     config = AutoConfig.for_model(case.family, **options)
@@ -38,6 +37,11 @@ def make_model(case: Case, seed: int = 0) -> nn.Module:
     model: nn.Module = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
     fill(model)
     return model
+
+
+def options_of(family: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The tiny sizes that a family has, and `config` beside them."""
+    return {key: value for key, value in SIZES.items() if key not in _UNNAMED.get(family, ())} | config
 
 
 def fill(model: nn.Module) -> None:

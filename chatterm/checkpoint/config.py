@@ -91,8 +91,9 @@ class Config:
         self._settled.add(key)
 
     def is_settled(self, key: str) -> bool:
-        """Whether the file answers `key` under a name that counts, or elsewhere."""
-        return key in self._settled or self.stated(key)
+        """Whether `key` was read and the file answers it, under a name that counts or elsewhere."""
+        read = any(name in self._read and self._values.get(name) is not None for name in self._names_of(key))
+        return read or key in self._settled
 
     def unread(self) -> Iterator[tuple[str, Any]]:
         """Names, as they stand in the file, and values of keys that were never asked for."""

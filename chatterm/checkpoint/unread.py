@@ -75,8 +75,9 @@ HARMLESS: dict[str, tuple[str, ...]] = {
     ),
     "say more about another key, which is judged by itself": (
         *("use_sliding_window", "max_window_layers", "sliding_window_pattern", "rope_local_base_freq"),
-        "no_rope_layer_interval",
+        *("no_rope_layer_interval", "_sliding_window_pattern"),
     ),
+    "looked at before any of this": ("is_encoder_decoder",),
     "another name of something that is read": ("n_ctx", "vocab_size_or_config_json_file"),
 }
 """Reason → keys that change no number of a reply."""
@@ -281,6 +282,7 @@ _ALSO_CALLED: dict[str, tuple[str, ...]] = {
     "hidden_act": ("hidden_activation", "activation_function", "activation"),
     "norm_eps": ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "layernorm_epsilon", "norm_epsilon"),
     "rope_theta": ("rotary_emb_base",),
+    "sliding_window": ("sliding_window_size",),
     "partial_rotary_factor": ("rotary_pct", "rope_pct", "rotary_percent", "rotary_dim"),
 }
 """Our key → names that other families have for it. Beside the family's own name they are passed over."""

@@ -27,7 +27,8 @@ _BIG_MODELS = {"gemma2": 46, "gemma3": 62}
 def _common(config: Config, family: str, **changes: Any) -> Architecture:
     if config.flag("use_bidirectional_attention"):
         raise UserError(
-            f"{config.where}: this Gemma attends in both directions (an embedding model) and cannot chat."
+            f"{config.where}: this Gemma attends in both directions (“use_bidirectional_attention”): it is "
+            "an embedding model and cannot chat."
         )
     return common(
         config,
@@ -85,7 +86,6 @@ def _gemma3(config: Config) -> Architecture:
         rotary=full_rotary,
         norms_after=True,
         query_key_norm="head",
-        attention_soft_cap=config.optional_number("attn_logit_softcapping"),
         logit_soft_cap=config.optional_number("final_logit_softcapping"),
         layer_options=tuple(local_layer if short else full for short in windowed),
     )
