@@ -168,6 +168,18 @@ _EVERYWHERE = (
     *("torch_dtype", "pad_token_id", "tie_word_embeddings", "architectures", "position_embedding_type"),
 )
 """Keys tried in every family, also where the class has none of that name."""
+_OF_STYLE = (
+    *(
+        "rope_theta",
+        "rotary_emb_base",
+        "rope_local_base_freq",
+        "partial_rotary_factor",
+        "rotary_pct",
+        "rotary_dim",
+    ),
+    *("rope_scaling", "rope_parameters", "original_max_position_embeddings", "max_position_embeddings"),
+    *("layer_types", "layers_block_type", "sliding_window", "sliding_window_pattern", "head_dim"),
+)
 _FLAGS = (
     *(
         "attention_bias",
@@ -238,14 +250,23 @@ _ROPES: tuple[dict[str, Any] | None, ...] = (
 )  # fmt: skip
 
 
-def changes(family: str, before: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def changes(family: str, before: dict[str, Any], *, rotary_only: bool) -> Iterator[dict[str, Any]]:
     """Every change of one family: one key, or the rotary ones together.
 
     Args:
         family: `model_type`.
         before: the configuration that is changed.
+        rotary_only: leave out what has nothing to do with the keys in which the two styles differ.
     """
     yield {}
+    for change in _single_changes(family, before):
+        if not rotary_only or set(change) & set(_OF_STYLE):
+            yield change
+    if family != "gpt2":
+        yield from _rotary_changes(_ROPES if family in ("gemma3_text", "olmo3") else _ROPES[:-4])
+
+
+def _single_changes(family: str, before: dict[str, Any]) -> Iterator[dict[str, Any]]:
     names = dict.fromkeys((*_class_fields(family), *before, *_EVERYWHERE, *_FLAGS))
     for name in names:
         for value in _values(name, before):
@@ -254,8 +275,6 @@ def changes(family: str, before: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for name in before:
         if name != "model_type":
             yield {name: DROPPED}
-    if family != "gpt2":
-        yield from _rotary_changes(_ROPES if family in ("gemma3_text", "olmo3") else _ROPES[:-4])
 
 
 def _class_fields(family: str) -> list[str]:

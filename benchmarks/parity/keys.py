@@ -80,7 +80,7 @@ def sweep(family: str) -> Iterator[Outcome]:
     for style in ("new", "old"):
         with tempfile.TemporaryDirectory() as scratch:
             base = _base(family, style, Path(scratch))
-            for change in changes(family, _read(base)):
+            for change in changes(family, _read(base), rotary_only=style == "old"):
                 yield _outcome(family, style, change, base)
 
 

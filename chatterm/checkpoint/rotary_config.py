@@ -68,9 +68,8 @@ def rotary_by_kind(
     both = config.section("rope_parameters") or Config({}, config.where)
     if both.keys() and not both.keys() & set(LAYER_TYPES):
         raise config.wrong("rope_parameters", sorted(both.keys()), f"one object for each of {LAYER_TYPES}")
-    full = both.section("full_attention") or Config({}, config.where)
+    full = _full_settings(config, both)
     short = both.section("sliding_attention") or Config({}, config.where)
-    full = config.laid_over("rope_scaling", full)
     outer = config.number("rope_theta", base, least=LEAST_BASE, most=MOST_BASE)
     outer_local = local_base
     if local_key is not None:
@@ -87,6 +86,16 @@ def rotary_by_kind(
         if isinstance(rotary.scaling, YarnScaling) and not rotary.scaling.truncate:
             raise both.wrong("truncate", False, "true where full and windowed layers turn differently")
     return found[0], found[1]
+
+
+def _full_settings(config: Config, both: Config) -> Config:
+    full = both.section("full_attention") or Config({}, config.where)
+    older = config.section("rope_scaling")
+    if older is None:
+        return full
+    if older.stated("type") and not older.stated("rope_type"):  # transformers 5.23 takes it for no scaling
+        raise older.wrong("rope_type", None, "stated: its older name “type” is read in two ways")
+    return config.laid_over("rope_scaling", full)
 
 
 def _one_for_all_layers(config: Config) -> Config:
