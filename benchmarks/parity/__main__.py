@@ -1,4 +1,8 @@
-"""`python -m benchmarks.parity`: run every case and write docs/parity.md with the measured differences."""
+"""`python -m benchmarks.parity`: run every case and write docs/parity.md with the measured differences.
+
+`python -m benchmarks.parity --keys [FAMILY …]`: change one key of config.json at a time, see
+`benchmarks.parity.keys`.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +65,9 @@ chatterm leaves the keys in the cache as they were rotated, so only *prefill* an
 With LongRoPE the cached text is read anew when it outgrows the trained length, as transformers' `generate`
 does.
 
+Keys of `config.json` are held against transformers one at a time: `python -m benchmarks.parity --keys`, and
+"No key left aside" in [families.md](families.md).
+
 Made by `python -m benchmarks.parity` with torch {version("torch")}, transformers {version("transformers")}.
 
 | family | case | format | stored as | prefill | pieces | decode |
@@ -80,4 +87,8 @@ def _row(difference: Difference) -> str:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--keys"]:
+        from benchmarks.parity import keys
+
+        sys.exit(keys.main(sys.argv[2:]))
     sys.exit(main())

@@ -18,12 +18,13 @@ import numpy as np
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.blocks import holds_weights
 from chatterm.checkpoint.config import Config
-from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE, BY_MODEL_TYPE
+from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE
 from chatterm.checkpoint.families.family import Names
-from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
+from chatterm.checkpoint.families.refused import refuse_config, refuse_gguf
 from chatterm.checkpoint.files import inside, read_json, read_json_if_there
 from chatterm.checkpoint.gguf import GGUFFile, GGUFTensor, read_gguf
 from chatterm.checkpoint.gguf_config import gguf_config
+from chatterm.checkpoint.json_config import family_of, read_json_config, refuse_biases
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
 from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS
 from chatterm.checkpoint.safetensors_folder import SafeTensor, read_safetensors_folder
@@ -201,17 +202,17 @@ def _open_folder(path: Path, *, thorough: bool) -> Checkpoint:
     config = read_json(inside(path, "config.json"))
     refuse_config(config, str(path))
     files = read_safetensors_folder(path, config)
-    family = BY_MODEL_TYPE[model_type(config)]
+    family = family_of(config)
+    where = str(path / "config.json")
     tensors = unwrapped(files.tensors, family.safetensors)
-    defaults = {**family.defaults, **family.json_defaults}
-    architecture = family.options(Config(config, str(path / "config.json"), defaults))
+    architecture = read_json_config(config, where)
     tied = is_tied(architecture.tied, family.safetensors, tensors, thorough=thorough)
     notices = files.notices
     if architecture.tied and not tied:
         notices += (
             f"{path} says that the output matrix is the embedding, but holds another one, which is used.",
         )
-    return Checkpoint(
+    checkpoint = Checkpoint(
         path=path,
         name=folder_name(path),
         format="safetensors",
@@ -226,6 +227,8 @@ def _open_folder(path: Path, *, thorough: bool) -> Checkpoint:
         generation_defaults=read_json_if_there(path, "generation_config.json"),
         notices=notices,
     )
+    refuse_biases(config, checkpoint.layout, where)
+    return checkpoint
 
 
 def _no_config(path: Path) -> str:

@@ -115,7 +115,7 @@ def test_rope_defaults_are_those_of_the_papers(tmp_path):
         ({"num_key_value_heads": 3}, "a divisor of the 4 attention heads"),
         ({"hidden_size": "16"}, "“hidden_size” is '16'"),
         ({"vocab_size": None}, "“vocab_size” is missing"),
-        ({"rms_norm_eps": float("inf")}, "“norm_eps” is inf"),
+        ({"rms_norm_eps": float("inf")}, "“rms_norm_eps” is inf"),
         ({"hidden_size": 32}, "has the shape 32×16 where the configuration asks for 32×32"),
         ({"num_hidden_layers": 3}, r"lacks the tensor “model\.layers\.2\.input_layernorm\.weight”"),
         ({"num_hidden_layers": 1}, "9 tensors that have no place in a llama decoder"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from chatterm.checkpoint.architecture import Activation, Architecture, LayerOptions, Rotary
@@ -16,11 +16,19 @@ MAX_WIDTH = 1 << 18
 MAX_VOCABULARY = 1 << 24
 MAX_CONTEXT = (1 << 31) - 1  # the decode step counts in 32 bits
 
+RMS_NORM = {"norm_eps": ("rms_norm_eps",)}
+LAYER_NORM = {"norm_eps": ("layer_norm_eps",)}
+ATTENTION = ("queries", "keys", "values", "attention_output")
+FEED_FORWARD = ("gate", "up", "down")
+NORMS = ("attention_norm", "ffn_norm", "final_norm")
+
 ACTIVATIONS: dict[str, Activation] = {
     "silu": "silu",
     "swish": "silu",
     "gelu": "gelu",
+    "gelu_python": "gelu",
     "gelu_new": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu",
@@ -61,6 +69,11 @@ class Family:
     defaults: Mapping[str, Any] = field(default_factory=dict)  # for keys that a file leaves out
     json_defaults: Mapping[str, Any] = field(default_factory=dict)  # the same, for config.json alone
     gguf_defaults: Mapping[str, Any] = field(default_factory=dict)  # for what GGUF does not record
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Our key → its names in this family's `config.json`, the one that counts first; ours where left out.
+    With no name at all the family has no such key."""
+    biases: Mapping[str, str | bool] = field(default_factory=dict)
+    """Slot → whether it has a bias, or the key of `config.json` that says so; none where left out."""
 
 
 def common(config: Config, family: str, **changes: Any) -> Architecture:
@@ -74,7 +87,9 @@ def common(config: Config, family: str, **changes: Any) -> Architecture:
     """
     width = config.integer("hidden_size", most=MAX_WIDTH)
     heads = config.integer("num_attention_heads", most=MAX_HEADS)
-    kv_heads = config.integer("num_key_value_heads", heads, most=MAX_HEADS)
+    kv_heads = heads
+    if not config.is_null("num_key_value_heads"):  # an explicit null means as many
+        kv_heads = config.integer("num_key_value_heads", heads, most=MAX_HEADS)
     head_size = config.integer("head_dim", max(width // heads, 1), most=MAX_WIDTH)
     if heads % kv_heads:
         raise config.wrong("num_key_value_heads", kv_heads, f"a divisor of the {heads} attention heads")
@@ -87,7 +102,7 @@ def common(config: Config, family: str, **changes: Any) -> Architecture:
         "heads": heads,
         "kv_heads": kv_heads,
         "head_size": head_size,
-        "ffn_width": config.integer("intermediate_size", 4 * width, most=MAX_WIDTH * 8),
+        "ffn_width": changes.get("ffn_width") or read_ffn_width(config),
         "vocabulary": config.integer("vocab_size", most=MAX_VOCABULARY),
         "context": config.integer("max_position_embeddings", most=MAX_CONTEXT),
         "layer_options": (layer,) * layers,
@@ -97,6 +112,11 @@ def common(config: Config, family: str, **changes: Any) -> Architecture:
     }
     layer_wide = ("rotary", "window", "attention_scale")
     return Architecture(**fields | {name: value for name, value in changes.items() if name not in layer_wide})
+
+
+def read_ffn_width(config: Config, default: int | None = None) -> int:
+    """Elements between the feed-forward matrices."""
+    return config.integer("intermediate_size", default, most=MAX_WIDTH * 8)
 
 
 def head_size_of(config: Config) -> int:
@@ -126,11 +146,21 @@ def layer_kinds(config: Config, layers: int, is_sliding: Callable[[int], bool]) 
     kinds = config.strings("layer_types")
     if kinds is None:
         return tuple(is_sliding(layer) for layer in range(layers))
+    kinds = tuple("full_attention" if kind == "attention" else kind for kind in kinds)  # its older name
     if len(kinds) != layers or not set(kinds) <= {"sliding_attention", "full_attention"}:
         raise config.wrong(
             "layer_types", list(kinds), f"{layers} times “sliding_attention” or “full_attention”"
         )
     return tuple(kind == "sliding_attention" for kind in kinds)
+
+
+def windowed_layers(architecture: Architecture, windowed: tuple[bool, ...], window: int) -> Architecture:
+    """`architecture` with a window in the layers that are marked, and none in the others."""
+    layers = zip(architecture.layer_options, windowed, strict=True)
+    return replace(
+        architecture,
+        layer_options=tuple(replace(layer, window=window if short else None) for layer, short in layers),
+    )
 
 
 def partial_rotary(config: Config, **options: Any) -> Rotary:

@@ -20,13 +20,14 @@ from chatterm.checkpoint import folders
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.catalog import HubSource, find_entry
 from chatterm.checkpoint.config import Config
-from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE, BY_MODEL_TYPE
-from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
+from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE
+from chatterm.checkpoint.families.refused import refuse_config, refuse_gguf
 from chatterm.checkpoint.fetch.hub import Hub, HubError, Listing, Sibling, connect, plainly, select
 from chatterm.checkpoint.fetch.repository import facts_of, shortened
 from chatterm.checkpoint.fetch.web import RefusedError, Timeouts, UnreachableError
 from chatterm.checkpoint.gguf import GGUFFile, peek
 from chatterm.checkpoint.gguf_config import gguf_config
+from chatterm.checkpoint.json_config import read_json_config
 from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS, memory_around
 from chatterm.engine.supply import HubChoice, HubRepository
 from chatterm.errors import UserError
@@ -153,8 +154,7 @@ def _whole(
     if config is not None:
         try:
             refuse_config(config, "It")
-            family = BY_MODEL_TYPE[model_type(config)]
-            shape = family.options(Config(config, "config.json", {**family.defaults, **family.json_defaults}))
+            shape = read_json_config(config, "config.json")
         except UserError as error:
             problem = shortened(f"{error.sentence.split(';')[0].rstrip('.')}.")
     weights = sum(file.size for file in files if file.name.endswith(".safetensors"))
