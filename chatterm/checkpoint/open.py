@@ -22,7 +22,7 @@ from chatterm.checkpoint.families.family import Family, Names
 from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
 from chatterm.checkpoint.files import inside, read_json, read_json_if_there
 from chatterm.checkpoint.gguf import GGUFFile, GGUFTensor, read_gguf
-from chatterm.checkpoint.gguf_config import gguf_config
+from chatterm.checkpoint.gguf_architecture import gguf_architecture
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
 from chatterm.checkpoint.memory import STAYS_PACKED
 from chatterm.checkpoint.safetensors_folder import SafeTensor, SafetensorsFolder, read_safetensors_folder
@@ -150,8 +150,7 @@ def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
     refuse_gguf(file.metadata, str(path))
     kind = str(file.metadata["general.architecture"])
     family = BY_GGUF_ARCHITECTURE[kind]
-    defaults = {**family.defaults, **family.gguf_defaults}
-    architecture = family.options(Config(gguf_config(file, kind), str(path), defaults))
+    architecture = gguf_architecture(file, kind, family)
     return Checkpoint(
         path=path,
         name=_gguf_name(path),
