@@ -59,13 +59,21 @@ def quantise_in_place(case: Case, model: nn.Module) -> None:
                 parameter.copy_(torch.from_numpy(gguf.dequantize(blocks, kind)))
 
 
-def write_gguf(case: Case, model: nn.Module, path: Path) -> None:
-    """Write `model` (not yet rounded) to `path`, its matrices in the case's block type."""
+def write_gguf(case: Case, model: nn.Module, path: Path, further: dict[str, Any] | None = None) -> None:
+    """Write `model` (not yet rounded) to `path`, its matrices in the case's block type.
+
+    `further` are keys of the architecture that the file has as well, or another value of one that it has.
+    """
     config = model.config
     kind = GGMLQuantizationType[case.gguf_type]
     architecture = ARCHITECTURES[case.family]
     writer = GGUFWriter(path, gguf.MODEL_ARCH_NAMES[architecture])
     _write_metadata(case, config, writer)
+    for key, value in (further or {}).items():
+        if isinstance(value, list):
+            writer.add_array(f"{writer.arch}.{key}", value)
+        else:
+            writer.add_key_value(f"{writer.arch}.{key}", value, gguf.GGUFValueType.get_type(value))
     names = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
     for name, array in _converted(case, model, config).items():
         mapped = names.get_name(name, try_suffixes=(".weight", ".bias")) or name

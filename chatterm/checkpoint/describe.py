@@ -9,6 +9,7 @@ from pathlib import Path
 from chatterm.checkpoint.architecture import Architecture, LayerOptions, Rotary
 from chatterm.checkpoint.discover import found_of
 from chatterm.checkpoint.open import open_checkpoint
+from chatterm.checkpoint.published import left_open
 from chatterm.engine.supply import FoundCheckpoint
 
 Details = dict[str, str | int | float | bool | None]
@@ -22,7 +23,10 @@ def describe(path: Path, packed: bool = False) -> tuple[FoundCheckpoint, Details
     """
     checkpoint = open_checkpoint(path)
     found = found_of(checkpoint, checkpoint.name, "path", packed)
-    return found, _details(checkpoint.architecture) | {"notices": "\n".join(checkpoint.notices) or None}
+    details = _details(checkpoint.architecture) | {"notices": "\n".join(checkpoint.notices) or None}
+    if checkpoint.gguf is not None:
+        details["not_in_the_file"] = left_open(checkpoint.gguf, checkpoint.architecture)
+    return found, details
 
 
 def _details(shape: Architecture) -> Details:

@@ -17,13 +17,12 @@ import numpy as np
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.blocks import holds_weights
-from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE
 from chatterm.checkpoint.families.family import Names
 from chatterm.checkpoint.families.refused import refuse_config, refuse_gguf
 from chatterm.checkpoint.files import inside, read_json, read_json_if_there
 from chatterm.checkpoint.gguf import GGUFFile, GGUFTensor, read_gguf
-from chatterm.checkpoint.gguf_config import gguf_config
+from chatterm.checkpoint.gguf_architecture import gguf_architecture
 from chatterm.checkpoint.json_config import family_of, read_json_config, refuse_biases
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
 from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS
@@ -174,8 +173,7 @@ def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
     refuse_gguf(file.metadata, str(path))
     kind = str(file.metadata["general.architecture"])
     family = BY_GGUF_ARCHITECTURE[kind]
-    defaults = {**family.defaults, **family.gguf_defaults}
-    architecture = family.options(Config(gguf_config(file, kind), str(path), defaults))
+    architecture = gguf_architecture(file, kind, family)
     stated = architecture.tied and kind not in GGUF_WITH_OUTPUT
     tied = is_tied(stated, family.gguf, file.tensors, thorough=vocabulary)
     return Checkpoint(

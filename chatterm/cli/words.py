@@ -52,6 +52,7 @@ FACTS = (
     *(mark("memory bytes"), mark("step bytes"), mark("is ours"), mark("licence"), mark("problem")),
     *(mark("layers"), mark("width"), mark("heads"), mark("kv heads"), mark("head size"), mark("ffn width")),
     *(mark("vocabulary"), mark("norm"), mark("activation"), mark("positions"), mark("window"), mark("tied")),
+    mark("not in the file"),
     *(mark("cache bytes per token"), mark("tensors"), mark("entropy"), mark("cache difference")),
     mark("notices"),
     *(mark("repository"), mark("downloads"), mark("likes"), mark("changed"), mark("page")),

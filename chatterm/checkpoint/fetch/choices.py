@@ -19,14 +19,13 @@ from chatterm import inert
 from chatterm.checkpoint import folders
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.catalog import HubSource, find_entry
-from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE
 from chatterm.checkpoint.families.refused import refuse_config, refuse_gguf
 from chatterm.checkpoint.fetch.hub import Hub, HubError, Listing, Sibling, connect, plainly, select
 from chatterm.checkpoint.fetch.repository import facts_of, shortened
 from chatterm.checkpoint.fetch.web import RefusedError, Timeouts, UnreachableError
 from chatterm.checkpoint.gguf import GGUFFile, peek
-from chatterm.checkpoint.gguf_config import gguf_config
+from chatterm.checkpoint.gguf_architecture import gguf_architecture
 from chatterm.checkpoint.json_config import read_json_config
 from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS, memory_around
 from chatterm.engine.supply import HubChoice, HubRepository
@@ -272,10 +271,6 @@ def _gguf_shape(metadata: dict[str, Any], path: str) -> Architecture | None:
         return None
     kind = str(metadata["general.architecture"])
     try:
-        config = gguf_config(GGUFFile(Path(path), (), 3, metadata, {}), kind)
-        config.setdefault(
-            "vocab_size", 1
-        )  # it stands behind the bytes that were read, and is one row of many
-        return family.options(Config(config, path, {**family.defaults, **family.gguf_defaults}))
+        return gguf_architecture(GGUFFile(Path(path), (), 3, metadata, {}), kind, family)
     except UserError:
         return None
