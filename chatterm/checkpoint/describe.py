@@ -36,11 +36,18 @@ def _details(shape: Architecture) -> Details:
         "vocabulary": shape.vocabulary,
         "norm": shape.norm,
         "activation": shape.activation + (", gated" if shape.gated else ""),
+        "context": _context(shape),
         "positions": "learned" if shape.learned_positions else _positions(shape.layer_options),
         "window": _windows(shape.layer_options),
         "tied": shape.tied,
         "cache_bytes_per_token": shape.cache_bytes(1),
     }
+
+
+def _context(shape: Architecture) -> str:
+    if shape.extended_from is None:
+        return f"{shape.context} tokens"
+    return f"{shape.context} tokens: the {shape.extended_from} that are stated, extended by rotary scaling"
 
 
 def _positions(layers: Iterable[LayerOptions]) -> str:

@@ -54,6 +54,7 @@ def gguf_config(file: GGUFFile, architecture: str) -> dict[str, Any]:
             config[name] = value
     if "token_embd.weight" in file.tensors:
         config["vocab_size"] = file.tensors["token_embd.weight"].shape[0]
+    config["model_max_length"] = config.get("max_position_embeddings")  # nothing makes it longer but YaRN
     config["tie_word_embeddings"] = "output.weight" not in file.tensors
     # what config.json states and GGUF shows by the presence of tensors
     config["use_qk_norm"] = config["qk_layernorm"] = "blk.0.attn_q_norm.weight" in file.tensors

@@ -17,6 +17,7 @@ import numpy as np
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.config import Config
+from chatterm.checkpoint.context_length import scales_linearly
 from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE, BY_MODEL_TYPE
 from chatterm.checkpoint.families.family import Family, Names
 from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
@@ -200,6 +201,9 @@ def _folder_config(config: Mapping[str, Any], family: Family, files: Safetensors
     values = dict(config)
     if output not in files.tensors and values.get("tie_word_embeddings") is None:
         values["tie_word_embeddings"] = True
+    if scales_linearly(values):
+        tokenizer = read_json_if_there(files.folder, "tokenizer_config.json")
+        values.setdefault("model_max_length", tokenizer.get("model_max_length"))
     return Config(values, str(files.folder / "config.json"), {**family.defaults, **family.json_defaults})
 
 

@@ -29,11 +29,6 @@ from chatterm.model.load import load_decoder
 from chatterm.model.native.build import expected
 from chatterm.model.tuning import tuning
 
-CACHE_SHARE = 0.25
-"""Share of the free memory that the key/value cache may take when nobody asked for a size."""
-
-MINIMUM_CONTEXT = 512
-
 
 class Session:
     """A checkpoint ready to talk: tokenizer, template, decoder and the tokens it has read."""
@@ -49,7 +44,9 @@ class Session:
         checkpoint = open_checkpoint(path)
         self.tokenizer = load_tokenizer(checkpoint)
         self.template = load_template(checkpoint, self.tokenizer)
-        plan = loading.plan(options, _needs(checkpoint), places())
+        shape = checkpoint.architecture
+        loading.check_context(options.context, shape.context, fixed=shape.learned_positions)
+        plan = loading.plan(options, _needs(checkpoint, options), places())
         decoder = load_decoder(
             checkpoint,
             device=plan.device,
@@ -59,11 +56,10 @@ class Session:
             progress=on_progress,
         )
         checkpoint.release_pages()
-        architecture = checkpoint.architecture
-        size = _context_size(
-            architecture.context,
-            architecture.cache_bytes(1, decoder.cache_dtype.itemsize),
+        size = loading.context_size(
             options.context,
+            shape.context,
+            shape.cache_bytes(1, decoder.cache_dtype.itemsize),
             free_bytes(decoder.device),
         )
         self.decoder = decoder
@@ -91,17 +87,17 @@ class Session:
             ),
             device=plan.device,
             file_bytes=checkpoint.file_bytes,
-            layers=architecture.layers,
-            heads=architecture.heads,
-            vocabulary=architecture.vocabulary,
-            trained_context=architecture.context,
+            layers=shape.layers,
+            heads=shape.heads,
+            vocabulary=shape.vocabulary,
+            trained_context=shape.context,
             context=self.context.capacity,
             is_chat=self.template.is_chat,
             sampling=starting.parameters,
             sampling_source="the checkpoint" if starting.taken else "chatterm",
             exact=plan.exact and plan.quantise == "none",
             thinking=self.template.thinking if isinstance(self.template, ChatTemplate) else None,
-            notices=(*starting.notices, *plan.notices),
+            notices=(*starting.notices, *plan.notices, *loading.of_context(options.context, shape.context)),
         )
         del checkpoint  # its vocabulary as Python lists is larger than the tokenizer
         _give_back_memory()
@@ -195,41 +191,17 @@ def _give_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _needs(checkpoint: Checkpoint) -> loading.Needs:
+def _needs(checkpoint: Checkpoint, options: LoadOptions) -> loading.Needs:
     shape = checkpoint.architecture
-    tokens = min(MINIMUM_CONTEXT, shape.context)
+    tokens = min(loading.MINIMUM_CONTEXT, shape.context)
+    # What the cache holds a number in is decided later; two bytes are the least.
+    cache = shape.cache_bytes(options.context, 2) if options.context else shape.cache_bytes(tokens)
     return loading.Needs(
         name=checkpoint.name,
         quantisation=checkpoint.quantisation,
         parameters=checkpoint.parameters,
         packed_bytes=checkpoint.packed_bytes,
-        other_bytes=memory_working(shape, tokens) + shape.cache_bytes(tokens),
+        other_bytes=memory_working(shape, tokens) + cache,
         stays_packed=expected(),
+        context_bytes=cache if options.context else 0,
     )
-
-
-def _context_size(trained: int, token_bytes: int, asked: int | None, free: int) -> int:
-    """Tokens to hold: what was asked for, else what the checkpoint was made for, as far as memory goes.
-
-    Args:
-        trained: what the checkpoint was made for.
-        token_bytes: keys and values of one token.
-        asked: by the user.
-        free: bytes that the device has left.
-
-    Raises:
-        UserError: more was asked for than the checkpoint or the memory allows.
-    """
-    affordable = int(free * CACHE_SHARE) // token_bytes
-    if asked is None:
-        return max(min(trained, MINIMUM_CONTEXT), min(trained, affordable))
-    if not 1 <= asked <= trained:
-        raise UserError(
-            f"A context of {asked} tokens is not possible: this checkpoint was made for 1 to {trained}."
-        )
-    if asked * token_bytes > free:
-        raise UserError(
-            f"A context of {asked} tokens takes {asked * token_bytes >> 20} MiB, more than is free; "
-            f"{affordable} tokens would fit well."
-        )
-    return asked

@@ -7,6 +7,7 @@ from typing import Any
 
 from chatterm.checkpoint.architecture import Architecture, LayerOptions, Rotary
 from chatterm.checkpoint.config import Config
+from chatterm.checkpoint.context_length import MAX_CONTEXT
 from chatterm.checkpoint.families.family import Family, common, head_size_of, layer_kinds
 from chatterm.checkpoint.families.names import GGUF, LLAMA, LLAMA_SLOTS, safetensors_names, with_slots
 from chatterm.checkpoint.rotary_config import LEAST_BASE, MOST_BASE, read_rotary
@@ -79,6 +80,7 @@ def _gemma3(config: Config) -> Architecture:
     return _common(
         config,
         "gemma3",
+        context=config.integer("max_position_embeddings", most=MAX_CONTEXT),  # scaled already
         norms_after=True,
         query_key_norm="head",
         attention_soft_cap=config.optional_number("attn_logit_softcapping"),
