@@ -6,7 +6,7 @@ Units: probabilities are in [0, 1], log-probabilities and entropies in nats, tim
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -100,10 +100,22 @@ class Distribution(msgspec.Struct, frozen=True, gc=False):
 
 
 class PromptToken(msgspec.Struct, frozen=True, array_like=True):
-    """One token of a text. `start` and `end` are character offsets into that text."""
+    """One token of a text. `start` and `end` are character offsets into that text.
+
+    `control`: it steers the model (a control token or a thinking marker), and no plain text becomes it.
+    """
 
     id: int
     text: str
+    start: int
+    end: int
+    control: bool = False
+
+
+class ControlSpan(NamedTuple):
+    """Characters of a text that are to be a control token, and nothing else of its kind."""
+
+    id: int
     start: int
     end: int
 
