@@ -8,7 +8,8 @@ from pathlib import Path
 
 from chatterm.checkpoint.architecture import Architecture, LayerOptions, Rotary
 from chatterm.checkpoint.discover import found_of
-from chatterm.checkpoint.open import open_checkpoint
+from chatterm.checkpoint.open import Checkpoint, open_checkpoint
+from chatterm.checkpoint.rules import limits_in_words, read_rules, rules_in_words
 from chatterm.engine.supply import FoundCheckpoint
 
 Details = dict[str, str | int | float | bool | None]
@@ -22,7 +23,7 @@ def describe(path: Path, packed: bool = False) -> tuple[FoundCheckpoint, Details
     """
     checkpoint = open_checkpoint(path)
     found = found_of(checkpoint, checkpoint.name, "path", packed)
-    return found, _details(checkpoint.architecture)
+    return found, _details(checkpoint.architecture) | _generation(checkpoint)
 
 
 def _details(shape: Architecture) -> Details:
@@ -41,6 +42,16 @@ def _details(shape: Architecture) -> Details:
         "window": _windows(shape.layer_options),
         "tied": shape.tied,
         "cache_bytes_per_token": shape.cache_bytes(1),
+    }
+
+
+def _generation(checkpoint: Checkpoint) -> Details:
+    rules, notices = read_rules(checkpoint.generation_defaults, checkpoint.architecture.vocabulary)
+    limits = limits_in_words(checkpoint.generation_defaults)
+    return {
+        "rules": rules_in_words(rules),
+        **({"limits": limits} if limits else {}),
+        **({"not_used": " ".join(notices)} if notices else {}),
     }
 
 

@@ -26,6 +26,7 @@ from chatterm.checkpoint.gguf import GGUFFile, GGUFTensor, read_gguf
 from chatterm.checkpoint.gguf_config import gguf_config
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
 from chatterm.checkpoint.memory import STAYS_PACKED
+from chatterm.checkpoint.rules import GGUF_SUPPRESSED
 from chatterm.checkpoint.safetensors_folder import SafeTensor, SafetensorsFolder, read_safetensors_folder
 from chatterm.errors import UserError
 from chatterm.paths import expand
@@ -51,7 +52,7 @@ class Checkpoint:
     stored: Mapping[str, GGUFTensor | SafeTensor]
     names: Names
     file_bytes: int
-    generation_defaults: Mapping[str, Any]  # generation_config.json as it is, or GGUF's general.sampling.*
+    generation_defaults: Mapping[str, Any]  # generation_config.json as it is, or GGUF's keys of that kind
 
     @cached_property
     def layout(self) -> Plan:
@@ -166,7 +167,9 @@ def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
         names=family.gguf,
         file_bytes=file.file_bytes,
         generation_defaults={
-            key: value for key, value in file.metadata.items() if key.startswith(_SAMPLING_PREFIX)
+            key: value
+            for key, value in file.metadata.items()
+            if key.startswith(_SAMPLING_PREFIX) or key == GGUF_SUPPRESSED
         },
     )
 

@@ -43,13 +43,8 @@ FACTS = (
     *(mark("memory bytes"), mark("step bytes"), mark("is ours"), mark("licence"), mark("problem")),
     *(mark("layers"), mark("width"), mark("heads"), mark("kv heads"), mark("head size"), mark("ffn width")),
     *(mark("vocabulary"), mark("norm"), mark("activation"), mark("positions"), mark("window"), mark("tied")),
-    *(
-        mark("context"),
-        mark("cache bytes per token"),
-        mark("tensors"),
-        mark("entropy"),
-        mark("cache difference"),
-    ),
+    *(mark("context"), mark("cache bytes per token"), mark("rules"), mark("limits"), mark("not used")),
+    *(mark("tensors"), mark("entropy"), mark("cache difference")),
     *(mark("repository"), mark("downloads"), mark("likes"), mark("changed"), mark("page")),
 )
 """Names of the facts about a checkpoint."""

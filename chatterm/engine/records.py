@@ -120,6 +120,18 @@ class ControlSpan(NamedTuple):
     end: int
 
 
+class RuleCounts(msgspec.Struct, frozen=True):
+    """How much a checkpoint says must not come, or ends a reply (`chatterm.checkpoint.rules`)."""
+
+    suppressed: int = 0  # tokens that never come
+    at_beginning: int = 0  # tokens that do not begin a reply
+    bad_words: int = 0  # sequences
+    biased: int = 0  # sequences
+    no_repeat: int = 0  # tokens of a sequence that does not come twice
+    least: int = 0  # tokens before an end
+    stops: int = 0  # texts
+
+
 class ModelInfo(msgspec.Struct, frozen=True):
     """What is loaded."""
 
@@ -143,6 +155,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     exact: bool  # True: plain float32, every number exact to rounding
     thinking: tuple[str, str] | None = None  # what opens and closes the model's thinking in its replies
     notices: tuple[str, ...] = ()  # sentences for the user about how it was loaded
+    rules: RuleCounts = RuleCounts()  # `SamplingParameters.checkpoint_rules` switches them off
 
 
 class Timing(msgspec.Struct, frozen=True):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from chatterm.checkpoint.memory import memory_working
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
+from chatterm.checkpoint.rules import Rules, read_rules
 from chatterm.checkpoint.template import ChatTemplate, EncodedPrompt, encode_chat, load_template
 from chatterm.checkpoint.tokenizer import load_tokenizer
 from chatterm.decode.context import Context
@@ -23,7 +24,7 @@ from chatterm.engine.inspection import AnyAnswer, AnyEdit, AnyQuestion
 from chatterm.engine.machine import free_bytes, places
 from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
-from chatterm.engine.records import Chat, ModelInfo, Prompt, Text, Tokens
+from chatterm.engine.records import Chat, ModelInfo, Prompt, RuleCounts, Text, Tokens
 from chatterm.errors import UserError
 from chatterm.model.load import load_decoder
 from chatterm.model.native.build import expected
@@ -70,6 +71,7 @@ class Session:
         self.edits: tuple[AnyEdit, ...] = ()
         """In force."""
         starting = starting_values(checkpoint.generation_defaults)
+        self.rules, about_rules = read_rules(checkpoint.generation_defaults, shape.vocabulary)
         self._breakers = SequenceBreakers(
             self.tokenizer.vocabulary, self.tokenizer.token_bytes, self.tokenizer.encode
         )
@@ -95,16 +97,31 @@ class Session:
             is_chat=self.template.is_chat,
             sampling=starting.parameters,
             sampling_source="the checkpoint" if starting.taken else "chatterm",
+            rules=_counts(self.rules),
             exact=plan.exact and plan.quantise == "none",
             thinking=self.template.thinking if isinstance(self.template, ChatTemplate) else None,
-            notices=(*starting.notices, *plan.notices, *loading.of_context(options.context, shape.context)),
+            notices=(
+                *starting.notices,
+                *about_rules,
+                *plan.notices,
+                *loading.of_context(options.context, shape.context),
+            ),
         )
         del checkpoint  # its vocabulary as Python lists is larger than the tokenizer
         _give_back_memory()
 
-    def new_sampler(self) -> Sampler:
-        """A sampler for one reply."""
-        return Sampler(self.info.vocabulary, self._breakers, self.tokenizer.end_ids)
+    def new_sampler(self, begins: int | None = None) -> Sampler:
+        """A sampler for one reply, which begins at that position; None where nobody knows."""
+        return Sampler(
+            self.info.vocabulary, self._breakers, self.tokenizer.end_ids, rules=self.rules, begins=begins
+        )
+
+    @staticmethod
+    def begins(prompt: Prompt, ids: Sequence[int]) -> int | None:
+        """Where in the tokens of a prompt the reply begins; None where a part of it is not told apart."""
+        if isinstance(prompt, Chat) and prompt.continue_reply:
+            return None
+        return len(ids) - (0 if isinstance(prompt, Text) else len(prompt.begun))
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
         """A prompt as token ids.
@@ -142,7 +159,8 @@ class Session:
             UserError: the prompt cannot be used, or the request was stopped while reading it.
         """
         ids = self.read(request.prompt, stopped)
-        step = self.new_sampler().distribution(self.context.logits_after(len(ids)), ids, request.sampling)
+        sampler = self.new_sampler(self.begins(request.prompt, ids))
+        step = sampler.distribution(self.context.logits_after(len(ids)), ids, request.sampling)
         distribution = to_distribution(
             step, self.tokenizer, position=len(ids), candidates=request.candidates, also=request.also
         )
@@ -182,6 +200,18 @@ class Session:
                 f"The conversation is {len(ids)} tokens long and {name} holds {room} here; "
                 "begin a new one or shorten it."
             )
+
+
+def _counts(rules: Rules) -> RuleCounts:
+    return RuleCounts(
+        suppressed=len(rules.suppressed),
+        at_beginning=len(rules.at_beginning),
+        bad_words=len(rules.bad_words),
+        biased=len(rules.biases),
+        no_repeat=rules.no_repeat,
+        least=max(rules.least_reply, rules.least_text),
+        stops=len(rules.stops),
+    )
 
 
 def _give_back_memory() -> None:

@@ -189,11 +189,11 @@ class ScriptedEngine(ScriptedSupply):
         self._check()
         assert isinstance(prompt, Tokens)
         self.knobs.predictions.append((prompt, sampling))
-        position = len(prompt.ids)
+        position = len(prompt.ids) + len(prompt.begun)
         script = next((made_up.WORDS[n] for n in also), None)
         return Predicted(
             request=1,
-            prompt=prompt.ids,
+            prompt=prompt.ids + prompt.begun,
             distribution=distribution(position, script, sampling, candidates, also),
         )
 

@@ -147,7 +147,7 @@ class ChatSession(SavedSession):
     # --- the model --------------------------------------------------------------------------------------
 
     def _model_is_ready(self, info: ModelInfo, told: bool) -> None:
-        self.values.begin_from(info.sampling, info.sampling_source)
+        self.values.begin_from(info.sampling, info.sampling_source, info.rules)
         self.keeper.values = self.values.to_keep
         self.keeper.model = info.name
         for notice in info.notices:
