@@ -68,6 +68,7 @@ def gguf_config(file: GGUFFile, architecture: str) -> dict[str, Any]:
             config[name] = value
     _choose_eps(config, architecture)
     _add_sizes_of_tensors(config, file, architecture)
+    config["model_max_length"] = config.get("max_position_embeddings")  # nothing makes it longer but YaRN
     config["tie_word_embeddings"] = "output.weight" not in file.tensors
     # what config.json states and GGUF shows by the presence of tensors
     config["use_qk_norm"] = config["qk_layernorm"] = "blk.0.attn_q_norm.weight" in file.tensors

@@ -17,6 +17,7 @@ import numpy as np
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.blocks import holds_weights
+from chatterm.checkpoint.context_length import scales_linearly
 from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE
 from chatterm.checkpoint.families.family import Names
 from chatterm.checkpoint.families.refused import refuse_config, refuse_gguf
@@ -26,6 +27,7 @@ from chatterm.checkpoint.gguf_architecture import gguf_architecture
 from chatterm.checkpoint.json_config import family_of, read_json_config, refuse_biases
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
 from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS
+from chatterm.checkpoint.rules import GGUF_SUPPRESSED
 from chatterm.checkpoint.safetensors_folder import SafeTensor, read_safetensors_folder
 from chatterm.checkpoint.tying import GGUF_WITH_OUTPUT, is_tied
 from chatterm.checkpoint.wrapped import unwrapped
@@ -53,7 +55,7 @@ class Checkpoint:
     stored: Mapping[str, GGUFTensor | SafeTensor]
     names: Names
     file_bytes: int
-    generation_defaults: Mapping[str, Any]  # generation_config.json as it is, or GGUF's general.sampling.*
+    generation_defaults: Mapping[str, Any]  # generation_config.json as it is, or GGUF's keys of that kind
     notices: tuple[str, ...] = ()  # sentences about what was decided while it was opened
 
     @cached_property
@@ -189,7 +191,9 @@ def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
         names=family.gguf,
         file_bytes=file.file_bytes,
         generation_defaults={
-            key: value for key, value in file.metadata.items() if key.startswith(_SAMPLING_PREFIX)
+            key: value
+            for key, value in file.metadata.items()
+            if key.startswith(_SAMPLING_PREFIX) or key == GGUF_SUPPRESSED
         },
     )
 
@@ -203,7 +207,7 @@ def _open_folder(path: Path, *, thorough: bool) -> Checkpoint:
     family = family_of(config)
     where = str(path / "config.json")
     tensors = unwrapped(files.tensors, family.safetensors)
-    architecture = read_json_config(config, where)
+    architecture = read_json_config(_with_length(config, path), where)
     tied = is_tied(architecture.tied, family.safetensors, tensors, thorough=thorough)
     notices = files.notices
     if architecture.tied and not tied:
@@ -227,6 +231,14 @@ def _open_folder(path: Path, *, thorough: bool) -> Checkpoint:
     )
     refuse_biases(config, checkpoint.layout, where)
     return checkpoint
+
+
+def _with_length(config: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """The configuration, with the length that only the tokenizer states where positions are stretched."""
+    if not scales_linearly(config):
+        return config
+    tokenizer = read_json_if_there(folder, "tokenizer_config.json")
+    return {"model_max_length": tokenizer.get("model_max_length"), **config}
 
 
 def _no_config(path: Path) -> str:

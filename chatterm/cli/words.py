@@ -53,7 +53,8 @@ FACTS = (
     *(mark("layers"), mark("width"), mark("heads"), mark("kv heads"), mark("head size"), mark("ffn width")),
     *(mark("vocabulary"), mark("norm"), mark("activation"), mark("positions"), mark("window"), mark("tied")),
     mark("not in the file"),
-    *(mark("cache bytes per token"), mark("tensors"), mark("entropy"), mark("cache difference")),
+    *(mark("context"), mark("cache bytes per token"), mark("rules"), mark("limits"), mark("not used")),
+    *(mark("tensors"), mark("entropy"), mark("cache difference")),
     mark("notices"),
     *(mark("repository"), mark("downloads"), mark("likes"), mark("changed"), mark("page")),
 )

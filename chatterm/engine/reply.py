@@ -43,6 +43,7 @@ class ReplyWriter:
         self._steering = steering
         self._sampling = request.sampling
         self._began = time.perf_counter()
+        self._begins: int | None = None
         self._prefill = 0.0
         self._generated = 0
         self._first = 0.0
@@ -56,9 +57,11 @@ class ReplyWriter:
         """
         encoded = self._session.encode(self._request.prompt)
         reused = self._session.context.begin(encoded.ids)
+        stops = self._session.rules.stops if self._sampling.checkpoint_rules else ()
+        self._begins = self._session.begins(self._request.prompt, encoded.ids)
         text = ReplyText(
             self._session.tokenizer,
-            (*self._request.stop, *encoded.stop),
+            (*self._request.stop, *encoded.stop, *stops),
             strip=encoded.strip,
             keep=encoded.keep,
         )
@@ -122,7 +125,7 @@ class ReplyWriter:
         session, limit = self._session, self._request.max_tokens
         if limit == 0:
             return "length"
-        for step in generate(session.context, session.new_sampler(), self._steer):
+        for step in generate(session.context, session.new_sampler(self._begins), self._steer):
             ends = step.token in session.tokenizer.end_ids
             self._last = time.perf_counter()
             self._first = self._first or self._last

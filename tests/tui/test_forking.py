@@ -30,7 +30,7 @@ async def test_enter_on_a_candidate_goes_on_from_it_as_a_branch(chat):
         branch = it.session.last_reply
         assert branch.tokens[:at] == first.tokens[:at], "what is kept keeps its records"
         assert branch.ids()[: at + 1] == (*first.ids(at), chosen.id)
-        asked = [prompt.ids for prompt, _ in it.knobs.predictions]
+        asked = [prompt.ids + prompt.begun for prompt, _ in it.knobs.predictions]
         assert asked[-1] == first.prompt + first.ids(at), "its record is what the model made of it there"
         assert branch.tokens[at].distribution.position == len(asked[-1])
         assert branch.text.startswith("".join([*HAIKU[:at], WORDS[chosen.id]]))

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from chatterm.checkpoint.architecture import Activation, Architecture, LayerOptions, Rotary
 from chatterm.checkpoint.config import Config
+from chatterm.checkpoint.context_length import MAX_CONTEXT, context_length
 from chatterm.checkpoint.rotary_config import read_rotary
 
 MAX_LAYERS = 1024
 MAX_HEADS = 4096
 MAX_WIDTH = 1 << 18
 MAX_VOCABULARY = 1 << 24
-MAX_CONTEXT = (1 << 31) - 1  # the decode step counts in 32 bits
 
 RMS_NORM = {"norm_eps": ("rms_norm_eps",)}
 LAYER_NORM = {"norm_eps": ("layer_norm_eps",)}
@@ -104,14 +104,16 @@ def common(config: Config, family: str, **changes: Any) -> Architecture:
         "head_size": head_size,
         "ffn_width": changes.get("ffn_width") or read_ffn_width(config),
         "vocabulary": config.integer("vocab_size", most=MAX_VOCABULARY),
-        "context": config.integer("max_position_embeddings", most=MAX_CONTEXT),
         "layer_options": (layer,) * layers,
         "norm_eps": config.number("norm_eps", 1e-6, least=0.0, most=1.0),
         "activation": read_activation(config, "silu"),
         "tied": config.flag("tie_word_embeddings"),
     }
     layer_wide = ("rotary", "window", "attention_scale")
-    return Architecture(**fields | {name: value for name, value in changes.items() if name not in layer_wide})
+    fields |= {name: value for name, value in changes.items() if name not in layer_wide}
+    fields.setdefault("context", context_length(config, fields["layer_options"]))
+    stated = config.integer("max_position_embeddings", most=MAX_CONTEXT)
+    return Architecture(**fields, extended_from=stated if fields["context"] > stated else None)
 
 
 def read_ffn_width(config: Config, default: int | None = None) -> int:

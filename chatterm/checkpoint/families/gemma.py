@@ -6,6 +6,7 @@ from typing import Any
 
 from chatterm.checkpoint.architecture import Architecture, LayerOptions
 from chatterm.checkpoint.config import Config
+from chatterm.checkpoint.context_length import MAX_CONTEXT
 from chatterm.checkpoint.families.family import (
     ATTENTION,
     RMS_NORM,
@@ -84,6 +85,7 @@ def _gemma3(config: Config) -> Architecture:
         config,
         "gemma3",
         rotary=full_rotary,
+        context=config.integer("max_position_embeddings", most=MAX_CONTEXT),  # scaled already
         norms_after=True,
         query_key_norm="head",
         logit_soft_cap=config.optional_number("final_logit_softcapping"),

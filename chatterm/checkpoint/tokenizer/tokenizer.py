@@ -259,6 +259,10 @@ class Tokenizer:
         """Whether the token is a control token: it steers the model and is no part of the text."""
         return token in self._control
 
+    def is_protected(self, token: int) -> bool:
+        """Whether no plain text becomes this token: a control token, or a thinking marker."""
+        return token in self._protected
+
     def id_of(self, name: str) -> int | None:
         """The id of the token that is called exactly `name` in the vocabulary."""
         found: int | None = self._backend.token_to_id(name)
