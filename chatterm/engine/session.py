@@ -25,6 +25,7 @@ from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
 from chatterm.engine.records import Chat, ModelInfo, Prompt, Text, Tokens
 from chatterm.errors import UserError
+from chatterm.model.cache import token_bytes
 from chatterm.model.load import load_decoder
 from chatterm.model.native.build import expected
 from chatterm.model.tuning import tuning
@@ -62,7 +63,7 @@ class Session:
         architecture = checkpoint.architecture
         size = _context_size(
             architecture.context,
-            architecture.cache_bytes(1, decoder.cache_dtype.itemsize),
+            token_bytes(architecture, decoder.cache_dtype),
             options.context,
             free_bytes(decoder.device),
         )
