@@ -80,7 +80,8 @@ class Sized(Protocol):
 def memory_needed(checkpoint: Sized, packed: bool = False) -> int:
     """Estimated bytes to run a checkpoint: weights, key/value cache for 4096 tokens, working space, runtime.
 
-    `packed` weights stay as they are stored, if they can; else they are float32.
+    `packed` weights stay as they are stored, if they can; else they are float32. The cache is taken as
+    float32: whether half of that is enough is known once the checkpoint has been tried.
     """
     weights = checkpoint.packed_bytes if packed else checkpoint.parameters * _FLOAT
     return memory_around(weights, checkpoint.architecture)

@@ -54,7 +54,7 @@ class Context:
     @property
     def cache_bytes(self) -> int:
         """Memory that the keys and values take now."""
-        return self.cache.keys.nbytes + self.cache.values.nbytes
+        return self.cache.nbytes
 
     @property
     def full(self) -> bool:

@@ -160,7 +160,7 @@ def computation(plan_: Plan, *, fast_prompts: bool, cache_dtype: str) -> str:
     if fast_prompts:
         parts.append("2×bf16 prompts")
     if cache_dtype != plan_.dtype:
-        parts.append({"float16": "f16", "bfloat16": "bf16"}.get(cache_dtype, cache_dtype) + " cache")
+        parts.append(f"{cache_dtype} cache")
     return " · ".join(parts)
 
 

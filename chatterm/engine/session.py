@@ -26,6 +26,7 @@ from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
 from chatterm.engine.records import Chat, ModelInfo, Prompt, RuleCounts, Text, Tokens
 from chatterm.errors import UserError
+from chatterm.model.cache import token_bytes
 from chatterm.model.load import load_decoder
 from chatterm.model.native.build import expected
 from chatterm.model.tuning import tuning
@@ -60,7 +61,7 @@ class Session:
         size = loading.context_size(
             options.context,
             shape.context,
-            shape.cache_bytes(1, decoder.cache_dtype.itemsize),
+            token_bytes(shape, decoder.cache_dtype),
             free_bytes(decoder.device),
         )
         self.decoder = decoder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import partial
 from typing import cast
 
 import torch
@@ -22,6 +21,7 @@ from chatterm.model.rotary import RotaryTable, Turn, depends_on_length, regime
 from chatterm.model.taps import BLOCK_POINTS, Taps
 from chatterm.model.threads import one_thread
 from chatterm.model.tiled import FEW
+from chatterm.model.vectors import NARROW
 
 NATIVE_TOKENS = FEW
 """Up to so many tokens at once go through the native operator; unpacking the weights pays for more."""
@@ -31,6 +31,9 @@ PROMPT_SECONDS = 0.5
 MATRIX_UNIT_RATE, VECTOR_RATE = 500e9, 150e9
 """Cautious guesses of the operations per second that reading a prompt reaches."""
 FEWEST_AT_ONCE, MOST_AT_ONCE = 64, 512
+
+CACHE_TYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16, NARROW)
+"""In which keys and values may be kept."""
 
 
 class Decoder(nn.Module):
@@ -65,13 +68,16 @@ class Decoder(nn.Module):
             dtype: of the residual stream; norms, rotary and logits are float32 throughout.
             exact: multiply in float32 throughout; else many tokens at once go through the matrix unit of
                 processors that have one, which is less exact by two digits.
-            cache_dtype: in which keys and values are stored; None = `dtype`, but float16 for float32 that
-                need not be exact.
+            cache_dtype: in which keys and values are stored, or `chatterm.model.vectors.NARROW`; None =
+                `dtype`.
+
+        Raises:
+            ValueError: the decoder cannot work with keys and values of that type.
         """
         super().__init__()
         self.architecture = architecture
         self.context, self.device, self.dtype = context, device, dtype
-        self.cache_dtype = cache_dtype or (torch.float16 if dtype == torch.float32 and not exact else dtype)
+        self.cache_dtype = cache_dtype or dtype
         self.embedding, self.positions = embedding, positions
         self.blocks = nn.ModuleList(blocks)
         self.final_norm, self.unembedding = final_norm, unembedding
@@ -82,14 +88,16 @@ class Decoder(nn.Module):
         """One for each kind of layer, see `rotary_kind`; None where nothing is rotated."""
         self._kinds = [self._rotaries.index(layer.rotary) for layer in architecture.layer_options]
         self._native = native_step(self)
+        self._check_cache_type(self.cache_dtype)
         self._reader = None if exact else reader(self)
         self.graphs = GraphSteps(self) if self.device.type == "cuda" else None
         """Steps of one token on a GPU."""
-        self._multiplied = sum(
+        self.block_weights = sum(
             module.in_features * module.out_features
             for module in self.blocks.modules()
             if isinstance(module, Linear)
         )
+        """Numbers in the matrices of all blocks."""
 
     @property
     def fast_prompts(self) -> bool:
@@ -100,7 +108,7 @@ class Decoder(nn.Module):
     def prompt_chunk(self) -> int:
         """Tokens of a prompt to read per call: as many as take half a second, within bounds."""
         rate = MATRIX_UNIT_RATE if self.fast_prompts or self.device.type != "cpu" else VECTOR_RATE
-        tokens = PROMPT_SECONDS * rate / (2 * max(1, self._multiplied))
+        tokens = PROMPT_SECONDS * rate / (2 * max(1, self.block_weights))
         return max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, 1 << max(0, int(tokens).bit_length() - 1)))
 
     def rotary_kind(self, layer: int) -> int:
@@ -137,10 +145,28 @@ class Decoder(nn.Module):
             return 0
         return self._native.most_rows - 1
 
-    def new_cache(self, context: int | None = None) -> Cache:
-        """An empty cache for `context` tokens (default: the decoder's own).
+    def _check_cache_type(self, dtype: torch.dtype) -> None:
+        """Refuse a cache that the decoder cannot work with.
 
         Raises:
+            ValueError: it cannot.
+        """
+        known = CACHE_TYPES if self._native is None else (torch.float32, NARROW)
+        if dtype not in known:
+            names = ", ".join(str(each).removeprefix("torch.") for each in known)
+            where = "the native operator" if self._native is not None else "attention"
+            raise ValueError(f"{where} cannot read a cache of {dtype}, only of {names}")
+
+    @property
+    def can_be_narrow(self) -> bool:
+        """Whether keys and values may be kept in 16 bits while everything is computed in float32."""
+        return self.dtype == torch.float32 and self.device.type == "cpu"
+
+    def new_cache(self, context: int | None = None, dtype: torch.dtype | None = None) -> Cache:
+        """An empty cache for `context` tokens (default: the decoder's own), of the decoder's type or another.
+
+        Raises:
+            ValueError: the decoder cannot work with that type.
             UserError: the model has learned positions and not that many.
         """
         capacity = self.context if context is None else context
@@ -150,7 +176,9 @@ class Decoder(nn.Module):
                 "so its "
                 f"context cannot be {capacity} tokens; ask for at most {self.architecture.context}."
             )
-        return Cache(self.architecture, capacity, device=self.device, dtype=self.cache_dtype)
+        dtype = dtype or self.cache_dtype
+        self._check_cache_type(dtype)
+        return Cache(self.architecture, capacity, device=self.device, dtype=dtype)
 
     @torch.no_grad()
     def forward(
@@ -256,7 +284,7 @@ class Decoder(nn.Module):
                 if point == "attention_weights":
                     attention = cast(Block, block).attention
                     mask = visible(start, 0, start + count, attention.window)
-                    keys = cache.keys[layer, :, : start + count]
+                    keys, _ = cache.read(layer, 0, start + count, torch.float32)
                     taps(point, layer, attention.weights(record["queries"][layer], keys, mask))
                 elif point in record:
                     taps(point, layer, record[point][layer])
@@ -284,13 +312,7 @@ class Decoder(nn.Module):
             some = slice(first, first + native.most_rows)
             few = [turn and turn[some] for turn in turns] if count > native.most_rows else turns
             arguments = tokens[some], start + first
-            run = partial(native, *arguments, turns=few, last_only=last_only, record=record)
-            try:
-                logits = run(keys=cache.keys, values=cache.values)
-            except OverflowError:
-                cache.widen()
-                logits = run(keys=cache.keys, values=cache.values)
-            parts.append(logits)
+            parts.append(native(*arguments, cache, few, last_only=last_only, record=record))
         cache.finish()
         return parts[-1] if last_only or len(parts) == 1 else torch.cat(parts)
 

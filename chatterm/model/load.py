@@ -17,6 +17,7 @@ from chatterm.model.linear import Linear, make_linear
 from chatterm.model.native.build import NotBuiltError, library
 from chatterm.model.native.tiles import Pool, Tiles, fits
 from chatterm.model.norm import Norm
+from chatterm.model.precision import cache_type
 from chatterm.model.quantise import Quantisation, quantised
 from chatterm.model.tiled import TiledLinear
 
@@ -46,18 +47,21 @@ def load_decoder(
         threads: of the native operator; None = as many as torch uses, 0 = do without it.
         exact: see `Decoder`.
         quantise: dense matrices to so few bits; the embedding and the unembedding to int8 at least.
-        cache_dtype: in which keys and values are stored; None = `dtype`, but float16 for float32 that need
-            not be exact.
+        cache_dtype: in which keys and values are stored; None = `dtype`, but 16 bits for float32 that need
+            not be exact, if they are harmless with this checkpoint (`chatterm.model.precision`).
         progress: called with (parameters read, parameters in all) after each.
 
     Raises:
         UserError: a weight cannot be decoded.
+        ValueError: the decoder cannot work with keys and values of `cache_dtype`.
     """
     pool = _native_pool(checkpoint, torch.device(device), dtype, threads)
     tell = progress or (lambda done, total: None)
-    return _Loader(checkpoint, torch.device(device), dtype, pool, tell, quantise).load(
-        context, exact, cache_dtype
-    )
+    loader = _Loader(checkpoint, torch.device(device), dtype, pool, tell, quantise)
+    decoder = loader.load(context, exact, cache_dtype)
+    if cache_dtype is None and not exact:
+        decoder.cache_dtype = cache_type(decoder, checkpoint, quantise)
+    return decoder
 
 
 def _native_pool(

@@ -115,10 +115,12 @@ class Step(Structure):
         ("tokens", c_void_p),
         *(
             (name, c_int32)
-            for name in ("count", "position", "capacity", "half", "first_logits", "logits_stride")
+            for name in ("count", "position", "capacity", "narrow", "first_logits", "logits_stride")
         ),
         ("keys", c_void_p),
         ("values", c_void_p),
+        ("key_scales", c_void_p),
+        ("value_scales", c_void_p),
         ("cosines", POINTER(c_void_p)),
         ("sines", POINTER(c_void_p)),
         ("logits", c_void_p),
@@ -150,7 +152,7 @@ def open_library(path: Path) -> ctypes.CDLL:
         "chatterm_end_pool": (None, (c_void_p,)),
         "chatterm_engine": (c_void_p, (POINTER(Model), c_void_p, c_int)),
         "chatterm_end_engine": (None, (c_void_p,)),
-        "chatterm_step": (c_int, (c_void_p, POINTER(Step))),
+        "chatterm_step": (None, (c_void_p, POINTER(Step))),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)

@@ -302,16 +302,14 @@ EXPORT void chatterm_end_engine(Engine *e) {
     free(e);
 }
 
-/* Decode some tokens. Returns 1 if a key or value is too large for a cache in half precision: nothing is right then. */
-EXPORT int chatterm_step(Engine *e, const Step *step) {
+/* Decode some tokens. */
+EXPORT void chatterm_step(Engine *e, const Step *step) {
     e->step = step;
     e->rows = step->count;
-    e->too_large = 0;
     for (int row = 0; row < e->rows; row++) embed(e, row);
-    for (e->index = 0; e->index < e->model->layers && !e->too_large; e->index++) {
+    for (e->index = 0; e->index < e->model->layers; e->index++) {
         e->layer = &e->model->layer[e->index];
         block(e);
     }
-    if (!e->too_large) unembed(e);
-    return e->too_large;
+    unembed(e);
 }

@@ -13,6 +13,7 @@ from torch import Tensor
 from chatterm.checkpoint.tensors import PackedWeight, Weight
 from chatterm.model.native.binding import ALIGNMENT, MOST_MATRICES, Matrix
 from chatterm.model.native.build import library
+from chatterm.model.native.checked import address, indices_address
 from chatterm.model.native.four_bit import FP4, KINDS, four_bit_groups
 
 LANES = 16
@@ -53,9 +54,12 @@ class Tiles:
 
         Raises:
             TypeError: no tile holds this type; see `fits`.
+            ValueError: the bias does not belong to the matrix.
         """
         self.pool = pool
         self.rows, self.columns = weight.shape
+        if bias is not None and bias.shape != (self.rows,):
+            raise ValueError(f"{self.rows} rows cannot have a bias of the shape {tuple(bias.shape)}")
         kind, data, row_bytes = _source(weight)
         tile_kind = library().chatterm_kind(kind)
         if tile_kind < 0:
@@ -88,27 +92,35 @@ class Tiles:
 
     def expand(self, out: Tensor) -> Tensor:
         """W as numbers, written to `out` `(rows, columns)`, contiguous float32 or bfloat16."""
-        wide = out.dtype == torch.float32
-        library().chatterm_expand(self.pool.handle, ctypes.byref(self.matrix), out.data_ptr(), int(wide))
-        return out
+        if out.shape[0] != self.rows:
+            raise ValueError(f"W has {self.rows} rows, not {out.shape[0]}")
+        return self._expand(self.matrix, out)
 
     def expand_rows(self, first: int, out: Tensor) -> Tensor:
         """As `expand`, for rows `first` … of W, as many as `out` has; `first` is a multiple of 16."""
+        if first < 0 or first % LANES or first + out.shape[0] > self.rows:
+            raise ValueError(f"rows {first} … {first + out.shape[0] - 1} are no tiles of {self.rows} rows")
         kind, columns = self.matrix.kind, self.columns
         tile_bytes = library().chatterm_packed_bytes(kind, LANES, columns) - library().chatterm_packed_bytes(
             kind, 0, columns
         )
         data = self.matrix.data + first // LANES * tile_bytes
-        part = Matrix(kind, out.shape[0], columns, 0, data, None)
+        return self._expand(Matrix(kind, out.shape[0], columns, 0, data, None), out)
+
+    def _expand(self, matrix: Matrix, out: Tensor) -> Tensor:
+        place = address(
+            out, "what is written to", (matrix.rows, matrix.columns), torch.float32, torch.bfloat16
+        )
         wide = out.dtype == torch.float32
-        library().chatterm_expand(self.pool.handle, ctypes.byref(part), out.data_ptr(), int(wide))
+        library().chatterm_expand(self.pool.handle, ctypes.byref(matrix), place, int(wide))
         return out
 
     def look_up(self, rows: Tensor) -> Tensor:
         """Some rows `(T,)` int64 of W; `(T, columns)` float32."""
         rows = rows.contiguous()
         out = torch.empty(rows.numel(), self.columns)
-        library().chatterm_rows(ctypes.byref(self.matrix), rows.data_ptr(), rows.numel(), out.data_ptr())
+        indices = indices_address(rows, "rows", rows.numel(), self.rows)
+        library().chatterm_rows(ctypes.byref(self.matrix), indices, rows.numel(), out.data_ptr())
         return out
 
 
@@ -116,8 +128,17 @@ class Product:
     """Some matrices over the same columns, times a few vectors at once."""
 
     def __init__(self, parts: Sequence[Tiles]) -> None:
-        """`parts` are at most `MOST_MATRICES`."""
-        assert len(parts) <= MOST_MATRICES
+        """`parts` are at most `MOST_MATRICES`, with as many columns and the same threads.
+
+        Raises:
+            ValueError: they are not.
+        """
+        if not 1 <= len(parts) <= MOST_MATRICES:
+            raise ValueError(f"1 to {MOST_MATRICES} matrices are multiplied at once, not {len(parts)}")
+        if any(part.columns != parts[0].columns for part in parts):
+            raise ValueError(
+                f"matrices with {[part.columns for part in parts]} columns have no common vectors"
+            )
         self._parts = list(parts)
         self._matrices = (ctypes.POINTER(Matrix) * len(parts))(*(ctypes.pointer(p.matrix) for p in parts))
         self._multiply = library().chatterm_multiply
@@ -137,6 +158,7 @@ class Product:
         """
         x = x.contiguous()
         count = x.shape[0]
+        address(x, "vectors", (count, self._parts[0].columns), torch.float32)
         y = torch.empty(count, self._width)
         pool = self._parts[0].pool
         scratch = pool.scratch(self._scratch_size)

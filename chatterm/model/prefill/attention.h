@@ -6,16 +6,21 @@
 #include "product.h"
 #include "rows.h"
 
-enum { QUERIES = 32, KEYS = 128, PARTS = 2 }; /* queries in one piece of work; keys seen at a time */
+enum { QUERIES = 32, KEYS = 128 }; /* queries in one piece of work; keys seen at a time */
+
+/* bfloat16 numbers for one number of weights and values; for one of queries and keys at most. Scores are large sums of which the
+ * softmax sees the differences: of keys in float32 all 24 bits are multiplied, of narrow ones the 16 that they have. */
+enum { PARTS = 2, MOST_PARTS = 3 };
 
 typedef struct {
     const float *queries; /* (tokens, heads, head_size), tokens query_stride apart */
-    const void *keys, *values; /* (kv_heads, seen, head_size), heads kv_stride apart; half or float */
+    const void *keys, *values; /* (kv_heads, seen, head_size), heads kv_stride apart: float, or narrow */
+    const float *key_scales, *value_scales; /* (kv_heads, seen), heads scale_stride apart, of narrow ones: 16-bit integers */
     float *out;           /* (tokens, heads, head_size), contiguous */
     uint16_t *key_operands, *value_operands;
-    size_t query_stride, kv_stride;
+    size_t query_stride, kv_stride, scale_stride;
     int tokens, heads, kv_heads, head_size, seen, first; /* the first token stands at index `first` of what is seen */
-    int window, half;     /* window 0: all */
+    int window, parts;    /* window 0: all; parts of queries and keys */
     float scale, soft_cap; /* soft_cap 0: none */
 } Attending;
 
@@ -23,16 +28,16 @@ static inline int depth_steps(const Attending *a) { return (a->head_size + STEP 
 static inline int depth_tiles(const Attending *a) { return 2 * depth_steps(a); }
 static inline int key_steps(const Attending *a) { return (a->seen + KEYS - 1) / KEYS * (KEYS / STEP); }
 
-/* Numbers in all key operands of one head, and in all value operands: the same. */
-static inline size_t operand_size(const Attending *a) { return (size_t)key_steps(a) * 2 * depth_steps(a) * PARTS * BLOCK; }
+/* Numbers in all key operands of one head, and in all value operands. */
+static inline size_t operand_size(const Attending *a, int parts) {
+    return (size_t)key_steps(a) * 2 * depth_steps(a) * parts * BLOCK;
+}
 
-/* A number of the cache, zero beyond its end. */
-static inline float cached(const Attending *a, const void *part, int head, int key, int d) {
+/* A number of the cache, zero beyond its end; `scales` of a narrow one. */
+static inline float cached(const Attending *a, const void *part, const float *scales, int head, int key, int d) {
     if (key >= a->seen || d >= a->head_size) return 0;
     size_t at = head * a->kv_stride + (size_t)key * a->head_size + d;
-#if defined(__F16C__)
-    if (a->half) return _cvtsh_ss(((const uint16_t *)part)[at]);
-#endif
+    if (scales) return ((const int16_t *)part)[at] * scales[head * a->scale_stride + key];
     return ((const float *)part)[at];
 }
 
@@ -46,10 +51,8 @@ static inline uint16_t top(float x, float *rest) {
     return (uint16_t)(bits >> 16);
 }
 
-static inline void put(uint16_t *operand, int place, float x) {
-    float rest, none;
-    operand[place] = top(x, &rest);
-    operand[BLOCK + place] = top(rest, &none);
+static inline void put(uint16_t *operand, int parts, int place, float x) {
+    for (int i = 0; i < parts; i++) operand[i * BLOCK + place] = top(x, &x);
 }
 
 /* 32 keys and values of one head as right operands. Keys: (tiles of 16 keys, depth steps, parts, 16 pairs of d, 16 keys, 2).
@@ -57,26 +60,29 @@ static inline void put(uint16_t *operand, int place, float x) {
 static void operand_piece(void *context, int piece) {
     const Attending *a = context;
     int steps = key_steps(a), head = piece / steps, step = piece % steps;
-    uint16_t *keys = a->key_operands + head * operand_size(a), *values = a->value_operands + head * operand_size(a);
+    uint16_t *keys = a->key_operands + head * operand_size(a, a->parts);
+    uint16_t *values = a->value_operands + head * operand_size(a, PARTS);
     for (int j = 0; j < STEP; j++) {
         int key = step * STEP + j;
         for (int d = 0; d < depth_steps(a) * STEP; d++) {
-            size_t k_operand = ((size_t)(key / 16) * depth_steps(a) + d / STEP) * PARTS * BLOCK;
+            size_t k_operand = ((size_t)(key / 16) * depth_steps(a) + d / STEP) * a->parts * BLOCK;
             size_t v_operand = ((size_t)(d / 16) * steps + step) * PARTS * BLOCK;
-            put(keys + k_operand, d % STEP / 2 * 32 + key % 16 * 2 + d % 2, cached(a, a->keys, head, key, d));
-            put(values + v_operand, j / 2 * 32 + d % 16 * 2 + j % 2, cached(a, a->values, head, key, d));
+            float k = cached(a, a->keys, a->key_scales, head, key, d), v = cached(a, a->values, a->value_scales, head, key, d);
+            put(keys + k_operand, a->parts, d % STEP / 2 * 32 + key % 16 * 2 + d % 2, k);
+            put(values + v_operand, PARTS, j / 2 * 32 + d % 16 * 2 + j % 2, v);
         }
     }
 }
 
 /* A row of 32 numbers into row r of left operands. */
-static inline void put_row(uint16_t *operand, int r, f32x16 a, f32x16 b) {
-    u32x16 high_a = rounded(a), high_b = rounded(b);
-    u32x16 low_a = rounded(a - (f32x16)high_a), low_b = rounded(b - (f32x16)high_b);
-    _mm256_storeu_si256((__m256i *)(operand + 32 * r), _mm512_cvtepi32_epi16((__m512i)(high_a >> 16)));
-    _mm256_storeu_si256((__m256i *)(operand + 32 * r + 16), _mm512_cvtepi32_epi16((__m512i)(high_b >> 16)));
-    _mm256_storeu_si256((__m256i *)(operand + BLOCK + 32 * r), _mm512_cvtepi32_epi16((__m512i)(low_a >> 16)));
-    _mm256_storeu_si256((__m256i *)(operand + BLOCK + 32 * r + 16), _mm512_cvtepi32_epi16((__m512i)(low_b >> 16)));
+static inline __attribute__((always_inline)) void put_row(uint16_t *operand, int parts, int r, f32x16 a, f32x16 b) {
+    for (int i = 0; i < parts; i++, operand += BLOCK) {
+        u32x16 top_a = rounded(a), top_b = rounded(b);
+        _mm256_storeu_si256((__m256i *)(operand + 32 * r), _mm512_cvtepi32_epi16((__m512i)(top_a >> 16)));
+        _mm256_storeu_si256((__m256i *)(operand + 32 * r + 16), _mm512_cvtepi32_epi16((__m512i)(top_b >> 16)));
+        a -= (f32x16)top_a;
+        b -= (f32x16)top_b;
+    }
 }
 
 static inline float max16(f32x16 v) { return _mm512_reduce_max_ps((__m512)v); }
@@ -84,7 +90,7 @@ static inline float max16(f32x16 v) { return _mm512_reduce_max_ps((__m512)v); }
 enum { MOST_DEPTH = 256 }; /* largest head */
 
 typedef struct {
-    uint16_t queries[2][MOST_DEPTH / STEP][PARTS][BLOCK];
+    uint16_t queries[2 * MOST_DEPTH / STEP * MOST_PARTS * BLOCK]; /* (2, depth steps, parts, 16, 32) */
     uint16_t weights[2][KEYS / STEP][PARTS][BLOCK];
     float scores[QUERIES][KEYS];
     float mixed[QUERIES][MOST_DEPTH];
@@ -113,7 +119,7 @@ static void weigh(const Attending *a, Scratch *s, int r, int query, int key, int
             w[i] = choose(score > -INFINITY, exp16(score - largest), splat(0));
             sum += w[i];
         }
-        put_row(s->weights[r / 16][k / STEP][0], r % 16, w[0], w[1]);
+        put_row(s->weights[r / 16][k / STEP][0], PARTS, r % 16, w[0], w[1]);
     }
     s->most[r] = largest;
     s->sum[r] = s->sum[r] * keep + sum16(sum);
@@ -121,13 +127,23 @@ static void weigh(const Attending *a, Scratch *s, int r, int query, int key, int
         for (int d = 0; d < depth_tiles(a) * 16; d++) s->mixed[r][d] *= keep;
 }
 
+/* The scores of 32 queries and 32 keys. */
+static void score_square(const Attending *a, Scratch *s, const uint16_t *keys, int k) {
+    int depth = depth_steps(a);
+    const uint16_t *first = s->queries, *second = first + (size_t)depth * a->parts * BLOCK;
+    const uint16_t *further = keys + (size_t)depth * a->parts * BLOCK;
+    float *y0 = &s->scores[0][k], *y1 = &s->scores[16][k];
+    if (a->parts == 2) multiply_square(first, second, keys, further, depth, 2, y0, y1, sizeof s->scores[0], NULL, 0);
+    else multiply_square(first, second, keys, further, depth, 3, y0, y1, sizeof s->scores[0], NULL, 0);
+}
+
 static void attention_piece(void *context, int piece) {
     const Attending *a = context;
     int blocks = (a->tokens + QUERIES - 1) / QUERIES;
     int block = blocks - 1 - piece / a->heads, head = piece % a->heads; /* the longest work first */
     int kv_head = head / (a->heads / a->kv_heads), steps = key_steps(a), depth = depth_steps(a);
-    const uint16_t *keys = a->key_operands + kv_head * operand_size(a);
-    const uint16_t *values = a->value_operands + kv_head * operand_size(a);
+    const uint16_t *keys = a->key_operands + kv_head * operand_size(a, a->parts);
+    const uint16_t *values = a->value_operands + kv_head * operand_size(a, PARTS);
     int from = block * QUERIES, count = a->tokens - from < QUERIES ? a->tokens - from : QUERIES;
     Scratch *s = scratch(sizeof *s);
     for (int r = 0; r < QUERIES; r++) {
@@ -136,7 +152,9 @@ static void attention_piece(void *context, int piece) {
             f32x16 low = splat(0), high = splat(0);
             if (r < count && d < a->head_size) low = load_some(q + d, a->head_size - d) * a->scale;
             if (r < count && d + LANES < a->head_size) high = load_some(q + d + LANES, a->head_size - d - LANES) * a->scale;
-            put_row(&s->queries[r / 16][d / STEP][0][0], r % 16, low, high);
+            uint16_t *operand = s->queries + (size_t)(r / 16 * depth + d / STEP) * a->parts * BLOCK;
+            if (a->parts == 2) put_row(operand, 2, r % 16, low, high);
+            else put_row(operand, 3, r % 16, low, high);
         }
         s->most[r] = -1e30f;
         s->sum[r] = 0;
@@ -147,11 +165,7 @@ static void attention_piece(void *context, int piece) {
     configure();
     for (int key = start; key < stop; key += KEYS) {
         int near = stop - key < KEYS ? (stop - key + STEP - 1) / STEP * STEP : KEYS;
-        for (int k = 0; k < near; k += 32) {
-            const uint16_t *w = keys + (size_t)((key + k) / 16) * depth * PARTS * BLOCK;
-            multiply_square(&s->queries[0][0][0][0], &s->queries[1][0][0][0], w, w + depth * PARTS * BLOCK, depth, PARTS,
-                &s->scores[0][k], &s->scores[16][k], sizeof s->scores[0], NULL, 0);
-        }
+        for (int k = 0; k < near; k += 32) score_square(a, s, keys + (size_t)((key + k) / 16) * depth * a->parts * BLOCK, k);
         for (int r = 0; r < count; r++) weigh(a, s, r, first + r, key, near);
         for (int d = 0; d < depth * STEP; d += 32) {
             const uint16_t *w = values + ((size_t)(d / 16) * steps + key / STEP) * PARTS * BLOCK;

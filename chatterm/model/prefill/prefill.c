@@ -64,24 +64,26 @@ EXPORT void chatterm_prefill_split(
 }
 
 /* Numbers of 16 bits that chatterm_prefill_attention needs in `operands`. */
-EXPORT size_t chatterm_prefill_attention_memory(int kv_heads, int head_size, int seen) {
+EXPORT size_t chatterm_prefill_attention_memory(int kv_heads, int head_size, int seen, int parts) {
     Attending a = {.kv_heads = kv_heads, .head_size = head_size, .seen = seen};
-    return 2 * (size_t)kv_heads * operand_size(&a);
+    return (size_t)kv_heads * (operand_size(&a, parts) + operand_size(&a, PARTS));
 }
 
 /* The largest head that attention serves. */
 EXPORT int chatterm_prefill_most_depth(void) { return MOST_DEPTH; }
 
 EXPORT void chatterm_prefill_attention(
-    Pool *pool, const float *queries, size_t query_stride, const void *keys, const void *values, size_t kv_stride, int half,
+    Pool *pool, const float *queries, size_t query_stride, const void *keys, const void *values, size_t kv_stride,
+    const float *key_scales, const float *value_scales, size_t scale_stride, int parts,
     int tokens, int heads, int kv_heads, int head_size, int seen, int first, int window, float scale, float soft_cap,
     uint16_t *operands, float *out) {
     Attending a = {
         .queries = queries, .keys = keys, .values = values, .out = out, .key_operands = operands, .query_stride = query_stride,
         .kv_stride = kv_stride, .tokens = tokens, .heads = heads, .kv_heads = kv_heads, .head_size = head_size, .seen = seen,
-        .first = first, .window = window, .half = half, .scale = scale, .soft_cap = soft_cap,
+        .first = first, .window = window, .parts = parts, .key_scales = key_scales, .value_scales = value_scales,
+        .scale_stride = scale_stride, .scale = scale, .soft_cap = soft_cap,
     };
-    a.value_operands = operands + (size_t)kv_heads * operand_size(&a);
+    a.value_operands = operands + (size_t)kv_heads * operand_size(&a, parts);
     share(pool, operand_piece, &a, kv_heads * key_steps(&a));
     share(pool, attention_piece, &a, (tokens + QUERIES - 1) / QUERIES * heads);
 }
