@@ -101,7 +101,7 @@ def _read(decoder: Decoder, text: Tensor, dtype: torch.dtype) -> Tensor:
     """Log-probabilities after every token, `(T, vocabulary)`."""
     cache = decoder.new_cache(len(text), dtype)
     # so few that the unembedding need not be unpacked for them
-    pieces = text.split(NATIVE_TOKENS)
+    pieces = torch.split(text, NATIVE_TOKENS)
     return torch.cat([decoder(piece, cache, last_only=False) for piece in pieces]).log_softmax(-1)
 
 
