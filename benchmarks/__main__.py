@@ -38,13 +38,14 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--against", type=Path, help="another checkout, whose interface is timed in turn")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     options = parser.parse_args()
     models = [locate(name) for name in options.model or ["default"]]
     sections = options.sections or SECTIONS
     llama = _llama(options.llama) if {"peers", "accuracy"} & set(sections) else None
     for section in sections:
-        text = _measure(section, models, llama, options.threads, options.rounds)
+        text = _measure(section, models, llama, options.threads, options.rounds, options.against)
         print(f"\n{text}\n", flush=True)
         if options.write:
             document = DOCUMENT.read_text("utf-8")
@@ -60,7 +61,9 @@ def _llama(wanted: str) -> Path | None:
     return Path(wanted)
 
 
-def _measure(section: str, models: list[Path], llama: Path | None, threads: int, rounds: int) -> str:
+def _measure(
+    section: str, models: list[Path], llama: Path | None, threads: int, rounds: int, against: Path | None
+) -> str:
     if section == "peers":
         from benchmarks import peers
 
@@ -80,8 +83,11 @@ def _measure(section: str, models: list[Path], llama: Path | None, threads: int,
 
         return gpu.report()
     from benchmarks.interface import measure as interface
+    from benchmarks.interface import pace
+    from benchmarks.interface.checkout import checkouts
 
-    return interface.report(interface.measure(rounds))
+    paces = pace.report(pace.measure(checkouts(against), rounds))
+    return f"{paces}\n\n{interface.report(interface.measure(rounds))}"
 
 
 def machine() -> str:

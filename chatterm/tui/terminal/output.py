@@ -60,6 +60,7 @@ class Output(threading.Thread):
         self._behind = False
         self._stopping = False
         self._gave_up = False
+        self._is_whole = True  # no frame has begun that has not ended
 
     def write(self, text: str) -> None:
         """Write soon."""
@@ -74,7 +75,12 @@ class Output(threading.Thread):
                     return
             self._waiting.append(text)
             self._size += len(text)
-            self._changed.notify()
+            if text in SYNC:
+                self._is_whole = text == SYNC[1]
+            if (
+                self._is_whole
+            ):  # a frame is written at once, so that the thread is not woken for each part of it
+                self._changed.notify()
 
     def redraw(self) -> None:
         """The screen is no longer what was drawn: the next drawings are written as they are."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from rich.style import Style
 from textual import events
+from textual._text_area_theme import TextAreaTheme
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import TextArea
@@ -50,6 +53,7 @@ class Composer(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("message")
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        self._dressed: tuple[TextAreaTheme, Style] | None = None
         super().__init__(
             id=id,
             soft_wrap=True,
@@ -65,6 +69,19 @@ class Composer(TextArea):
         self.completions: Completions | None = None
         self.foreign: set[Path] = set()  # files that only a text from elsewhere names
         self.has_attachments = False  # there is something to send without a word
+
+    def notify_style_update(self) -> None:
+        """Other colours."""
+        self._dressed = None
+        super().notify_style_update()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some lines. Textual's text area finds all its colours anew for each key and each blink."""
+        theme, style = self._theme, self.rich_style
+        if self._dressed is None or self._dressed[0] is not theme or self._dressed[1] != style:
+            theme.apply_css(self)
+            self._dressed = theme, style
+        return super(TextArea, self).render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """A line; none where the terminal is too narrow for a sign, by whose width Textual would divide."""
