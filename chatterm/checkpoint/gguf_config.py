@@ -48,6 +48,8 @@ _LAYER_NORM = frozenset(
 _EPS = ("rms_norm_eps", "layer_norm_eps")
 _FOUR_TIMES = frozenset({"gpt2", "falcon", "phi2", "granite"})
 """Their converters state a width of the feed-forward part that need not be that of its matrices."""
+_PARTIAL = frozenset({"phi2", "phi3", "gptneox", "stablelm"})
+"""They turn a share of each head."""
 WINDOWS_BY_RULE = frozenset({"gemma2", "gemma3", "cohere2"})
 """Which layers have windows is their family's rule, where the file does not say."""
 MAX_ROTARY_FACTORS = 4096
@@ -74,7 +76,8 @@ def gguf_config(file: GGUFFile, architecture: str) -> dict[str, Any]:
     config["use_qk_norm"] = config["qk_layernorm"] = "blk.0.attn_q_norm.weight" in file.tensors
     config["new_decoder_architecture"] = "blk.0.attn_norm_2.weight" in file.tensors
     _add_windows(config, file, architecture)
-    _add_partial_rotary(config, file.metadata.get(f"{architecture}.rope.dimension_count"))
+    if architecture in _PARTIAL:  # `gguf_architecture` holds the others to turning the whole head
+        _add_partial_rotary(config, file.metadata.get(f"{architecture}.rope.dimension_count"))
     if scaling := _rope_scaling(file, architecture):
         config["rope_scaling"] = scaling
     return config
