@@ -1,4 +1,4 @@
-"""All comparisons: `python -m benchmarks [peers] [accuracy] [interface] [--write]`.
+"""All comparisons: `python -m benchmarks [peers] [accuracy] [cache] [interface] [--write]`.
 
 Measures chatterm against llama.cpp and transformers in one run, its probabilities against exact ones, and
 the interface under load. `--write` puts the tables into docs/performance.md, which also says how to build the
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import tempfile
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,7 @@ from benchmarks.figures import replace_section
 from chatterm.checkpoint.locate import locate
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-SECTIONS = ("peers", "accuracy", "interface")
+SECTIONS = ("peers", "accuracy", "cache", "interface")
 
 
 def main() -> None:
@@ -63,6 +64,12 @@ def _measure(section: str, models: list[Path], llama: Path | None, threads: int,
             logits = partial(accuracy.llama_rows, llama / "llama_logits", threads=threads)
             rows = lambda model, tokens, batch: logits(model, tokens, batch)  # noqa: E731
         return accuracy.report([accuracy.measure(model, rows) for model in models])
+    if section == "cache":
+        from benchmarks import cache, sharp
+
+        with tempfile.TemporaryDirectory() as folder:
+            tiny = cache.measure_tiny(sharp.make, Path(folder))
+        return cache.report([row for model in models for row in cache.measure(model)], tiny)
     from benchmarks.interface import measure as interface
 
     return interface.report(interface.measure(rounds))
