@@ -1,4 +1,4 @@
-"""All comparisons: `python -m benchmarks [peers] [accuracy] [interface] [gpu] [--write]`.
+"""All comparisons: `python -m benchmarks [peers] [accuracy] [cache] [interface] [gpu] [--write]`.
 
 Measures chatterm against llama.cpp and transformers in one run, its probabilities against exact ones, the
 interface under load, and the engine on a GPU where there is one. `--write` puts the tables into
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import tempfile
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +24,7 @@ from benchmarks.llama_cpp import Instructions, folder
 from chatterm.checkpoint.locate import locate
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-SECTIONS = ("peers", "accuracy", "interface", "gpu")
+SECTIONS = ("peers", "accuracy", "cache", "interface", "gpu")
 
 
 def main() -> None:
@@ -78,6 +79,12 @@ def _measure(
             logits = partial(accuracy.llama_rows, llama / "llama_logits", threads=threads)
             rows = lambda model, tokens, batch: logits(model, tokens, batch)  # noqa: E731
         return accuracy.report([accuracy.measure(model, rows) for model in models])
+    if section == "cache":
+        from benchmarks import cache, sharp
+
+        with tempfile.TemporaryDirectory() as folder:
+            tiny = cache.measure_tiny(sharp.make, Path(folder))
+        return cache.report([row for model in models for row in cache.measure(model)], tiny)
     if section == "gpu":
         from benchmarks import gpu
 

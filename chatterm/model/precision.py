@@ -27,8 +27,9 @@ from chatterm.model.vectors import NARROW
 
 PROMISE = 0.05
 """Nats by which no log-probability among the ten most probable tokens may be off from float32."""
-TYPICAL = 0.008
-"""The same on most texts: on some a model is nearly undecided, and the difference is ten times as large."""
+LIMIT, TYPICAL = PROMISE / 4, PROMISE / 10
+"""The same on each of the few texts tried here, and on most of them. Others are harder: where a model is
+nearly undecided what to look at, the difference is ten and more times as large as it usually is."""
 TOP = 10
 
 TOKENS = 16
@@ -64,11 +65,11 @@ def cache_type(decoder: Decoder, checkpoint: Checkpoint, way: str = "") -> torch
 
 
 def is_harmless(decoder: Decoder) -> bool:
-    """Whether a narrow cache keeps the promise on all of the texts tried, and with room to spare on most."""
+    """Whether a narrow cache keeps the promise on all of the texts tried with room to spare."""
     found = []
     for text in texts(decoder):
         found.append(difference(decoder, text))
-        if found[-1] > PROMISE:
+        if found[-1] > LIMIT:
             return False
     return statistics.median(found) <= TYPICAL
 
@@ -101,8 +102,9 @@ def _read(decoder: Decoder, text: Tensor, dtype: torch.dtype) -> Tensor:
     """Log-probabilities after every token, `(T, vocabulary)`."""
     cache = decoder.new_cache(len(text), dtype)
     # so few that the unembedding need not be unpacked for them
-    pieces = torch.split(text, NATIVE_TOKENS)
-    return torch.cat([decoder(piece, cache, last_only=False) for piece in pieces]).log_softmax(-1)
+    starts = range(0, len(text), NATIVE_TOKENS)
+    pieces = [decoder(text[at : at + NATIVE_TOKENS], cache, last_only=False) for at in starts]
+    return torch.cat(pieces).log_softmax(-1)
 
 
 def _name(decoder: Decoder, checkpoint: Checkpoint, way: str) -> str:

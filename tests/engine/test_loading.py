@@ -84,8 +84,8 @@ def test_the_computation_is_said_in_few_words() -> None:
     exact = plan(LoadOptions(exact=True), SMALL, [CPU])
     assert computation(exact, fast_prompts=False, cache_dtype="float32") == "float32"
     fast = plan(LoadOptions(quantise="int8"), DENSE, [CPU])
-    assert computation(fast, fast_prompts=True, cache_dtype="float16") == (
-        "int8 · float32 · 2×bf16 prompts · f16 cache"
+    assert computation(fast, fast_prompts=True, cache_dtype="int16") == (
+        "int8 · float32 · 2×bf16 prompts · int16 cache"
     )
 
 

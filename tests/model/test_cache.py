@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from chatterm.errors import UserError
 from chatterm.model.decoder import Decoder
 from chatterm.model.taps import Edit, Taps
+from chatterm.model.vectors import NARROW
 
 FAMILIES = [
     "llama, untied",
@@ -26,7 +27,7 @@ how the text is cut does matter."""
 TOKENS = torch.randint(3, 128, (48,), generator=torch.Generator().manual_seed(5))
 
 
-@pytest.fixture(params=[(name, dtype) for dtype in (torch.float32, torch.float16) for name in ALL])
+@pytest.fixture(params=[(name, dtype) for dtype in (torch.float32, NARROW) for name in ALL])
 def decoder(request, tiny_decoder) -> Iterator[Decoder]:
     """Each family, with keys and values in both precisions."""
     name, dtype = request.param
