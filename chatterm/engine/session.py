@@ -58,7 +58,7 @@ class Session:
             quantise=plan.quantise,
             progress=on_progress,
         )
-        checkpoint.release_pages()
+        checkpoint.pages.give_all_back()
         architecture = checkpoint.architecture
         size = _context_size(
             architecture.context,
