@@ -49,7 +49,7 @@ class Pages:
     def _advise(self, what: str, address: int, size: int) -> None:
         advice = getattr(mmap, what, None)
         file = next((file for file in self._files if 0 <= address - file.start < file.size), None)
-        if advice is None or file is None:
+        if advice is None or file is None or size <= 0:
             return
         offset = address - file.start
         begin = offset - offset % mmap.PAGESIZE

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +21,7 @@ from chatterm.engine.machine import free_bytes, places
 from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
 from chatterm.engine.records import Chat, ModelInfo, Prompt, Text, Tokens
+from chatterm.engine.tidying import give_back_memory
 from chatterm.errors import UserError
 from chatterm.model.load import load_decoder
 from chatterm.model.native.build import expected
@@ -44,7 +42,7 @@ class Session:
         Raises:
             UserError: the checkpoint cannot be loaded or the options cannot be met.
         """
-        _give_back_memory()  # an earlier session's decoder lies in cycles
+        give_back_memory()  # an earlier session's decoder lies in cycles
         torch.set_num_threads(options.threads or tuning().threads)
         checkpoint = open_checkpoint(path)
         self.tokenizer = load_tokenizer(checkpoint)
@@ -104,7 +102,7 @@ class Session:
             notices=(*checkpoint.notices, *starting.notices, *plan.notices),
         )
         del checkpoint  # its vocabulary as Python lists is larger than the tokenizer
-        _give_back_memory()
+        give_back_memory()
 
     def new_sampler(self) -> Sampler:
         """A sampler for one reply."""
@@ -186,13 +184,6 @@ class Session:
                 f"The conversation is {len(ids)} tokens long and {name} holds {room} here; "
                 "begin a new one or shorten it."
             )
-
-
-def _give_back_memory() -> None:
-    """What loading needed for a moment goes back to the system, where the C library can do that."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _needs(checkpoint: Checkpoint) -> loading.Needs:

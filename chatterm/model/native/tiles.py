@@ -21,7 +21,7 @@ from chatterm.model.native.four_bit import FP4, KINDS, four_bit_groups
 
 LANES = 16
 GIVEN_BACK = 8 << 20
-"""Bytes of a mapped file that stand in memory beside the tiles made of them, about; then they are given back."""
+"""Bytes of a mapped file that are packed, about, before their memory is given back."""
 
 _DENSE_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 30}
 """GGUF's numbers for the plain types."""
