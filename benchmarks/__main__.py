@@ -1,4 +1,4 @@
-"""All comparisons: `python -m benchmarks [peers] [accuracy] [interface] [gpu] [--write]`.
+"""All comparisons: `python -m benchmarks [peers] [accuracy] [interface] [gpu] [loading] [--write]`.
 
 Measures chatterm against llama.cpp and transformers in one run, its probabilities against exact ones, the
 interface under load, and the engine on a GPU where there is one. `--write` puts the tables into
@@ -23,7 +23,7 @@ from benchmarks.llama_cpp import Instructions, folder
 from chatterm.checkpoint.locate import locate
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-SECTIONS = ("peers", "accuracy", "interface", "gpu")
+SECTIONS = ("peers", "accuracy", "interface", "gpu", "loading")
 
 
 def main() -> None:
@@ -39,12 +39,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
+    parser.add_argument("--against", type=Path, help="loading: another checkout, in turn with this one")
     options = parser.parse_args()
     models = [locate(name) for name in options.model or ["default"]]
     sections = options.sections or SECTIONS
     llama = _llama(options.llama) if {"peers", "accuracy"} & set(sections) else None
     for section in sections:
-        text = _measure(section, models, llama, options.threads, options.rounds)
+        text = _measure(section, models, llama, options)
         print(f"\n{text}\n", flush=True)
         if options.write:
             document = DOCUMENT.read_text("utf-8")
@@ -60,7 +61,8 @@ def _llama(wanted: str) -> Path | None:
     return Path(wanted)
 
 
-def _measure(section: str, models: list[Path], llama: Path | None, threads: int, rounds: int) -> str:
+def _measure(section: str, models: list[Path], llama: Path | None, options: argparse.Namespace) -> str:
+    threads, rounds = options.threads, options.rounds
     if section == "peers":
         from benchmarks import peers
 
@@ -79,6 +81,10 @@ def _measure(section: str, models: list[Path], llama: Path | None, threads: int,
         from benchmarks import gpu
 
         return gpu.report()
+    if section == "loading":
+        from benchmarks import loading
+
+        return loading.measure(models, options.against, rounds, reply=True)
     from benchmarks.interface import measure as interface
 
     return interface.report(interface.measure(rounds))
