@@ -1,4 +1,4 @@
-"""All comparisons: `python -m benchmarks [peers] [accuracy] [cache] [interface] [gpu] [--write]`.
+"""All comparisons: `python -m benchmarks [peers] [accuracy] [cache] [interface] [gpu] [loading] [--write]`.
 
 Measures chatterm against llama.cpp and transformers in one run, its probabilities against exact ones, the
 interface under load, and the engine on a GPU where there is one. `--write` puts the tables into
@@ -24,7 +24,7 @@ from benchmarks.llama_cpp import Instructions, folder
 from chatterm.checkpoint.locate import locate
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-SECTIONS = ("peers", "accuracy", "cache", "interface", "gpu")
+SECTIONS = ("peers", "accuracy", "cache", "interface", "gpu", "loading")
 
 
 def main() -> None:
@@ -39,14 +39,14 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--against", type=Path, help="another checkout, whose interface is timed in turn")
+    parser.add_argument("--against", type=Path, help="another checkout, timed in turn (interface, loading)")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     options = parser.parse_args()
     models = [locate(name) for name in options.model or ["default"]]
     sections = options.sections or SECTIONS
     llama = _llama(options.llama) if {"peers", "accuracy"} & set(sections) else None
     for section in sections:
-        text = _measure(section, models, llama, options.threads, options.rounds, options.against)
+        text = _measure(section, models, llama, options)
         print(f"\n{text}\n", flush=True)
         if options.write:
             document = DOCUMENT.read_text("utf-8")
@@ -62,9 +62,8 @@ def _llama(wanted: str) -> Path | None:
     return Path(wanted)
 
 
-def _measure(
-    section: str, models: list[Path], llama: Path | None, threads: int, rounds: int, against: Path | None
-) -> str:
+def _measure(section: str, models: list[Path], llama: Path | None, options: argparse.Namespace) -> str:
+    threads, rounds = options.threads, options.rounds
     if section == "peers":
         from benchmarks import peers
 
@@ -89,11 +88,15 @@ def _measure(
         from benchmarks import gpu
 
         return gpu.report()
+    if section == "loading":
+        from benchmarks import loading
+
+        return loading.measure(models, options.against, rounds, reply=True)
     from benchmarks.interface import measure as interface
     from benchmarks.interface import pace
     from benchmarks.interface.checkout import checkouts
 
-    paces = pace.report(pace.measure(checkouts(against), rounds))
+    paces = pace.report(pace.measure(checkouts(options.against), rounds))
     return f"{paces}\n\n{interface.report(interface.measure(rounds))}"
 
 

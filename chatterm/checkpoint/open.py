@@ -5,7 +5,6 @@ Neither weights nor torch are touched; see `chatterm.checkpoint.tensors` for the
 
 from __future__ import annotations
 
-import mmap
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from chatterm.checkpoint.gguf_architecture import gguf_architecture
 from chatterm.checkpoint.json_config import family_of, read_json_config, refuse_biases
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
 from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS
+from chatterm.checkpoint.pages import Pages
 from chatterm.checkpoint.rules import GGUF_SUPPRESSED
 from chatterm.checkpoint.safetensors_folder import SafeTensor, read_safetensors_folder
 from chatterm.checkpoint.tying import GGUF_WITH_OUTPUT, is_tied
@@ -93,18 +93,10 @@ class Checkpoint:
         notable = [kind for kind, size in sizes.most_common() if size >= NOTABLE_SHARE * total]
         return _file_type(self.gguf, notable) or "/".join(notable)
 
-    def release_pages(self) -> None:
-        """Give back the memory in which the files lie mapped; what is looked at again is read again."""
-        maps: dict[int, mmap.mmap] = {}
-        for tensor in self.stored.values():
-            base: object = tensor.data
-            while isinstance(base, np.ndarray | memoryview):
-                base = base.base if isinstance(base, np.ndarray) else base.obj
-            if isinstance(base, mmap.mmap):
-                maps[id(base)] = base
-        if hasattr(mmap, "MADV_DONTNEED"):
-            for each in maps.values():
-                each.madvise(mmap.MADV_DONTNEED)
+    @cached_property
+    def pages(self) -> Pages:
+        """The memory in which the files lie mapped."""
+        return Pages(tensor.data for tensor in self.stored.values())
 
 
 def open_checkpoint(path: Path | str, *, vocabulary: bool = True) -> Checkpoint:

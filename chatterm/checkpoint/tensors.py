@@ -34,23 +34,29 @@ class PackedWeight:
     """A matrix in GGUF blocks. Its rows can be chosen and joined without unpacking."""
 
     type: BlockType
-    blocks: Bytes  # (rows, bytes per row)
+    blocks: Bytes  # (rows, bytes per row), as the file has them
     shape: tuple[int, ...]
     scale: float = 1.0  # of all of them, on top of those of the blocks
+    order: Rows | None = None  # which rows of `blocks` the matrix has, one after the other; None = all
 
     @property
     def nbytes(self) -> int:
         """Bytes of the packed blocks."""
-        return self.blocks.nbytes
+        return self.blocks.nbytes if self.order is None else len(self.order) * self.blocks.shape[1]
 
     def take(self, rows: Rows) -> PackedWeight:
-        """These rows, in this order."""
-        return replace(self, blocks=self.blocks[rows], shape=(len(rows), *self.shape[1:]))
+        """These rows, in this order; nothing is copied."""
+        order = rows if self.order is None else self.order[rows]
+        return replace(self, order=order, shape=(len(rows), *self.shape[1:]))
+
+    def laid_out(self) -> Bytes:
+        """The blocks in the order of the matrix, contiguous `(rows, bytes per row)`."""
+        return np.ascontiguousarray(self.blocks if self.order is None else self.blocks[self.order])
 
     def dequantise(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """The numbers, `shape`."""
         block, block_bytes = SIZES[self.type]
-        flat = np.ascontiguousarray(self.blocks).reshape(-1)
+        flat = self.laid_out().reshape(-1)
         numbers = torch.empty(flat.size // block_bytes * block, dtype=dtype)
         for start in range(0, flat.size, _CHUNK_BLOCKS * block_bytes):
             chunk = flat[start : start + _CHUNK_BLOCKS * block_bytes]
@@ -73,12 +79,21 @@ def read_weight(checkpoint: Checkpoint, name: str) -> Weight:
     Raises:
         UserError: it is stored in a type that no weight can have.
     """
+    return _arrange(stored_weight(checkpoint, name), checkpoint.layout[name])
+
+
+def stored_weight(checkpoint: Checkpoint, name: str) -> Weight:
+    """As `read_weight`, but with rows and columns as the file has them: of the same type, and hardly read.
+
+    Raises:
+        UserError: it is stored in a type that no weight can have.
+    """
     part = checkpoint.layout[name]
     pieces = [_stored(checkpoint, tensor) for tensor in part.tensors]
     weight = pieces[0] if len(pieces) == 1 else torch.stack([dense(piece) for piece in pieces])
     if part.scale is not None:
         weight = _times(weight, float(dense(_stored(checkpoint, part.scale)).item()))
-    return _arrange(weight, part)
+    return weight
 
 
 def read_dense(checkpoint: Checkpoint, name: str, dtype: torch.dtype | None = None) -> Tensor:
@@ -105,8 +120,8 @@ def join_rows(weights: list[Weight]) -> Weight | None:
         if len(packed) < len(weights):
             return None
         rows = sum(weight.shape[0] for weight in packed)
-        blocks = np.concatenate([weight.blocks for weight in packed])
-        return replace(first, blocks=blocks, shape=(rows, *first.shape[1:]))
+        blocks = np.concatenate([weight.laid_out() for weight in packed])
+        return replace(first, blocks=blocks, order=None, shape=(rows, *first.shape[1:]))
     plain = [weight for weight in weights if isinstance(weight, Tensor)]
     return torch.cat(plain) if len(plain) == len(weights) else None
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from chatterm.engine.machine import free_bytes, places
 from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
 from chatterm.engine.records import Chat, ModelInfo, Prompt, RuleCounts, Text, Tokens
+from chatterm.engine.tidying import give_back_memory
 from chatterm.errors import UserError
 from chatterm.model.cache import token_bytes
 from chatterm.model.load import load_decoder
@@ -41,7 +39,7 @@ class Session:
         Raises:
             UserError: the checkpoint cannot be loaded or the options cannot be met.
         """
-        _give_back_memory()  # an earlier session's decoder lies in cycles
+        give_back_memory()  # an earlier session's decoder lies in cycles
         torch.set_num_threads(options.threads or tuning().threads)
         checkpoint = open_checkpoint(path)
         self.tokenizer = load_tokenizer(checkpoint)
@@ -57,7 +55,7 @@ class Session:
             quantise=plan.quantise,
             progress=on_progress,
         )
-        checkpoint.release_pages()
+        checkpoint.pages.give_all_back()
         size = loading.context_size(
             options.context,
             shape.context,
@@ -110,7 +108,7 @@ class Session:
             ),
         )
         del checkpoint  # its vocabulary as Python lists is larger than the tokenizer
-        _give_back_memory()
+        give_back_memory()
 
     def new_sampler(self, begins: int | None = None) -> Sampler:
         """A sampler for one reply, which begins at that position; None where nobody knows."""
@@ -214,13 +212,6 @@ def _counts(rules: Rules) -> RuleCounts:
         least=max(rules.least_reply, rules.least_text),
         stops=len(rules.stops),
     )
-
-
-def _give_back_memory() -> None:
-    """What loading needed for a moment goes back to the system, where the C library can do that."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _needs(checkpoint: Checkpoint, options: LoadOptions) -> loading.Needs:

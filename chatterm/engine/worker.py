@@ -44,6 +44,7 @@ from chatterm.engine.messages import (
     Tokenize,
 )
 from chatterm.engine.supply import Delete, Discard, LookAtHub, SearchHub, Verify
+from chatterm.engine.tidying import give_back_memory
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
 
@@ -96,6 +97,8 @@ class Worker:
             self.send(Failed(request=request.request, sentence=_NO_MEMORY if out_of_memory else unexpected))
         finally:
             self._inbox.forget(request.request)
+            if isinstance(request, Load) and self._session is None:
+                give_back_memory()  # of the weights that were loaded before it failed or was stopped
 
     def _handle(self, request: AnyRequest) -> None:
         match request:

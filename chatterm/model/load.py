@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from chatterm.checkpoint.open import Checkpoint
-from chatterm.checkpoint.tensors import read_dense, read_weight
+from chatterm.checkpoint.tensors import read_dense, read_weight, stored_weight
 from chatterm.model.attention import Attention
 from chatterm.model.block import Block
 from chatterm.model.decoder import Decoder
@@ -75,7 +75,7 @@ def _native_pool(
     except NotBuiltError:
         return None
     matrices = [name for name, part in checkpoint.layout.items() if len(part.shape) == 2 and _is_matrix(name)]
-    if not all(fits(read_weight(checkpoint, name)) for name in matrices):
+    if not all(fits(stored_weight(checkpoint, name)) for name in matrices):
         return None
     return Pool(threads or torch.get_num_threads())
 
@@ -171,7 +171,8 @@ class _Loader:
             layer = make_linear(weights, biases, dtype=self.dtype, device=self.device)
         else:
             each: list[Tensor | None] = [*biases] if biases else [None] * len(weights)
-            layer = TiledLinear([Tiles(*pair, self.pool) for pair in zip(weights, each, strict=True)])
+            pages = self.checkpoint.pages
+            layer = TiledLinear([Tiles(*pair, self.pool, pages) for pair in zip(weights, each, strict=True)])
         self.count(sum(f"{name}.{kind}" in layout for name in names for kind in ("weight", "bias")))
         return layer
 

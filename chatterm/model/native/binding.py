@@ -140,7 +140,10 @@ def open_library(path: Path) -> ctypes.CDLL:
         "chatterm_most_rows": (c_int, ()),
         "chatterm_kind": (c_int, (c_int,)),
         "chatterm_packed_bytes": (c_size_t, (c_int, c_int, c_int)),
-        "chatterm_pack": (None, (c_int, c_void_p, c_size_t, c_int, c_int, c_void_p)),
+        "chatterm_pack": (
+            None,
+            (c_void_p, c_int, c_void_p, c_size_t, c_void_p, c_int, c_int, c_void_p),
+        ),
         "chatterm_expand": (None, (c_void_p, POINTER(Matrix), c_void_p, c_int)),
         "chatterm_rows": (None, (POINTER(Matrix), c_void_p, c_int, c_void_p)),
         "chatterm_multiply": (

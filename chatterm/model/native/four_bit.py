@@ -36,14 +36,14 @@ def four_bit_groups(weight: PackedWeight) -> Bytes:
 def _nibbles(weight: PackedWeight) -> Bytes:
     """Four bits for each number, in the order of the columns: of a group's bytes first all low halves."""
     half, header, size = (16, 1, 17) if weight.type == BlockType.MXFP4 else (8, 4, 36)
-    packed = weight.blocks.reshape(-1, size)[:, header:].reshape(-1, half)
+    packed = weight.laid_out().reshape(-1, size)[:, header:].reshape(-1, half)
     return np.concatenate([packed & 15, packed >> 4], axis=1)
 
 
 def _scales(weight: PackedWeight) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     """What a tile multiplies the doubled numbers 0 … 12 by, for every 16 columns; from the decoder."""
     header, size = (1, 17) if weight.type == BlockType.MXFP4 else (4, 36)
-    ones = weight.blocks.reshape(-1, size).copy()
+    ones = weight.laid_out().reshape(-1, size).copy()
     ones[:, header:] = _ONE | _ONE << 4
     of_one = decode(ones, weight.type).reshape(-1, GROUP)[:, 0]
     return (of_one / 2 * np.float32(weight.scale)).astype(np.float32)

@@ -186,13 +186,6 @@ EXPORT size_t chatterm_packed_bytes(int kind, int rows, int columns) {
     return (size_t)((rows + LANES - 1) / LANES) * tile_bytes(kind, columns) + AHEAD;
 }
 
-/* Rows of blocks of `type` → tiles. `out` is zeroed and aligned to 64 bytes. */
-EXPORT void chatterm_pack(int type, const uint8_t *rows, size_t row_bytes, int count, int columns, uint8_t *out) {
-    size_t bytes = tile_bytes(kind_of(type), columns);
-    for (int row = 0; row < count; row++)
-        pack_row(type, rows + row * row_bytes, columns, out + row / LANES * bytes, row % LANES);
-}
-
 typedef struct {
     const Matrix *matrix;
     uint16_t *half; /* bfloat16, rounded to nearest even */

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from chatterm.checkpoint.blocks import Bytes
+from chatterm.checkpoint.layout import Rows
+from chatterm.checkpoint.pages import Pages
 from chatterm.checkpoint.tensors import PackedWeight, Weight
 from chatterm.model.native.binding import ALIGNMENT, MOST_MATRICES, Matrix
 from chatterm.model.native.build import library
@@ -17,6 +21,9 @@ from chatterm.model.native.checked import address, indices_address
 from chatterm.model.native.four_bit import FP4, KINDS, four_bit_groups
 
 LANES = 16
+GIVEN_BACK = 8 << 20
+"""Bytes of a mapped file that are packed, about, before their memory is given back."""
+
 _DENSE_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 30}
 """GGUF's numbers for the plain types."""
 
@@ -49,8 +56,8 @@ class Tiles:
     Quantised blocks keep their numbers exactly, in about as many bytes.
     """
 
-    def __init__(self, weight: Weight, bias: Tensor | None, pool: Pool) -> None:
-        """Pack a matrix.
+    def __init__(self, weight: Weight, bias: Tensor | None, pool: Pool, pages: Pages | None = None) -> None:
+        """Pack a matrix; the memory of what was read of it is given back to `pages` on the way.
 
         Raises:
             TypeError: no tile holds this type; see `fits`.
@@ -60,16 +67,19 @@ class Tiles:
         self.rows, self.columns = weight.shape
         if bias is not None and bias.shape != (self.rows,):
             raise ValueError(f"{self.rows} rows cannot have a bias of the shape {tuple(bias.shape)}")
-        kind, data, row_bytes = _source(weight)
-        tile_kind = library().chatterm_kind(kind)
+        source = _source(weight)
+        tile_kind = library().chatterm_kind(source.kind)
         if tile_kind < 0:
-            raise TypeError(f"no tile holds {kind}")
+            raise TypeError(f"no tile holds {source.kind}")
         size = library().chatterm_packed_bytes(tile_kind, self.rows, self.columns)
         self._memory = np.zeros(size + ALIGNMENT, np.uint8)
         start = self._memory.ctypes.data
         start += -start % ALIGNMENT
-        address = data.data_ptr() if isinstance(data, Tensor) else data.ctypes.data
-        library().chatterm_pack(kind, address, row_bytes, self.rows, self.columns, start)
+        tile_bytes = _tile_bytes(tile_kind, self.columns)
+        step = self.rows if source.order is not None else source.rows_at_once
+        for first in range(0, self.rows, step):
+            count = min(step, self.rows - first)
+            source.pack(pool, first, count, self.columns, start + first // LANES * tile_bytes, pages)
         self.matrix = Matrix(tile_kind, self.rows, self.columns, 0, start, None)
         self._bias: Tensor | None = None
         if bias is not None:
@@ -101,10 +111,7 @@ class Tiles:
         if first < 0 or first % LANES or first + out.shape[0] > self.rows:
             raise ValueError(f"rows {first} … {first + out.shape[0] - 1} are no tiles of {self.rows} rows")
         kind, columns = self.matrix.kind, self.columns
-        tile_bytes = library().chatterm_packed_bytes(kind, LANES, columns) - library().chatterm_packed_bytes(
-            kind, 0, columns
-        )
-        data = self.matrix.data + first // LANES * tile_bytes
+        data = self.matrix.data + first // LANES * _tile_bytes(kind, columns)
         return self._expand(Matrix(kind, out.shape[0], columns, 0, data, None), out)
 
     def _expand(self, matrix: Matrix, out: Tensor) -> Tensor:
@@ -184,13 +191,52 @@ def fits(weight: Weight) -> bool:
     return weight.dtype in _DENSE_TYPES
 
 
-def _source(weight: Weight) -> tuple[int, Tensor | np.ndarray[tuple[int, ...], np.dtype[np.uint8]], int]:
-    """GGUF's number of the type, the rows in memory, and the bytes from one to the next."""
+def _tile_bytes(kind: int, columns: int) -> int:
+    """Bytes from one tile to the next."""
+    size: Callable[[int, int, int], int] = library().chatterm_packed_bytes
+    return size(kind, LANES, columns) - size(kind, 0, columns)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Rows of blocks in memory."""
+
+    kind: int  # GGUF's number of the type
+    data: Tensor | Bytes  # keeps them there
+    address: int
+    row_bytes: int
+    order: Rows | None = None  # which of them are wanted, one after the other; None = all
+
+    @property
+    def rows_at_once(self) -> int:
+        """As many rows, of whole tiles, as are given back together."""
+        return max(1, GIVEN_BACK // (self.row_bytes * LANES)) * LANES
+
+    def pack(self, pool: Pool, first: int, count: int, columns: int, start: int, pages: Pages | None) -> None:
+        """Pack `count` rows from `first` on to memory at `start`; `first` is 0 where there is an order."""
+        at, size = self.address + first * self.row_bytes, count * self.row_bytes
+        order = 0
+        if self.order is not None:
+            order = self.order.ctypes.data
+            lowest = int(self.order.min())
+            size = (int(self.order.max()) + 1 - lowest) * self.row_bytes
+        if pages is not None:
+            pages.fetch(at + size, size)
+        library().chatterm_pack(
+            pool.handle, self.kind, at, self.row_bytes, order or None, count, columns, start
+        )
+        if pages is not None:
+            pages.give_back(at if self.order is None else at + lowest * self.row_bytes, size)
+
+
+def _source(weight: Weight) -> _Source:
     if isinstance(weight, PackedWeight) and weight.type in KINDS:
         groups = four_bit_groups(weight)
-        return FP4, groups, groups.strides[0]
+        return _Source(FP4, groups, groups.ctypes.data, groups.strides[0])
     if isinstance(weight, PackedWeight):
-        blocks = np.ascontiguousarray(weight.blocks).reshape(weight.shape[0], -1)
-        return int(weight.type), blocks, blocks.strides[0]
+        blocks = np.ascontiguousarray(weight.blocks).reshape(weight.blocks.shape[0], -1)
+        order = None if weight.order is None else np.ascontiguousarray(weight.order, np.int64)
+        return _Source(int(weight.type), blocks, blocks.ctypes.data, blocks.strides[0], order)
     weight = weight.contiguous()
-    return _DENSE_TYPES[weight.dtype], weight, weight.shape[1] * weight.element_size()
+    row_bytes = weight.shape[1] * weight.element_size()
+    return _Source(_DENSE_TYPES[weight.dtype], weight, weight.data_ptr(), row_bytes)
