@@ -11,7 +11,10 @@ from chatterm.checkpoint.discover import found_of
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
 from chatterm.checkpoint.published import left_open
 from chatterm.checkpoint.rules import limits_in_words, read_rules, rules_in_words
+from chatterm.checkpoint.template import load_template
+from chatterm.checkpoint.tokenizer import load_tokenizer
 from chatterm.engine.supply import FoundCheckpoint
+from chatterm.errors import UserError
 
 Details = dict[str, str | int | float | bool | None]
 
@@ -24,7 +27,7 @@ def describe(path: Path, packed: bool = False) -> tuple[FoundCheckpoint, Details
     """
     checkpoint = open_checkpoint(path)
     found = found_of(checkpoint, checkpoint.name, "path", packed)
-    details = _details(checkpoint.architecture) | _generation(checkpoint)
+    details = _details(checkpoint.architecture) | _texts(checkpoint) | _generation(checkpoint)
     details["notices"] = "\n".join(checkpoint.notices) or None
     if checkpoint.gguf is not None:
         details["not_in_the_file"] = left_open(checkpoint.gguf, checkpoint.architecture)
@@ -64,6 +67,22 @@ def _context(shape: Architecture) -> str:
     if shape.extended_from is None:
         return f"{shape.context} tokens"
     return f"{shape.context} tokens: the {shape.extended_from} that are stated, extended by rotary scaling"
+
+
+def _texts(checkpoint: Checkpoint) -> Details:
+    """How text becomes tokens, where replies end, and what is odd about either."""
+    try:
+        tokenizer = load_tokenizer(checkpoint)
+        template = load_template(checkpoint, tokenizer)
+    except UserError as error:
+        return {"notes": str(error)}
+    return {
+        "tokenizer": tokenizer.source,
+        "begins_with": " ".join(map(tokenizer.piece, tokenizer.begins)) or None,
+        "ends_with": " ".join(map(tokenizer.piece, sorted(tokenizer.end_ids))) or None,
+        "chat_template": template.source if template.is_chat else None,
+        "notes": " ".join((*tokenizer.notices, *template.notices)) or None,
+    }
 
 
 def _positions(layers: Iterable[LayerOptions]) -> str:

@@ -55,6 +55,7 @@ FACTS = (
     mark("not in the file"),
     *(mark("context"), mark("cache bytes per token"), mark("rules"), mark("limits"), mark("not used")),
     *(mark("tensors"), mark("entropy"), mark("cache difference")),
+    *(mark("tokenizer"), mark("begins with"), mark("ends with"), mark("chat template"), mark("notes")),
     mark("notices"),
     *(mark("repository"), mark("downloads"), mark("likes"), mark("changed"), mark("page")),
 )

@@ -101,6 +101,8 @@ class Session:
             thinking=self.template.thinking if isinstance(self.template, ChatTemplate) else None,
             notices=(
                 *checkpoint.notices,
+                *self.tokenizer.notices,
+                *self.template.notices,
                 *starting.notices,
                 *about_rules,
                 *plan.notices,

@@ -30,8 +30,20 @@ class HasMetadata(Protocol):
         """Its keys; arrays of strings as `list[str]`."""
 
 
+class HasRows(Protocol):
+    """The shape of a model."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the embedding."""
+
+
 class OpenCheckpoint(Protocol):
-    """What is needed of an opened checkpoint: one of the two is not None."""
+    """What is needed of an opened checkpoint: one of folder and file is not None."""
+
+    @property
+    def architecture(self) -> HasRows:
+        """The shape of the model."""
 
     @property
     def folder(self) -> Path | None:
@@ -48,11 +60,12 @@ def load_tokenizer(checkpoint: OpenCheckpoint) -> Tokenizer:
     Raises:
         UserError: it has none, or one that cannot be read exactly.
     """
+    rows = checkpoint.architecture.vocabulary
     with tokenizing(_size(checkpoint) / BYTES_PER_SECOND):
         if checkpoint.gguf is not None:
-            tokenizer = tokenizer_from_gguf(checkpoint.gguf.metadata)
+            tokenizer = tokenizer_from_gguf(checkpoint.gguf.metadata, rows)
         elif checkpoint.folder is not None:
-            tokenizer = tokenizer_from_folder(checkpoint.folder)
+            tokenizer = tokenizer_from_folder(checkpoint.folder, rows)
         else:
             raise UserError("This checkpoint is neither a GGUF file nor a folder, so it has no tokenizer.")
         if tokenizer.vocabulary > MAX_VOCABULARY:
