@@ -65,8 +65,8 @@ chatterm leaves the keys in the cache as they were rotated, so only *prefill* an
 With LongRoPE the cached text is read anew when it outgrows the trained length, as transformers' `generate`
 does.
 
-Keys of `config.json` are held against transformers one at a time: `python -m benchmarks.parity --keys`, and "No key
-left aside" in [families.md](families.md).
+Keys of `config.json` are held against transformers one at a time: `python -m benchmarks.parity --keys`, and
+"No key left aside" in [families.md](families.md).
 
 Made by `python -m benchmarks.parity` with torch {version("torch")}, transformers {version("transformers")}.
 

@@ -13,7 +13,6 @@ from chatterm.checkpoint.families.family import (
     common,
     head_size_of,
     layer_kinds,
-    read_activation,
     windowed_layers,
 )
 from chatterm.checkpoint.families.names import GGUF, LLAMA, LLAMA_SLOTS, safetensors_names, with_slots
@@ -42,8 +41,8 @@ def _common(config: Config, family: str, **changes: Any) -> Architecture:
 
 def _gemma(config: Config) -> Architecture:
     # the first releases say “gelu” and were trained with its tanh form, which transformers therefore takes
-    stated = read_activation(config, "gelu_pytorch_tanh")
-    return _common(config, "gemma", activation="gelu_tanh" if stated == "gelu" else stated)
+    first = config.text("hidden_act", "gelu_pytorch_tanh") == "gelu"
+    return _common(config, "gemma", **({"activation": "gelu_tanh"} if first else {}))
 
 
 def _query_scale(config: Config, family: str) -> float:

@@ -75,8 +75,7 @@ def _olmo2(config: Config) -> Architecture:
 def _olmo3(config: Config) -> Architecture:
     """OLMo 2 with windows in three of four layers, whose rotation is not stretched."""
     size = head_size_of(config)
-    base = 500_000.0
-    full, short = rotary_by_kind(config, size, base=base, local_base=base, local_key=None)
+    full, short = rotary_by_kind(config, size, base=500_000.0)
     architecture = common(
         config, "olmo3", norms_before=False, norms_after=True, query_key_norm="vector", rotary=full
     )
@@ -112,13 +111,14 @@ def _granite_hybrid(config: Config) -> Architecture:
     """
     if config.integer("num_local_experts", 8, least=0):
         raise UserError(
-            f"{config.where}: this Granite 4 is a mixture of experts; only the dense ones are run."
+            f"{config.where}: this Granite 4 is a mixture of experts (“num_local_experts”); only the dense "
+            "ones are run."
         )
     kinds = config.strings("layer_types")
     if kinds is None or not set(kinds) <= {"attention", "full_attention"}:
         raise UserError(
-            f"{config.where}: this Granite 4 is a state-space or recurrent model in some of its layers; only "
-            "those with attention in all layers are run."
+            f"{config.where}: this Granite 4 is a state-space or recurrent model in some of its layers "
+            "(“layer_types”); only those with attention in all layers are run."
         )
     if len(kinds) != config.integer("num_hidden_layers"):
         raise config.wrong("layer_types", list(kinds), f"{config.get('num_hidden_layers')} entries")
@@ -245,7 +245,9 @@ FAMILIES = (
         safetensors_names(_OLMO2_SLOTS),
         GGUF,
         {"norm_eps": 1e-5, "sliding_window": 4096},
-        keys=RMS_NORM | {"original_max_position_embeddings": ()},
+        # transformers 5.23 gives “rope_theta” to the full layers alone, others to all: not read here, so that
+        # one that differs is refused
+        keys=RMS_NORM | {"original_max_position_embeddings": (), "rope_theta": ()},
         biases=_ATTENTION_BIAS,
     ),
     Family(
