@@ -29,7 +29,8 @@ from torch import Tensor, nn
 
 from benchmarks.parity import reference
 from benchmarks.parity.cases import Case
-from benchmarks.parity.key_values import BASES, DROPPED, changes
+from benchmarks.parity.key_rotary import DROPPED
+from benchmarks.parity.key_values import BASES, changes
 from benchmarks.parity.measure import TOLERANCE
 from chatterm.checkpoint.open import open_checkpoint
 from chatterm.errors import UserError

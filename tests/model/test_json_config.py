@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.parity.cases import TRAINED, WINDOW
-from benchmarks.parity.key_values import DROPPED
+from benchmarks.parity.key_rotary import DROPPED
 from benchmarks.parity.keys import outcome
 from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families import BY_MODEL_TYPE

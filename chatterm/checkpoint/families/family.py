@@ -21,6 +21,8 @@ LAYER_NORM = {"norm_eps": ("layer_norm_eps",)}
 ATTENTION = ("queries", "keys", "values", "attention_output")
 FEED_FORWARD = ("gate", "up", "down")
 NORMS = ("attention_norm", "ffn_norm", "final_norm")
+ATTENTION_BIAS: dict[str, str | bool] = dict.fromkeys(ATTENTION, "attention_bias")
+BOTH_BIASES = ATTENTION_BIAS | dict.fromkeys(FEED_FORWARD, "mlp_bias")
 
 ACTIVATIONS: dict[str, Activation] = {
     "silu": "silu",

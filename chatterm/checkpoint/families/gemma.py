@@ -7,7 +7,7 @@ from typing import Any
 from chatterm.checkpoint.architecture import Architecture, LayerOptions
 from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families.family import (
-    ATTENTION,
+    ATTENTION_BIAS,
     RMS_NORM,
     Family,
     common,
@@ -108,7 +108,6 @@ _GGUF_DEFAULTS = {"norm_offset": 0.0}
 _GEMMA2 = safetensors_names(_GEMMA2_SLOTS)
 
 _KEYS = RMS_NORM | {"hidden_act": ("hidden_activation",)}
-_BIASES: dict[str, str | bool] = dict.fromkeys(ATTENTION, "attention_bias")
 
 FAMILIES = (
     Family(
@@ -122,7 +121,7 @@ FAMILIES = (
         {"num_key_value_heads": 16},
         _GGUF_DEFAULTS,
         RMS_NORM,
-        _BIASES,
+        ATTENTION_BIAS,
     ),
     Family(
         "gemma2",
@@ -135,7 +134,7 @@ FAMILIES = (
         _JSON_DEFAULTS,
         _GGUF_DEFAULTS,
         _KEYS,
-        _BIASES,
+        ATTENTION_BIAS,
     ),
     Family(
         "gemma3",
@@ -148,6 +147,6 @@ FAMILIES = (
         _JSON_DEFAULTS,
         _GGUF_DEFAULTS,
         _KEYS | {"original_max_position_embeddings": ()},
-        _BIASES,
+        ATTENTION_BIAS,
     ),
 )
