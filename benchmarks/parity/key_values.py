@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
 from benchmarks.parity.cases import TRAINED, WINDOW
-
-DROPPED: Any = object()
-"""In place of a value: the key is taken out."""
+from benchmarks.parity.key_rotary import DROPPED, rotary_changes
 
 BASES: dict[str, dict[str, Any]] = {
     "gpt2": {},
@@ -201,69 +198,25 @@ _FLAGS = (
     ),
     *("scale_attn_weights", "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "use_mrope"),
 )
-_LINEAR = {"rope_type": "linear", "factor": 4.0}
-_YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": TRAINED}
-_LLAMA3 = {
-    "rope_type": "llama3",
-    "factor": 8.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": TRAINED,
-}
-_ROPES: tuple[dict[str, Any] | None, ...] = (
-    None,
-    {},
-    {"rope_type": "default"},
-    {"rope_theta": 500.0},
-    {"rope_type": "default", "rope_theta": 500.0},
-    {"rope_type": "default", "rope_theta": 500.0, "partial_rotary_factor": 0.5},
-    {"rope_type": "default", "partial_rotary_factor": 1.0},
-    {"rope_type": "default", "factor": 4.0},
-    {"rope_type": "default", "mrope_section": [2, 3, 3]},
-    {"type": "linear", "factor": 4.0},
-    _LINEAR,
-    _LINEAR | {"rope_theta": 500.0},
-    _LINEAR | {"attention_factor": 2.0, "finetuned": True},
-    _LINEAR | {"type": "yarn"},
-    {"type": "dynamic", "factor": 2.0},
-    {"type": "dynamic", "factor": 2.0, "alpha": 10.0},
-    _YARN,
-    {"type": "yarn", "factor": 4.0},
-    _YARN | {"rope_theta": 500.0},
-    _YARN | {"attention_factor": 1.7},
-    _YARN | {"mscale": 0.7, "mscale_all_dim": 0.3},
-    _YARN | {"mscale": 0.7},
-    _YARN | {"beta_fast": 16, "beta_slow": 2},
-    _YARN | {"truncate": False},
-    _LLAMA3,
-    _LLAMA3 | {"rope_theta": 500.0},
-    {"type": "su", "factor": 4.0},
-    {"rope_type": "proportional", "partial_rotary_factor": 0.5, "rope_theta": 500.0},
-    {"rope_type": "longrope", "short_factor": [1.5] * 8, "long_factor": [3.0] * 8, "factor": 4.0,
-     "original_max_position_embeddings": TRAINED},
-    {"full_attention": _LINEAR | {"rope_theta": 500.0},
-     "sliding_attention": {"rope_type": "default", "rope_theta": 90.0}},
-    {"full_attention": {"rope_type": "default"}, "sliding_attention": _LINEAR},
-    {"full_attention": _YARN, "sliding_attention": {"rope_type": "default"}},
-    {"full_attention": _YARN | {"truncate": False, "rope_theta": 500.0}},
-    {"full_attention": _LLAMA3 | {"rope_theta": 500.0}, "sliding_attention": None},
-)  # fmt: skip
 
 
-def changes(family: str, before: dict[str, Any], *, rotary_only: bool) -> Iterator[dict[str, Any]]:
+def changes(
+    family: str, before: dict[str, Any], *, rotary_only: bool, quick: bool = False
+) -> Iterator[dict[str, Any]]:
     """Every change of one family: one key, or the rotary ones together.
 
     Args:
         family: `model_type`.
         before: the configuration that is changed.
         rotary_only: leave out what has nothing to do with the keys in which the two styles differ.
+        quick: leave out most of the rotary changes.
     """
     yield {}
     for change in _single_changes(family, before):
         if not rotary_only or set(change) & set(_OF_STYLE):
             yield change
     if family != "gpt2":
-        yield from _rotary_changes(_ROPES if family in ("gemma3_text", "olmo3") else _ROPES[:-4])
+        yield from rotary_changes(by_kind=family in ("gemma3_text", "olmo3"), quick=quick)
 
 
 def _single_changes(family: str, before: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -308,27 +261,3 @@ def _layer_types(layers: int) -> tuple[Any, ...]:
         [full] * (layers - 1) + ["chunked_attention"],
         None,
     )
-
-
-def _rotary_changes(ropes: tuple[dict[str, Any] | None, ...]) -> Iterator[dict[str, Any]]:
-    for rope in ropes:
-        for name in ("rope_parameters", "rope_scaling"):
-            yield {name: copy.deepcopy(rope)}
-        yield {"rope_parameters": DROPPED, "rope_scaling": copy.deepcopy(rope)}
-        yield {"rope_parameters": copy.deepcopy(rope), "rope_scaling": DROPPED, "rope_theta": 777.0}
-        yield {"rope_parameters": DROPPED, "rope_scaling": copy.deepcopy(rope), "rope_theta": 777.0}
-        yield {
-            "rope_parameters": {"rope_type": "default", "rope_theta": 300.0},
-            "rope_scaling": copy.deepcopy(rope),
-        }
-    for beside in (
-        {"rope_theta": 777.0},
-        {"partial_rotary_factor": 0.5},
-        {"original_max_position_embeddings": 64},
-    ):
-        yield {
-            "rope_parameters": {"rope_type": "default", "rope_theta": 300.0},
-            "rope_scaling": _YARN,
-        } | beside
-        yield {"rope_parameters": _YARN | {"rope_theta": 300.0}, "rope_scaling": None} | beside
-        yield {"rope_parameters": _LLAMA3, "rope_scaling": {}} | beside

@@ -190,7 +190,8 @@ class Config:
     def wrong(self, key: str, value: object, expected: str) -> UserError:
         """The error that `key`, under the file's name for it, holds `value` where `expected` belongs."""
         names = self._names_of(key) or (key,)
-        name = next((name for name in names if self._values.get(name) is not None), names[0])
+        usual = key if key in names else names[0]
+        name = next((name for name in names if self._values.get(name) is not None), usual)
         found = "is missing" if value is None else f"is {value!r:.60}"
         return UserError(
             f"{self.where}: “{name}” {found} but must be {expected}; the checkpoint is damaged or unusual."

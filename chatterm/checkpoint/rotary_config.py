@@ -44,11 +44,17 @@ def read_rotary(
     outer_base = config.number("rope_theta", base, least=LEAST_BASE, most=MOST_BASE)
     chosen_base = settings.number("rope_theta", outer_base, least=LEAST_BASE, most=MOST_BASE)
     share = _share(settings, config, partial)
+    _settle(settings, config)
     return _rotary(settings, config, head_size, chosen_base, share, longrope_names)
 
 
 def rotary_by_kind(
-    config: Config, head_size: int, *, base: float, local_base: float, local_key: str | None
+    config: Config,
+    head_size: int,
+    *,
+    base: float,
+    local_base: float | None = None,
+    local_key: str | None = None,
 ) -> tuple[Rotary, Rotary]:
     """The rotary embeddings of the full and of the windowed layers, where a family has one for each.
 
@@ -59,7 +65,7 @@ def rotary_by_kind(
         config: the whole configuration.
         head_size: components of one head.
         base: of full layers, where the file gives none.
-        local_base: of windowed layers, where the file gives none.
+        local_base: of windowed layers, where the file gives none; None: what full layers have there.
         local_key: the older key of the windowed layers' base, if the family has one.
 
     Raises:
@@ -71,9 +77,9 @@ def rotary_by_kind(
     full = _full_settings(config, both)
     short = both.section("sliding_attention") or Config({}, config.where)
     outer = config.number("rope_theta", base, least=LEAST_BASE, most=MOST_BASE)
-    outer_local = local_base
+    outer_local = outer if local_base is None else local_base
     if local_key is not None:
-        outer_local = config.number(local_key, local_base, least=LEAST_BASE, most=MOST_BASE)
+        outer_local = config.number(local_key, outer_local, least=LEAST_BASE, most=MOST_BASE)
     bases = (
         full.number("rope_theta", outer, least=LEAST_BASE, most=MOST_BASE),
         short.number("rope_theta", outer_local, least=LEAST_BASE, most=MOST_BASE),
@@ -85,7 +91,14 @@ def rotary_by_kind(
     for rotary in found:  # transformers looks for this one beside the two objects, where nobody writes it
         if isinstance(rotary.scaling, YarnScaling) and not rotary.scaling.truncate:
             raise both.wrong("truncate", False, "true where full and windowed layers turn differently")
+    _settle(full, config)
     return found[0], found[1]
+
+
+def _settle(settings: Config, config: Config) -> None:
+    for key in ("rope_theta", "partial_rotary_factor"):
+        if settings.stated(key):
+            config.settle(key)
 
 
 def _full_settings(config: Config, both: Config) -> Config:
@@ -132,7 +145,4 @@ def _rotary(
         raise UserError(f"{config.where}: {share:g} of a head of {head_size} cannot be rotated in pairs.")
     scaling = read_scaling(settings, config, dimensions, longrope_names)
     settings.pass_over(*SETTINGS)
-    for key in ("rope_theta", "partial_rotary_factor"):
-        if settings.stated(key):
-            config.settle(key)
     return Rotary(dimensions, base, scaling)

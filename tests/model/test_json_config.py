@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.parity.cases import TRAINED, WINDOW
-from benchmarks.parity.key_values import DROPPED
+from benchmarks.parity.key_rotary import DROPPED
 from benchmarks.parity.keys import outcome
 from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families import BY_MODEL_TYPE
@@ -47,6 +47,7 @@ AS_TRANSFORMERS: list[tuple[str, dict[str, Any]]] = [
     # the activation, under the family's own name for it
     ("gemma", {"hidden_act": "silu", "hidden_activation": "relu"}),
     ("gemma", {"hidden_act": "gelu"}),
+    ("gemma", {"hidden_act": "gelu_python"}),
     ("gemma2", {"hidden_activation": "relu", "hidden_act": "silu"}),
     ("gemma3_text", {"hidden_activation": "gelu"}),
     ("falcon", {"activation": "relu", "hidden_act": "silu"}),
@@ -62,6 +63,7 @@ AS_TRANSFORMERS: list[tuple[str, dict[str, Any]]] = [
     # dense Granite 4
     ("granitemoehybrid", {"layer_types": ["attention"] * 3}),
     ("granitemoehybrid", {"position_embedding_type": "nope", "intermediate_size": 7, "mamba_d_state": 3}),
+    ("falcon", {"num_kv_heads": 3}),
     # explicit nulls, and values that change nothing
     ("starcoder2", {"num_key_value_heads": 4, "clip_qkv": None, "is_causal": True, "per_layer_config": {}}),
     ("llama", {"attention_dropout": 0.5, "mlp_bias": False, "pretraining_tp": 2, "unsloth_fixed": True}),
@@ -96,6 +98,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
     ("llama", {"rope_parameters": {FULL: LINEAR, SHORT: LINEAR}}, FULL),
     ("olmo3", {"rope_parameters": {FULL: YARN | {"truncate": False}}}, "truncate"),
+    ("olmo3", {"rope_parameters": None, "rope_theta": 10_000.0}, "rope_theta"),
+    ("gemma3_text", {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 8}}, "rope_type"),
+    ("gemma3_text", {"attn_logit_softcapping": 50.0}, "attn_logit_softcapping"),
     ("qwen3", {"layer_types": [FULL, SHORT, FULL]}, "sliding_window"),
     ("llama", {"layer_types": [FULL, FULL, "linear_attention"]}, "layer_types"),
     ("gpt2", {"activation_function": "mish"}, "activation_function"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families.family import (
-    ATTENTION,
+    ATTENTION_BIAS,
     LAYER_NORM,
     NORMS,
     Family,
@@ -70,7 +70,6 @@ _STABLELM = safetensors_names(
     )
 )
 
-_BIASES: dict[str, str | bool] = dict.fromkeys(ATTENTION, "attention_bias")
 _STABLELM_BIASES: dict[str, str | bool] = dict.fromkeys(("queries", "keys", "values"), "use_qkv_bias")
 
 FAMILIES = (
@@ -83,7 +82,7 @@ FAMILIES = (
         GGUF_ADJACENT,
         {"norm_eps": 1e-5, "rope_theta": 500_000.0, "tie_word_embeddings": True},
         keys=LAYER_NORM,
-        biases=_BIASES,
+        biases=ATTENTION_BIAS,
     ),
     Family(
         "cohere2",
@@ -94,7 +93,7 @@ FAMILIES = (
         GGUF_ADJACENT,
         {"norm_eps": 1e-5, "sliding_window": 4096, "tie_word_embeddings": True},
         keys=LAYER_NORM,
-        biases=_BIASES,
+        biases=ATTENTION_BIAS,
     ),
     Family(
         "stablelm",

@@ -21,6 +21,8 @@ LAYER_NORM = {"norm_eps": ("layer_norm_eps",)}
 ATTENTION = ("queries", "keys", "values", "attention_output")
 FEED_FORWARD = ("gate", "up", "down")
 NORMS = ("attention_norm", "ffn_norm", "final_norm")
+ATTENTION_BIAS: dict[str, str | bool] = dict.fromkeys(ATTENTION, "attention_bias")
+BOTH_BIASES = ATTENTION_BIAS | dict.fromkeys(FEED_FORWARD, "mlp_bias")
 
 ACTIVATIONS: dict[str, Activation] = {
     "silu": "silu",
@@ -87,12 +89,8 @@ def common(config: Config, family: str, **changes: Any) -> Architecture:
     """
     width = config.integer("hidden_size", most=MAX_WIDTH)
     heads = config.integer("num_attention_heads", most=MAX_HEADS)
-    kv_heads = heads
-    if not config.is_null("num_key_value_heads"):  # an explicit null means as many
-        kv_heads = config.integer("num_key_value_heads", heads, most=MAX_HEADS)
+    kv_heads = changes.get("kv_heads") or _kv_heads(config, heads)
     head_size = config.integer("head_dim", max(width // heads, 1), most=MAX_WIDTH)
-    if heads % kv_heads:
-        raise config.wrong("num_key_value_heads", kv_heads, f"a divisor of the {heads} attention heads")
     layers = config.integer("num_hidden_layers", most=MAX_LAYERS)
     rotary = changes["rotary"] if "rotary" in changes else read_rotary(config, head_size)
     layer = LayerOptions(rotary, changes.get("window"), changes.get("attention_scale", head_size**-0.5))
@@ -110,10 +108,19 @@ def common(config: Config, family: str, **changes: Any) -> Architecture:
         "tied": config.flag("tie_word_embeddings"),
     }
     layer_wide = ("rotary", "window", "attention_scale")
-    fields |= {name: value for name, value in changes.items() if name not in layer_wide}
+    fields |= {name: value for name, value in changes.items() if name not in (*layer_wide, "kv_heads")}
     fields.setdefault("context", context_length(config, fields["layer_options"]))
     stated = config.integer("max_position_embeddings", most=MAX_CONTEXT)
     return Architecture(**fields, extended_from=stated if fields["context"] > stated else None)
+
+
+def _kv_heads(config: Config, heads: int) -> int:
+    if config.is_null("num_key_value_heads"):  # an explicit null means as many
+        return heads
+    kv_heads = config.integer("num_key_value_heads", heads, most=MAX_HEADS)
+    if heads % kv_heads:
+        raise config.wrong("num_key_value_heads", kv_heads, f"a divisor of the {heads} attention heads")
+    return kv_heads
 
 
 def read_ffn_width(config: Config, default: int | None = None) -> int:

@@ -8,13 +8,12 @@ from chatterm.checkpoint.architecture import Architecture, LayerOptions
 from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.context_length import MAX_CONTEXT
 from chatterm.checkpoint.families.family import (
-    ATTENTION,
+    ATTENTION_BIAS,
     RMS_NORM,
     Family,
     common,
     head_size_of,
     layer_kinds,
-    read_activation,
     windowed_layers,
 )
 from chatterm.checkpoint.families.names import GGUF, LLAMA, LLAMA_SLOTS, safetensors_names, with_slots
@@ -43,8 +42,8 @@ def _common(config: Config, family: str, **changes: Any) -> Architecture:
 
 def _gemma(config: Config) -> Architecture:
     # the first releases say “gelu” and were trained with its tanh form, which transformers therefore takes
-    stated = read_activation(config, "gelu_pytorch_tanh")
-    return _common(config, "gemma", activation="gelu_tanh" if stated == "gelu" else stated)
+    first = config.text("hidden_act", "gelu_pytorch_tanh") == "gelu"
+    return _common(config, "gemma", **({"activation": "gelu_tanh"} if first else {}))
 
 
 def _query_scale(config: Config, family: str) -> float:
@@ -111,7 +110,6 @@ _GGUF_DEFAULTS = {"norm_offset": 0.0}
 _GEMMA2 = safetensors_names(_GEMMA2_SLOTS)
 
 _KEYS = RMS_NORM | {"hidden_act": ("hidden_activation",)}
-_BIASES: dict[str, str | bool] = dict.fromkeys(ATTENTION, "attention_bias")
 
 FAMILIES = (
     Family(
@@ -125,7 +123,7 @@ FAMILIES = (
         {"num_key_value_heads": 16},
         _GGUF_DEFAULTS,
         RMS_NORM,
-        _BIASES,
+        ATTENTION_BIAS,
     ),
     Family(
         "gemma2",
@@ -138,7 +136,7 @@ FAMILIES = (
         _JSON_DEFAULTS,
         _GGUF_DEFAULTS,
         _KEYS,
-        _BIASES,
+        ATTENTION_BIAS,
     ),
     Family(
         "gemma3",
@@ -151,6 +149,6 @@ FAMILIES = (
         _JSON_DEFAULTS,
         _GGUF_DEFAULTS,
         _KEYS | {"original_max_position_embeddings": ()},
-        _BIASES,
+        ATTENTION_BIAS,
     ),
 )

@@ -61,7 +61,8 @@ def _gpt_neox(config: Config) -> Architecture:
 def _falcon(config: Config) -> Architecture:
     if config.flag("alibi"):
         raise UserError(
-            f"{config.where}: this Falcon uses ALiBi positions, which are not supported; the rotary ones are."
+            f"{config.where}: this Falcon has ALiBi positions (“alibi”), which are not supported; rotary "
+            "ones are."
         )
     new = config.flag("new_decoder_architecture")
     one_key = config.flag("multi_query", True) and not new
@@ -71,7 +72,9 @@ def _falcon(config: Config) -> Architecture:
     norms = config.integer("num_ln_in_parallel_attn", 2 if new else 1, most=2)
     if norms == 2 and not new:
         raise config.wrong("num_ln_in_parallel_attn", norms, "1 in the older Falcons")
-    architecture = common(
+    if one_key:
+        config.pass_over("num_key_value_heads")
+    return common(
         config,
         "falcon",
         norm="layer",
@@ -80,8 +83,8 @@ def _falcon(config: Config) -> Architecture:
         shared_norm=parallel and norms == 1,
         rotary=read_rotary(config, head_size_of(config)),
         ffn_width=read_ffn_width(config, 4 * config.integer("hidden_size")),
+        kv_heads=1 if one_key else None,
     )
-    return replace(architecture, kv_heads=1) if one_key else architecture
 
 
 _GPT2 = safetensors_names(
