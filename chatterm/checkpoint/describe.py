@@ -8,8 +8,11 @@ from pathlib import Path
 
 from chatterm.checkpoint.architecture import Architecture, LayerOptions, Rotary
 from chatterm.checkpoint.discover import found_of
-from chatterm.checkpoint.open import open_checkpoint
+from chatterm.checkpoint.open import Checkpoint, open_checkpoint
+from chatterm.checkpoint.template import load_template
+from chatterm.checkpoint.tokenizer import load_tokenizer
 from chatterm.engine.supply import FoundCheckpoint
+from chatterm.errors import UserError
 
 Details = dict[str, str | int | float | bool | None]
 
@@ -22,7 +25,7 @@ def describe(path: Path, packed: bool = False) -> tuple[FoundCheckpoint, Details
     """
     checkpoint = open_checkpoint(path)
     found = found_of(checkpoint, checkpoint.name, "path", packed)
-    return found, _details(checkpoint.architecture)
+    return found, {**_details(checkpoint.architecture), **_texts(checkpoint)}
 
 
 def _details(shape: Architecture) -> Details:
@@ -40,6 +43,22 @@ def _details(shape: Architecture) -> Details:
         "window": _windows(shape.layer_options),
         "tied": shape.tied,
         "cache_bytes_per_token": shape.cache_bytes(1),
+    }
+
+
+def _texts(checkpoint: Checkpoint) -> Details:
+    """How text becomes tokens, where replies end, and what is odd about either."""
+    try:
+        tokenizer = load_tokenizer(checkpoint)
+        template = load_template(checkpoint, tokenizer)
+    except UserError as error:
+        return {"notes": str(error)}
+    return {
+        "tokenizer": tokenizer.source,
+        "begins_with": " ".join(map(tokenizer.piece, tokenizer.begins)) or None,
+        "ends_with": " ".join(map(tokenizer.piece, sorted(tokenizer.end_ids))) or None,
+        "chat_template": template.source if template.is_chat else None,
+        "notes": " ".join((*tokenizer.notices, *template.notices)) or None,
     }
 
 

@@ -44,6 +44,7 @@ FACTS = (
     *(mark("layers"), mark("width"), mark("heads"), mark("kv heads"), mark("head size"), mark("ffn width")),
     *(mark("vocabulary"), mark("norm"), mark("activation"), mark("positions"), mark("window"), mark("tied")),
     *(mark("cache bytes per token"), mark("tensors"), mark("entropy"), mark("cache difference")),
+    *(mark("tokenizer"), mark("begins with"), mark("ends with"), mark("chat template"), mark("notes")),
     *(mark("repository"), mark("downloads"), mark("likes"), mark("changed"), mark("page")),
 )
 """Names of the facts about a checkpoint."""

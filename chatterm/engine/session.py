@@ -101,7 +101,12 @@ class Session:
             sampling_source="the checkpoint" if starting.taken else "chatterm",
             exact=plan.exact and plan.quantise == "none",
             thinking=self.template.thinking if isinstance(self.template, ChatTemplate) else None,
-            notices=(*starting.notices, *plan.notices),
+            notices=(
+                *self.tokenizer.notices,
+                *self.template.notices,
+                *starting.notices,
+                *plan.notices,
+            ),
         )
         del checkpoint  # its vocabulary as Python lists is larger than the tokenizer
         _give_back_memory()

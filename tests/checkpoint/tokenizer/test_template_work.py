@@ -10,6 +10,7 @@ import pytest
 
 from chatterm.checkpoint.template import ChatTemplate
 from chatterm.checkpoint.template.budget import MAX_STRING, Budget
+from chatterm.checkpoint.template.manner import Manner
 from chatterm.checkpoint.template.messages import Turn
 from chatterm.errors import UserError
 
@@ -23,7 +24,10 @@ LARGE = (
 
 
 def render(text: str) -> str:
-    return ChatTemplate(text, "a test").render([Turn("user", "hello")]).text
+    """What stands before the message, without the trial that a template gets first."""
+    template = ChatTemplate(text + "\x1e{{ messages[0].content }}", "a test")
+    template.manner = Manner(certain=True)
+    return template.render([Turn("user", "hello")]).text.partition("\x1e")[0]
 
 
 @pytest.fixture
