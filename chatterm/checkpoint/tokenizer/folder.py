@@ -23,7 +23,7 @@ from chatterm.checkpoint.tokenizer.outline import (
     check_outline,
     check_tokens,
 )
-from chatterm.checkpoint.tokenizer.rows import beyond_rows_notice, within_rows
+from chatterm.checkpoint.tokenizer.rows import MAX_VOCABULARY, beyond_rows_notice, within_rows
 from chatterm.checkpoint.tokenizer.sentencepiece import (
     read_sentencepiece,
     sentencepiece_backend,
@@ -145,6 +145,8 @@ def _fitted(
     if rows is None:
         return backend, []
     vocabulary = backend.get_vocab(with_added_tokens=True)
+    if max(vocabulary.values(), default=0) >= MAX_VOCABULARY:
+        return backend, []  # to be refused
     beyond = sorted((token for token in vocabulary if vocabulary[token] >= rows), key=vocabulary.__getitem__)
     return (within_rows(backend, rows, str(path)) if beyond else backend), beyond
 

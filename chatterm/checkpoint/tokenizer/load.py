@@ -11,10 +11,10 @@ from chatterm.checkpoint.alarm import tokenizing
 from chatterm.checkpoint.tokenizer.folder import tokenizer_from_folder
 from chatterm.checkpoint.tokenizer.gguf import tokenizer_from_gguf
 from chatterm.checkpoint.tokenizer.outline import MAX_TOKENIZER_BYTES
+from chatterm.checkpoint.tokenizer.rows import MAX_VOCABULARY
 from chatterm.checkpoint.tokenizer.tokenizer import Tokenizer
 from chatterm.errors import UserError
 
-MAX_VOCABULARY = 1 << 22
 BYTES_PER_SECOND = 4 << 20
 """A fifth of what two cores of 2023 read of a `tokenizer.json`; half a minute is enough for any."""
 

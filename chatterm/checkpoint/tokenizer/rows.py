@@ -10,6 +10,9 @@ import tokenizers
 
 from chatterm.checkpoint.tokenizer.outline import broken_tokenizer
 
+MAX_VOCABULARY = 1 << 22
+"""More than any vocabulary has; what numbers its tokens beyond is damaged."""
+
 _SHOWN = 3
 
 
