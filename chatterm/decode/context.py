@@ -82,6 +82,9 @@ class Context:
             after the last one are still at hand.
         """
         reused = self.shared_prefix(ids)
+        if self.decoder.rotations_differ(self.cache.rotated_at[:reused], len(ids)):
+            reused = 0  # dynamic scaling: what another length has rotated is read anew
+        self.cache.prompt_length = len(ids)
         if reused == len(ids) and reused not in self._kept:
             reused -= 1
         self._truncate(max(reused, 0))

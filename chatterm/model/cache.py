@@ -68,6 +68,8 @@ class Cache:
         """Which rotary frequencies the keys have (`chatterm.model.rotary.regime`, per layer kind)."""
         self.rotated_at: list[int] = []
         """Per position, the length of the text when its key was rotated; dynamic scaling depends on it."""
+        self.prompt_length = 0
+        """Tokens of the prompt; dynamic scaling gives all of them the same frequencies."""
         self.replayed_at: int | None = None
         """While replaying: the length of the text when the replayed tokens' keys were rotated."""
         self._incoming = 0

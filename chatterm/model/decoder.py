@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import cast
 
@@ -30,6 +31,8 @@ PROMPT_SECONDS = 0.5
 """How long one call may read a prompt, so that Stop is heard soon."""
 MATRIX_UNIT_RATE, VECTOR_RATE = 500e9, 150e9
 """Cautious guesses of the operations per second that reading a prompt reaches."""
+LONGEST = (1 << 31) - 1
+"""No text has more tokens."""
 FEWEST_AT_ONCE, MOST_AT_ONCE = 64, 512
 
 CACHE_TYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16, NARROW)
@@ -119,6 +122,15 @@ class Decoder(nn.Module):
         """Whether positions in a text of that length turn as in a text that is a little longer."""
         return all(table is None or table.is_fixed(length) for table in self.rotary_tables)
 
+    def rotations_differ(self, lengths: Iterable[int], length: int) -> bool:
+        """Whether keys rotated in texts of these lengths do not belong into a text of that length."""
+        if self.rotation_is_fixed(LONGEST):
+            return False
+        fixed = self.rotation_is_fixed(length)
+        return any(
+            other != length and not (fixed and self.rotation_is_fixed(other)) for other in set(lengths)
+        )
+
     @property
     def way(self) -> str:
         """How steps of one token are computed: "native", "CUDA graph", or "torch" and why no graph is."""
@@ -199,7 +211,7 @@ class Decoder(nn.Module):
             ValueError: the tokens do not fit into the cache.
         """
         tokens = tokens.to(self.device)
-        length = cache.length + tokens.shape[0] if cache.replayed_at is None else cache.replayed_at
+        length = self._rotated_as(cache, tokens.shape[0])
         self._keep_rotation(cache, length, taps)
         if self._native is not None and taps is None and tokens.shape[0] <= NATIVE_TOKENS:
             logits = self._step(self._native, tokens, cache, length, last_only=last_only)
@@ -221,6 +233,18 @@ class Decoder(nn.Module):
         if taps is not None:
             logits = taps("logits", None, logits)
         return logits[0] if last_only else logits
+
+    def _rotated_as(self, cache: Cache, count: int) -> int:
+        """The length of the text in which the next tokens stand, as far as their rotation depends on it.
+
+        Of a prompt it is the whole, however many tokens of it are read at once: so transformers reads it.
+        """
+        if cache.replayed_at is not None:
+            return cache.replayed_at
+        length = cache.length + count
+        if cache.prompt_length > length and not self.rotation_is_fixed(cache.prompt_length):
+            return cache.prompt_length
+        return length
 
     def embed(self, tokens: Tensor, at: slice | Tensor) -> Tensor:
         """What enters the first block, `(T, width)`, for tokens at these T positions."""

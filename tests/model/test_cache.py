@@ -9,6 +9,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.parity import reference
+from chatterm.decode.context import Context
 from chatterm.errors import UserError
 from chatterm.model.decoder import Decoder
 from chatterm.model.taps import Edit, Taps
@@ -167,3 +169,34 @@ def test_learned_positions_bound_the_context(tiny_decoder):
     assert decoder.new_cache().capacity == 128
     with pytest.raises(UserError, match="128 learned positions"):
         decoder.new_cache(129)
+
+
+def test_a_prompt_under_dynamic_scaling_has_the_rotation_of_its_length_as_in_transformers(
+    tiny_checkpoint, tiny_decoder
+):
+    """In pieces, gone on from token by token, and behind a prefix that another length has rotated."""
+    reference_model = reference.load(tiny_checkpoint("llama, dynamic").path)
+    context = Context(tiny_decoder("llama, dynamic"), 64)
+    ids = TOKENS.tolist()
+
+    def check(prompt: list[int], following: list[int]) -> None:
+        context.begin(prompt)
+        for _ in context.read(prompt):
+            pass
+        out = reference_model(torch.tensor([prompt]), use_cache=True)
+        for token in [*following, None]:
+            theirs = out.logits[0, -1]
+            assert distance(context.logits_after(len(context.tokens)), theirs) < 1e-4
+            if token is not None:
+                context.append([token])
+                out = reference_model(
+                    torch.tensor([[token]]), past_key_values=out.past_key_values, use_cache=True
+                )
+
+    with torch.no_grad():
+        check(ids[:40], ids[40:44])
+        check(ids[:44], [])
+        check(ids[:30], ids[30:36])  # shorter than the trained length, and beyond it
+        check(ids[:36], ids[36:38])
+        check(ids[:20], [])
+        check(ids[:44], ids[44:48])
