@@ -4,10 +4,13 @@ the same on the screen."""
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
 from conftest import Chat
+from textual import events
 from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Region
 from textual.timer import Timer
@@ -16,6 +19,7 @@ from textual.widgets import TextArea
 
 from chatterm.tui.screens import drawing
 from chatterm.tui.terminal.frames import Frames
+from chatterm.tui.widgets import composer as composer_module
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.status_line import StatusLine
 from chatterm.tui.widgets.transcript import Transcript
@@ -203,3 +207,75 @@ async def test_the_message_has_the_colours_of_the_theme(chat):
             assert found == look(TextArea.render_lines(composer, crop))
             seen.append(str(found))
         assert len(set(seen)) >= 3
+
+
+# --- what is typed comes first ----------------------------------------------------------------------------
+
+
+@contextmanager
+def displays(running: Chat) -> Iterator[list[str]]:
+    """What is drawn from now on, as a terminal is told."""
+    told: list[str] = []
+    old = type(running.app)._display
+
+    def display(self, screen, renderable):
+        told.append(drawn(renderable, running, before=Frames()) if renderable is not None else "")
+        old(self, screen, renderable)
+
+    with patch.object(type(running.app), "_display", display):
+        yield told
+
+
+async def test_a_key_is_drawn_before_what_the_model_wrote(chat):
+    async with chat() as running:
+        turn = await running.hold(at=4)
+        composer = running.app.chat.query_one(Composer)
+        composer.focus()
+        await running.pilot.pause(0.1)
+        with displays(running) as told:
+            running.app.chat.query_one(Transcript).grew(turn)
+            await composer._on_key(events.Key("ö", "ö"))
+            assert len(told) == 1 and "ö" in told[0] and "ocean" not in told[0]
+            await running.pilot.pause(0.1)
+            assert any("ocean" in text for text in told[1:])
+            assert not any("ö" in text for text in told[1:] if text)
+        assert "ö" in running.text()
+
+
+async def test_keys_that_follow_one_another_are_drawn_together(chat, monkeypatch):
+    async with chat() as running:
+        await running.ready()
+        composer = running.app.chat.query_one(Composer)
+        monkeypatch.setattr(composer_module, "BURST", 60.0)
+        with displays(running) as told:
+            for sign in "abc":
+                await composer._on_key(events.Key(sign, sign))
+            assert len(told) <= 1
+            await running.until(lambda: any("abc" in text for text in told))
+
+
+async def test_a_key_that_moves_other_things_is_drawn_with_them(chat):
+    async with chat() as running:
+        await running.ready()
+        composer = running.app.chat.query_one(Composer)
+        composer.put("one")
+        await running.pilot.pause(0.1)
+        running.app.chat.refresh(layout=True)
+        running.app.chat._layout_required = True
+        with displays(running) as told:
+            await composer._on_key(events.Key("x", "x"))
+            assert not told
+            await running.until(lambda: "onex" in running.text())
+
+
+async def test_the_cursor_blinks(chat):
+    async with chat() as running:
+        await running.ready()
+        composer = running.app.chat.query_one(Composer)
+        composer.blink_timer.pause()
+        composer.put("words")
+        await running.pilot.pause(0.1)
+        with displays(running) as told:
+            for _ in range(4):
+                composer._toggle_cursor_blink_visible()
+        assert len(told) == 4 and told[0] != told[1] and told[:2] == told[2:]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from textual import on
 from textual.timer import Timer
+from textual.widget import Widget
 
 from chatterm import inert
 from chatterm.language import _
@@ -80,6 +81,23 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
     def look_around(self) -> None:
         """What the clock does at each frame, once; to be called now and then while it rests."""
         self._frame()
+
+    def draw_now(self, widget: Widget) -> None:
+        """Draw what changed in one widget before all others have their turn, if nothing moves for it.
+
+        By itself Textual draws all that changed a little later, together with what the model wrote meanwhile.
+        """
+        moves = self._layout_required or self._scroll_required or self._repaint_required
+        if moves or self.app._batch_count or self is not self.app.screen:
+            return
+        if widget not in self._compositor.visible_widgets or self._compositor._dirty_regions:
+            return
+        self._compositor.update_widgets({widget})
+        update = self._compositor.render_update(screen_stack=self.app._background_screens)
+        widget._repaint_required = False
+        self._dirty_widgets.discard(widget)
+        if update is not None:
+            self.app._display(self, update)
 
     def show_all(self) -> None:
         """Draw everything."""

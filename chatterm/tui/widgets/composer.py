@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import ClassVar
 
 from rich.style import Style
@@ -12,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import TextArea
 
 from chatterm.language import _, mark, several
@@ -26,6 +29,9 @@ A terminal that does not mark pasted text sends its line ends as Enter; what fol
 typed. An input method's Enter chooses a candidate inside the terminal and reaches a program as text, if at
 all: only the key itself sends, never text that holds a newline.
 """
+
+BURST = 0.008
+"""Seconds between two keys that nobody types: an input method's, a script's, or those that had to wait."""
 
 HISTORY = 200
 PLACEHOLDER = mark("Ask something …")
@@ -67,6 +73,10 @@ class Composer(TextArea):
         self._draft = ""
         self._sending: Timer | None = None
         self.completions: Completions | None = None
+        self._taken = 0.0  # when the last key was
+        self.draw_now: Callable[[Widget], None] | None = (
+            None  # draws it at once; else the screen does so soon
+        )
         self.foreign: set[Path] = set()  # files that only a text from elsewhere names
         self.has_attachments = False  # there is something to send without a word
 
@@ -111,6 +121,22 @@ class Composer(TextArea):
         self.move_cursor(self.document.end)
 
     async def _on_key(self, event: events.Key) -> None:
+        """Whoever types sees it at once; keys that follow faster than anybody types are drawn together."""
+        await self._take(event)
+        before, self._taken = self._taken, monotonic()
+        if self._taken - before >= BURST:
+            self._show_now()
+
+    def _toggle_cursor_blink_visible(self) -> None:
+        """The cursor comes or goes."""
+        super()._toggle_cursor_blink_visible()
+        self._show_now()
+
+    def _show_now(self) -> None:
+        if self.draw_now is not None and self.is_attached:
+            self.draw_now(self)
+
+    async def _take(self, event: events.Key) -> None:
         """All keys are taken in their turn; a bound one that bubbles would come after the next sign."""
         if self._completes(event.key):
             event.stop()
