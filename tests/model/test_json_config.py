@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -20,8 +22,10 @@ from chatterm.checkpoint.config import Config
 from chatterm.checkpoint.families import BY_MODEL_TYPE
 from chatterm.checkpoint.families.refused import refuse_config
 from chatterm.checkpoint.json_config import read_json_config
+from chatterm.checkpoint.open import open_checkpoint
 from chatterm.checkpoint.unread import is_known
 from chatterm.errors import UserError
+from tests.checkpoint.written import CONFIG, weights, write
 
 PUBLISHED: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "checkpoint" / "published_configs.json").read_text("utf-8")
@@ -176,3 +180,32 @@ def test_a_class_that_does_something_else_than_write_is_refused(classes, refused
         return refuse_config(config, "it")
     with pytest.raises(UserError, match=f"“{classes[0]}”, which judges or embeds"):
         refuse_config(config, "it")
+
+
+@pytest.mark.parametrize(
+    ("said", "bias", "sentence"),
+    [
+        ({"attention_bias": True}, "self_attn.q_proj", None),
+        ({"attention_bias": False}, "self_attn.q_proj", "“attention_bias” is not true"),
+        ({}, "self_attn.o_proj", "“attention_bias” is not true"),
+        ({"attention_bias": True}, "mlp.down_proj", "“mlp_bias” is not true"),
+        ({"mlp_bias": True}, "mlp.down_proj", None),
+        ({"attention_bias": True, "mlp_bias": True}, "input_layernorm", "a llama decoder has none"),
+        ({"model_type": "mistral", "attention_bias": True}, "self_attn.q_proj", "a mistral decoder has none"),
+    ],
+)
+def test_a_bias_that_the_configuration_denies_is_refused(said, bias, sentence, tmp_path):
+    """transformers would leave it aside with a warning; whoever wrote it meant it."""
+    arrays = weights()
+    for layer in range(2):
+        size = arrays[f"model.layers.{layer}.{bias}.weight"].shape[0]
+        arrays[f"model.layers.{layer}.{bias}.bias"] = np.ones(size, np.float32)
+    folder = write(tmp_path / "model", CONFIG | said, arrays)
+    if sentence is None:
+        assert f"0.{SLOTS[bias]}.bias" in open_checkpoint(folder).layout
+        return
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        open_checkpoint(folder)
+
+
+SLOTS = {"self_attn.q_proj": "queries", "mlp.down_proj": "down"}
