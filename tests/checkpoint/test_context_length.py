@@ -16,6 +16,7 @@ from chatterm.checkpoint.open import open_checkpoint
 from tests.checkpoint.written import CONFIG, write
 
 SIZES = {"hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2, "vocab_size": 9, "head_dim": 8}
+SIZES |= {"intermediate_size": 48}
 
 
 def yarn(factor: float, original: int | None = None, **others: Any) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def yarn(factor: float, original: int | None = None, **others: Any) -> dict[str,
 
 
 LLAMA3 = {"rope_type": "llama3", "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+LINEAR_8 = {"rope_type": "linear", "factor": 8.0}
 LONGROPE = {"rope_type": "longrope", "short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
 
 
@@ -68,7 +70,7 @@ def test_scaling_makes_the_context_longer_once(
 
 
 def test_gemma_3_states_what_its_linear_scaling_made() -> None:
-    config = {**SIZES, "max_position_embeddings": 131072, "rope_scaling": {"type": "linear", "factor": 8.0}}
+    config = {**SIZES, "max_position_embeddings": 131072, "rope_scaling": LINEAR_8}
     assert BY_MODEL_TYPE["gemma3_text"].options(Config(config, "config.json")).context == 131072
 
 
@@ -80,6 +82,7 @@ class Header:
     def __init__(self, **scaling: Any) -> None:
         self.tensors: dict[str, Any] = {}
         sizes = {"embedding_length": 32, "block_count": 2, "attention.head_count": 4, "context_length": 4096}
+        sizes |= {"feed_forward_length": 48}
         keys = sizes | {f"rope.scaling.{key}": value for key, value in scaling.items()}
         self.metadata = {f"llama.{key}": value for key, value in keys.items()}
 
