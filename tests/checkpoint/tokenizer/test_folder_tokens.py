@@ -17,9 +17,11 @@ from tokenizers.processors import (
     TemplateProcessing,
 )
 
+from chatterm.checkpoint.describe import describe
 from chatterm.checkpoint.tokenizer import tokenizer_from_folder
 from chatterm.checkpoint.tokenizer.pieces import BYTE_OF
 from chatterm.errors import UserError
+from tests.faults import specimens
 
 NAMES = ["<s>", "</s>", "<|im_end|>", "<x>"]
 WORDS = [*sorted(BYTE_OF), "en", "end"]
@@ -222,3 +224,21 @@ def test_a_marker_that_was_never_added_is_one_all_the_same(stated: bool, tmp_pat
     assert {1, 2} <= tokenizer.end_ids
     assert tokenizer.is_special(3) == stated
     assert tokenizer.decode(tokenizer.encode("a!")) == "a!"
+
+
+def test_a_description_says_where_texts_begin_and_replies_end(tmp_path: Path) -> None:
+    folder = specimens.folder(tmp_path / "model")
+    config = specimens.tokenizer_config() | {"add_bos_token": False}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    (folder / "chat_template.jinja").write_text(
+        "{{ sot_token }}{% for m in messages %}{{ m.content }}{% endfor %}"
+    )
+    _, details = describe(folder)
+    assert details["begins_with"] == "<|im_start|>"
+    assert details["ends_with"] == "<|im_end|>"
+    assert details["chat_template"] == "chat_template.jinja"
+    notes = str(details["notes"])
+    assert notes.startswith("tokenizer_config.json says that texts begin without a beginning token")
+    assert "writes sot_token, which the checkpoint does not name" in notes
+    (folder / "tokenizer.json").unlink()
+    assert "has no tokenizer" in str(describe(folder)[1]["notes"])

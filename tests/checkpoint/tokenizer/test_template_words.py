@@ -156,7 +156,8 @@ def test_it_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_public_template_is_refused_for_it(llama_cpp_models: Path) -> None:
     more = [
-        *CONVERSATIONS.values(),
+        CONVERSATIONS["turns"],
+        CONVERSATIONS["system prompt and turns"],
         [Turn("system", "You are terse. /no_think"), Turn("user", "yes /think"),
          Turn("assistant", "<think>\n\n</think>\n\nyes"), Turn("user", "yes\n\n- a  list")],
     ]  # fmt: skip

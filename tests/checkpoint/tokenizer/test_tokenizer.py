@@ -205,7 +205,7 @@ class TestControlTokens:
         }
         assert named["llama-bpe"] == {"<|end_of_text|>", "<|eot_id|>"}
         assert named["phi-3"] == {"<|endoftext|>", "<|end|>"}
-        assert named["qwen2"] == {"<|endoftext|>", "<|im_end|>"}
+        assert named["qwen2"] == {"<|endoftext|>", "<|im_end|>", "</s>"}  # no text is cut into the last
         assert named["gemma-4"] == {"<eos>", "<turn|>", "<|tool_response>"}
 
 
