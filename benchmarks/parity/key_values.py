@@ -14,7 +14,7 @@ BASES: dict[str, dict[str, Any]] = {
     "gpt_neox": {},
     "llama": {},
     "mistral": {"sliding_window": WINDOW},
-    "ministral": {"sliding_window": WINDOW},
+    "ministral": {"sliding_window": WINDOW, "head_dim": 16},
     "qwen2": {},
     "qwen3": {"head_dim": 16},
     "gemma": {"head_dim": 16},
