@@ -30,7 +30,7 @@ class Stored(NamedTuple):
 def narrowed(x: Tensor) -> tuple[Tensor, Tensor]:
     """Vectors `(…, size)` → int16 of the same shape and their scales `(…)` float32."""
     x = x.float()
-    largest = torch.linalg.vector_norm(x, ord=torch.inf, dim=-1)
+    largest = x.abs().amax(-1)
     whole = (x * (MOST / largest.clamp(min=LEAST)).unsqueeze(-1)).round_()
     return whole.to(NARROW), largest / MOST
 

@@ -40,10 +40,13 @@ def rows_address(tensor: Tensor, what: str, shape: Sequence[int], dtype: torch.d
     _check_kind(tensor, what, (dtype,))
     if tuple(tensor.shape) != tuple(shape):
         raise ValueError(f"{what} must have the shape {tuple(shape)}, not {tuple(tensor.shape)}")
-    if len(tensor) and (not tensor[0].is_contiguous() or tensor.stride(0) < 0):
-        raise ValueError(f"each row of {what} must be contiguous, not with the strides {tensor.stride()}")
-    if len(tensor) > 1 and tensor.stride(0) < tensor[0].numel():
-        raise ValueError(f"the rows of {what} overlap: their strides are {tensor.stride()}")
+    size, strides = 1, tensor.stride()
+    for length, stride in zip(reversed(shape[1:]), reversed(strides[1:]), strict=True):
+        if length != 1 and stride != size:
+            raise ValueError(f"each row of {what} must be contiguous, not with the strides {strides}")
+        size *= length
+    if shape[0] > 1 and strides[0] < size:
+        raise ValueError(f"the rows of {what} overlap: their strides are {strides}")
     return tensor.data_ptr()
 
 

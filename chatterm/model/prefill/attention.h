@@ -10,7 +10,7 @@ enum { QUERIES = 32, KEYS = 128 }; /* queries in one piece of work; keys seen at
 
 /* bfloat16 numbers for one number of weights and values; for one of queries and keys at most. Scores are large sums of which the
  * softmax sees the differences: of keys in float32 all 24 bits are multiplied, of narrow ones the 16 that they have. */
-enum { PARTS = 2, MOST_PARTS = 3 };
+enum { PARTS = 2, NARROW_PARTS = 2, FLOAT_PARTS = 3 };
 
 typedef struct {
     const float *queries; /* (tokens, heads, head_size), tokens query_stride apart */
@@ -20,7 +20,7 @@ typedef struct {
     uint16_t *key_operands, *value_operands;
     size_t query_stride, kv_stride, scale_stride;
     int tokens, heads, kv_heads, head_size, seen, first; /* the first token stands at index `first` of what is seen */
-    int window, parts;    /* window 0: all; parts of queries and keys */
+    int window, parts;    /* window 0: all; parts of queries and keys: NARROW_PARTS or FLOAT_PARTS */
     float scale, soft_cap; /* soft_cap 0: none */
 } Attending;
 
@@ -33,53 +33,77 @@ static inline size_t operand_size(const Attending *a, int parts) {
     return (size_t)key_steps(a) * 2 * depth_steps(a) * parts * BLOCK;
 }
 
-/* A number of the cache, zero beyond its end; `scales` of a narrow one. */
-static inline float cached(const Attending *a, const void *part, const float *scales, int head, int key, int d) {
-    if (key >= a->seen || d >= a->head_size) return 0;
+/* Sixteen numbers of a vector of the cache from number d on, zeros where there are none. */
+static inline __attribute__((always_inline)) f32x16 cached(
+    const Attending *a, const void *part, const float *scales, int narrow, int head, int key, int d) {
+    int count = key < a->seen ? a->head_size - d : 0;
     size_t at = head * a->kv_stride + (size_t)key * a->head_size + d;
-    if (scales) return ((const int16_t *)part)[at] * scales[head * a->scale_stride + key];
-    return ((const float *)part)[at];
+    if (count <= 0) return splat(0);
+    if (!narrow) return load_some((const float *)part + at, count);
+    int16_t some[LANES] = {0};
+    const int16_t *whole = (const int16_t *)part + at;
+    if (count < LANES) whole = memcpy(some, whole, sizeof *some * count);
+    return load_i16(whole) * scales[head * a->scale_stride + key];
 }
 
-static inline uint16_t top(float x, float *rest) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
-    float high;
-    memcpy(&high, &bits, 4);
-    *rest = x - high;
-    return (uint16_t)(bits >> 16);
+/* 32 numbers as bfloat16. */
+static inline __m512i packed(u32x16 a, u32x16 b) {
+    __m256i low = _mm512_cvtepi32_epi16((__m512i)(a >> 16)), high = _mm512_cvtepi32_epi16((__m512i)(b >> 16));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
-static inline void put(uint16_t *operand, int parts, int place, float x) {
-    for (int i = 0; i < parts; i++) operand[i * BLOCK + place] = top(x, &x);
+/* 32 numbers of one key as column `column` of a right operand: (parts, 16 pairs of d, 16 keys, 2). */
+static inline __attribute__((always_inline)) void put_column(uint16_t *operand, int parts, int column, f32x16 a, f32x16 b) {
+    for (int i = 0; i < parts; i++, operand += BLOCK) {
+        u32x16 top_a = rounded(a), top_b = rounded(b);
+        uint32_t pairs[LANES], *to = (uint32_t *)operand + column;
+        _mm512_storeu_si512(pairs, packed(top_a, top_b));
+        for (int pair = 0; pair < LANES; pair++) memcpy(to + LANES * pair, pairs + pair, sizeof *pairs);
+        a -= (f32x16)top_a;
+        b -= (f32x16)top_b;
+    }
 }
 
-/* 32 keys and values of one head as right operands. Keys: (tiles of 16 keys, depth steps, parts, 16 pairs of d, 16 keys, 2).
- * Values: (tiles of 16 d, key steps, parts, 16 pairs of keys, 16 d, 2). */
-static void operand_piece(void *context, int piece) {
-    const Attending *a = context;
-    int steps = key_steps(a), head = piece / steps, step = piece % steps;
-    uint16_t *keys = a->key_operands + head * operand_size(a, a->parts);
+/* Sixteen numbers of two values, one beside the other, as a line of a right operand: (PARTS, 16 pairs of keys, 16 d, 2). */
+static inline void put_pair(uint16_t *operand, int pair, f32x16 even, f32x16 odd) {
+    for (int i = 0; i < PARTS; i++, operand += BLOCK) {
+        u32x16 top_even = rounded(even), top_odd = rounded(odd), both = top_even >> 16 | top_odd;
+        memcpy(operand + 32 * pair, &both, sizeof both);
+        even -= (f32x16)top_even;
+        odd -= (f32x16)top_odd;
+    }
+}
+
+/* 32 keys and values of one head as right operands. Keys: (tiles of 16 keys, depth steps, …). Values: (tiles of 16 d, key steps, …). */
+static inline __attribute__((always_inline)) void operand_some(const Attending *a, int piece, int parts, int narrow) {
+    int steps = key_steps(a), head = piece / steps, step = piece % steps, depth = depth_steps(a);
+    uint16_t *keys = a->key_operands + head * operand_size(a, parts);
     uint16_t *values = a->value_operands + head * operand_size(a, PARTS);
-    for (int j = 0; j < STEP; j++) {
-        int key = step * STEP + j;
-        for (int d = 0; d < depth_steps(a) * STEP; d++) {
-            size_t k_operand = ((size_t)(key / 16) * depth_steps(a) + d / STEP) * a->parts * BLOCK;
-            size_t v_operand = ((size_t)(d / 16) * steps + step) * PARTS * BLOCK;
-            float k = cached(a, a->keys, a->key_scales, head, key, d), v = cached(a, a->values, a->value_scales, head, key, d);
-            put(keys + k_operand, a->parts, d % STEP / 2 * 32 + key % 16 * 2 + d % 2, k);
-            put(values + v_operand, PARTS, j / 2 * 32 + d % 16 * 2 + j % 2, v);
+    for (int key = step * STEP; key < (step + 1) * STEP; key++) {
+        for (int d = 0; d < depth; d++) {
+            f32x16 low = cached(a, a->keys, a->key_scales, narrow, head, key, d * STEP);
+            f32x16 high = cached(a, a->keys, a->key_scales, narrow, head, key, d * STEP + LANES);
+            put_column(keys + ((size_t)(key / 16) * depth + d) * parts * BLOCK, parts, key % 16, low, high);
+        }
+        for (int d = 0; d < depth_tiles(a) && key % 2 == 0; d++) {
+            f32x16 even = cached(a, a->values, a->value_scales, narrow, head, key, d * LANES);
+            f32x16 odd = cached(a, a->values, a->value_scales, narrow, head, key + 1, d * LANES);
+            put_pair(values + ((size_t)d * steps + step) * PARTS * BLOCK, key % STEP / 2, even, odd);
         }
     }
+}
+
+static void operand_piece(void *context, int piece) {
+    const Attending *a = context;
+    if (a->key_scales) operand_some(a, piece, NARROW_PARTS, 1);
+    else operand_some(a, piece, FLOAT_PARTS, 0);
 }
 
 /* A row of 32 numbers into row r of left operands. */
 static inline __attribute__((always_inline)) void put_row(uint16_t *operand, int parts, int r, f32x16 a, f32x16 b) {
     for (int i = 0; i < parts; i++, operand += BLOCK) {
         u32x16 top_a = rounded(a), top_b = rounded(b);
-        _mm256_storeu_si256((__m256i *)(operand + 32 * r), _mm512_cvtepi32_epi16((__m512i)(top_a >> 16)));
-        _mm256_storeu_si256((__m256i *)(operand + 32 * r + 16), _mm512_cvtepi32_epi16((__m512i)(top_b >> 16)));
+        _mm512_storeu_si512(operand + 32 * r, packed(top_a, top_b));
         a -= (f32x16)top_a;
         b -= (f32x16)top_b;
     }
@@ -90,7 +114,7 @@ static inline float max16(f32x16 v) { return _mm512_reduce_max_ps((__m512)v); }
 enum { MOST_DEPTH = 256 }; /* largest head */
 
 typedef struct {
-    uint16_t queries[2 * MOST_DEPTH / STEP * MOST_PARTS * BLOCK]; /* (2, depth steps, parts, 16, 32) */
+    uint16_t queries[2 * MOST_DEPTH / STEP * FLOAT_PARTS * BLOCK]; /* (2, depth steps, parts, 16, 32) */
     uint16_t weights[2][KEYS / STEP][PARTS][BLOCK];
     float scores[QUERIES][KEYS];
     float mixed[QUERIES][MOST_DEPTH];
@@ -133,8 +157,8 @@ static void score_square(const Attending *a, Scratch *s, const uint16_t *keys, i
     const uint16_t *first = s->queries, *second = first + (size_t)depth * a->parts * BLOCK;
     const uint16_t *further = keys + (size_t)depth * a->parts * BLOCK;
     float *y0 = &s->scores[0][k], *y1 = &s->scores[16][k];
-    if (a->parts == 2) multiply_square(first, second, keys, further, depth, 2, y0, y1, sizeof s->scores[0], NULL, 0);
-    else multiply_square(first, second, keys, further, depth, 3, y0, y1, sizeof s->scores[0], NULL, 0);
+    if (a->parts == NARROW_PARTS) multiply_square(first, second, keys, further, depth, NARROW_PARTS, y0, y1, sizeof s->scores[0], NULL, 0);
+    else multiply_square(first, second, keys, further, depth, FLOAT_PARTS, y0, y1, sizeof s->scores[0], NULL, 0);
 }
 
 static void attention_piece(void *context, int piece) {
@@ -153,8 +177,8 @@ static void attention_piece(void *context, int piece) {
             if (r < count && d < a->head_size) low = load_some(q + d, a->head_size - d) * a->scale;
             if (r < count && d + LANES < a->head_size) high = load_some(q + d + LANES, a->head_size - d - LANES) * a->scale;
             uint16_t *operand = s->queries + (size_t)(r / 16 * depth + d / STEP) * a->parts * BLOCK;
-            if (a->parts == 2) put_row(operand, 2, r % 16, low, high);
-            else put_row(operand, 3, r % 16, low, high);
+            if (a->parts == NARROW_PARTS) put_row(operand, NARROW_PARTS, r % 16, low, high);
+            else put_row(operand, FLOAT_PARTS, r % 16, low, high);
         }
         s->most[r] = -1e30f;
         s->sum[r] = 0;

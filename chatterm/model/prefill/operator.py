@@ -31,8 +31,6 @@ COLUMNS = 32
 BLOCK = 512
 PARTS = 2
 """bfloat16 numbers that together stand for one float32 number of a product."""
-NARROW_PARTS, FLOAT_PARTS = 2, 3
-"""Likewise for one number of queries and keys, where keys have 16 bits and where they are float32."""
 
 _SIGNATURES = {
     "chatterm_prefill_possible": (c_int, ()),
@@ -66,7 +64,7 @@ _SIGNATURES = {
         None,
         (
             *(c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_size_t, c_void_p, c_void_p, c_size_t),
-            *(c_int, c_int, c_int, c_int, c_int, c_int, c_int, c_int),
+            *(c_int, c_int, c_int, c_int, c_int, c_int, c_int),
             *(c_float, c_float, c_void_p, c_void_p),
         ),
     ),
@@ -238,14 +236,14 @@ class Operator:
                 f"{count} queries of {heads} heads of {head_size} numbers cannot look at {seen} keys of "
                 f"{kv_heads} heads from {first} on"
             )
-        parts = FLOAT_PARTS if stored.key_scales is None else NARROW_PARTS
-        size = self.library.chatterm_prefill_attention_memory(kv_heads, head_size, seen, parts)
+        narrow = stored.key_scales is not None
+        size = self.library.chatterm_prefill_attention_memory(kv_heads, head_size, seen, narrow)
         operands = self.room("keys and values", size, dtype=torch.int16)
         out = self.room(name, count, heads * head_size)
         self.library.chatterm_prefill_attention(
             *(self.pool.handle, rows_address(queries, "queries", queries.shape), queries.stride(0)),
             *_stored_addresses(stored, (kv_heads, seen, head_size)),
-            *(parts, count, heads, kv_heads, head_size, seen, first, window or 0, scale, soft_cap or 0.0),
+            *(count, heads, kv_heads, head_size, seen, first, window or 0, scale, soft_cap or 0.0),
             *(operands.data_ptr(), out.data_ptr()),
         )
         return out

@@ -64,7 +64,8 @@ EXPORT void chatterm_prefill_split(
 }
 
 /* Numbers of 16 bits that chatterm_prefill_attention needs in `operands`. */
-EXPORT size_t chatterm_prefill_attention_memory(int kv_heads, int head_size, int seen, int parts) {
+EXPORT size_t chatterm_prefill_attention_memory(int kv_heads, int head_size, int seen, int narrow) {
+    int parts = narrow ? NARROW_PARTS : FLOAT_PARTS;
     Attending a = {.kv_heads = kv_heads, .head_size = head_size, .seen = seen};
     return (size_t)kv_heads * (operand_size(&a, parts) + operand_size(&a, PARTS));
 }
@@ -74,9 +75,10 @@ EXPORT int chatterm_prefill_most_depth(void) { return MOST_DEPTH; }
 
 EXPORT void chatterm_prefill_attention(
     Pool *pool, const float *queries, size_t query_stride, const void *keys, const void *values, size_t kv_stride,
-    const float *key_scales, const float *value_scales, size_t scale_stride, int parts,
+    const float *key_scales, const float *value_scales, size_t scale_stride,
     int tokens, int heads, int kv_heads, int head_size, int seen, int first, int window, float scale, float soft_cap,
     uint16_t *operands, float *out) {
+    int parts = key_scales ? NARROW_PARTS : FLOAT_PARTS;
     Attending a = {
         .queries = queries, .keys = keys, .values = values, .out = out, .key_operands = operands, .query_stride = query_stride,
         .kv_stride = kv_stride, .tokens = tokens, .heads = heads, .kv_heads = kv_heads, .head_size = head_size, .seen = seen,
