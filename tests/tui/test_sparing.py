@@ -19,10 +19,13 @@ from textual.widgets import TextArea
 
 from chatterm.tui.screens import drawing
 from chatterm.tui.terminal.frames import Frames
+from chatterm.tui.text.lines import Line
+from chatterm.tui.turns import Turn
 from chatterm.tui.widgets import composer as composer_module
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.status_line import StatusLine
 from chatterm.tui.widgets.transcript import Transcript
+from chatterm.tui.widgets.turn_view import TurnView
 
 OFTEN = 0.4
 """Seconds; the cursor blinks twice a second, whatever happens less often costs nothing."""
@@ -279,3 +282,46 @@ async def test_the_cursor_blinks(chat):
             for _ in range(4):
                 composer._toggle_cursor_blink_visible()
         assert len(told) == 4 and told[0] != told[1] and told[:2] == told[2:]
+
+
+# --- a growing reply --------------------------------------------------------------------------------------
+
+
+def said(view: TurnView) -> list[tuple[Line, bool]]:
+    return [view.line(index) for index in range(view.height)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A paragraph of many words that goes on and on, and **some** of them are strong. " * 20,
+        "- a list of many words\n- and its second part, which is longer than a line of it\n" * 8,
+        "```python\ndef code(of, a, function):\n    return 'words'\n"
+        + "    pass\n" * 20
+        + "```\n\nAnd words.",
+        "苹果是水果吗？是的，它是水果。" * 20,
+        "One *word that is closed later, and much before that, so that all of it changes* and more. " * 4,
+    ],
+    ids=["words", "list", "code", "chinese", "changes"],
+)
+def test_of_a_growing_reply_the_first_changed_line_is_said(text):
+    turn = Turn("assistant", live=True, model="M")
+    view = TurnView(turn, 40)
+    spared = 0
+    for place in range(0, len(text), 7):
+        before = said(view)
+        turn.text += text[place : place + 7]
+        first = view.update()
+        after = said(view)
+        assert before[:first] == after[:first]
+        caret = 1 + len(view.body) - 1
+        assert first <= max(1, min(caret, len(before) - 2))  # where the caret was and is
+        spared += len(after) - first
+    assert spared / (len(text) / 7) < 8
+
+
+def test_a_reply_that_has_ended_is_drawn_without_its_caret():
+    turn = Turn("assistant", "Some words that take more than a line of the width there is", live=True)
+    view = TurnView(turn, 30)
+    turn.live = False
+    assert view.update() <= len(view.head) + len(view.body) - 1
