@@ -325,3 +325,49 @@ def test_a_reply_that_has_ended_is_drawn_without_its_caret():
     view = TurnView(turn, 30)
     turn.live = False
     assert view.update() <= len(view.head) + len(view.body) - 1
+
+
+async def test_a_list_in_which_nothing_has_changed_is_left_alone(chat):
+    async with chat(size=(170, 40)) as running:
+        await running.ask()
+        sidebar = running.app.chat.sidebar
+        await running.until(lambda: sidebar.is_settled and "Write a haiku" in running.text())
+        with patch.object(type(sidebar.entries), "lay_out", autospec=True) as laid_out:
+            sidebar.look_again()
+            await running.until(lambda: sidebar.is_settled)
+            assert not laid_out.called
+            running.app.chat.action_new()
+            await running.until(lambda: laid_out.called)
+
+
+async def test_a_blink_is_drawn_again_until_something_changes(chat):
+    async with chat() as running:
+        await running.ready()
+        composer, screen = running.app.chat.query_one(Composer), running.app.chat
+        composer.blink_timer.pause()
+        composer.put("words")
+        await running.pilot.pause(0.1)
+        composer._toggle_cursor_blink_visible()
+        composer._toggle_cursor_blink_visible()
+        with patch.object(type(screen), "draw_now", autospec=True, return_value=None) as anew:
+            composer._toggle_cursor_blink_visible()
+            composer._toggle_cursor_blink_visible()
+            assert not anew.called
+            composer.insert("!")
+            composer._toggle_cursor_blink_visible()
+            assert anew.called
+
+
+async def test_a_blink_does_not_draw_over_what_has_come_before_it(chat):
+    async with chat() as running:
+        await running.ready()
+        composer, screen = running.app.chat.query_one(Composer), running.app.chat
+        composer.blink_timer.pause()
+        await running.pilot.pause(0.1)
+        composer._toggle_cursor_blink_visible()
+        composer._toggle_cursor_blink_visible()
+        (drawn, *_) = composer._blinks.values()
+        assert screen.draw_again(drawn)
+        screen.action_toggle_panel()
+        await running.pilot.pause(0.1)
+        assert not screen.draw_again(drawn)
