@@ -6,6 +6,7 @@ What the first painting does not need is imported when it is needed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
@@ -48,6 +49,10 @@ from chatterm.tui.values import draw_seed
 from chatterm.tui.widgets.next_token import NextTokenPanel
 
 _INERT = InertLines()
+
+BEHIND, LAST = 5, 19
+"""How much nicer the engine is than the interface, and how nice a process can be. With 5 more the scheduler
+gives it a third of what it gives the interface, where both want the same processor."""
 
 SETTLED = 2.0
 """Seconds after which what the start has made is there."""
@@ -396,7 +401,20 @@ def _keep(keep: Callable[[str], object], drawings: Sequence[str]) -> None:
 async def _start_engine_process() -> LocalEngine:
     from chatterm.engine.client import EngineProcess
 
-    return await EngineProcess.start()
+    engine = await EngineProcess.start()
+    give_way(engine.pid)
+    return engine
+
+
+def give_way(pid: int) -> None:
+    """Let a process, and all that it starts from now on, come after this one where both want a processor.
+
+    The model computes without a pause on all of them, the interface now and then for some milliseconds, and
+    for these somebody waits who types.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no such numbers
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, pid, min(ours + BEHIND, LAST))
 
 
 def _look_for_garbage() -> None:

@@ -19,10 +19,13 @@ from textual.widgets import TextArea
 
 from chatterm.tui.screens import drawing
 from chatterm.tui.terminal.frames import Frames
+from chatterm.tui.text.lines import Line
+from chatterm.tui.turns import Turn
 from chatterm.tui.widgets import composer as composer_module
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.status_line import StatusLine
 from chatterm.tui.widgets.transcript import Transcript
+from chatterm.tui.widgets.turn_view import TurnView
 
 OFTEN = 0.4
 """Seconds; the cursor blinks twice a second, whatever happens less often costs nothing."""
@@ -279,3 +282,92 @@ async def test_the_cursor_blinks(chat):
             for _ in range(4):
                 composer._toggle_cursor_blink_visible()
         assert len(told) == 4 and told[0] != told[1] and told[:2] == told[2:]
+
+
+# --- a growing reply --------------------------------------------------------------------------------------
+
+
+def said(view: TurnView) -> list[tuple[Line, bool]]:
+    return [view.line(index) for index in range(view.height)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A paragraph of many words that goes on and on, and **some** of them are strong. " * 20,
+        "- a list of many words\n- and its second part, which is longer than a line of it\n" * 8,
+        "```python\ndef code(of, a, function):\n    return 'words'\n"
+        + "    pass\n" * 20
+        + "```\n\nAnd words.",
+        "苹果是水果吗？是的，它是水果。" * 20,
+        "One *word that is closed later, and much before that, so that all of it changes* and more. " * 4,
+    ],
+    ids=["words", "list", "code", "chinese", "changes"],
+)
+def test_of_a_growing_reply_the_first_changed_line_is_said(text):
+    turn = Turn("assistant", live=True, model="M")
+    view = TurnView(turn, 40)
+    spared = 0
+    for place in range(0, len(text), 7):
+        before = said(view)
+        turn.text += text[place : place + 7]
+        first = view.update()
+        after = said(view)
+        assert before[:first] == after[:first]
+        caret = 1 + len(view.body) - 1
+        assert first <= max(1, min(caret, len(before) - 2))  # where the caret was and is
+        spared += len(after) - first
+    assert spared / (len(text) / 7) < 8
+
+
+def test_a_reply_that_has_ended_is_drawn_without_its_caret():
+    turn = Turn("assistant", "Some words that take more than a line of the width there is", live=True)
+    view = TurnView(turn, 30)
+    turn.live = False
+    assert view.update() <= len(view.head) + len(view.body) - 1
+
+
+async def test_a_list_in_which_nothing_has_changed_is_left_alone(chat):
+    async with chat(size=(170, 40)) as running:
+        await running.ask()
+        sidebar = running.app.chat.sidebar
+        await running.until(lambda: sidebar.is_settled and "Write a haiku" in running.text())
+        with patch.object(type(sidebar.entries), "lay_out", autospec=True) as laid_out:
+            sidebar.look_again()
+            await running.until(lambda: sidebar.is_settled)
+            assert not laid_out.called
+            running.app.chat.action_new()
+            await running.until(lambda: laid_out.called)
+
+
+async def test_a_blink_is_drawn_again_until_something_changes(chat):
+    async with chat() as running:
+        await running.ready()
+        composer, screen = running.app.chat.query_one(Composer), running.app.chat
+        composer.blink_timer.pause()
+        composer.put("words")
+        await running.pilot.pause(0.1)
+        composer._toggle_cursor_blink_visible()
+        composer._toggle_cursor_blink_visible()
+        with patch.object(type(screen), "draw_now", autospec=True, return_value=None) as anew:
+            composer._toggle_cursor_blink_visible()
+            composer._toggle_cursor_blink_visible()
+            assert not anew.called
+            composer.insert("!")
+            composer._toggle_cursor_blink_visible()
+            assert anew.called
+
+
+async def test_a_blink_does_not_draw_over_what_has_come_before_it(chat):
+    async with chat() as running:
+        await running.ready()
+        composer, screen = running.app.chat.query_one(Composer), running.app.chat
+        composer.blink_timer.pause()
+        await running.pilot.pause(0.1)
+        composer._toggle_cursor_blink_visible()
+        composer._toggle_cursor_blink_visible()
+        (drawn, *_) = composer._blinks.values()
+        assert screen.draw_again(drawn)
+        screen.action_toggle_panel()
+        await running.pilot.pause(0.1)
+        assert not screen.draw_again(drawn)

@@ -112,7 +112,7 @@ class ChatScreen(DrawingScreen):
         """Show what there is, and follow it."""
         self.set_interval(1.0, self._look_after)
         self._fit_to(self.app.size.width)
-        self.query_one(Composer).draw_now = self.draw_now
+        self.query_one(Composer).draws = self
         if self.has_class("-sidebar"):
             self.call_after_refresh(self.sidebar.look_again, anew=True)
         self.draw_from_now_on()

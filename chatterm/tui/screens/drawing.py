@@ -13,6 +13,7 @@ from textual.widget import Widget
 from chatterm import inert
 from chatterm.language import _
 from chatterm.tui import messages
+from chatterm.tui.drawn import Drawn
 from chatterm.tui.models import about
 from chatterm.tui.screens.arranged import ArrangedScreen
 from chatterm.tui.screens.compositor import SparingCompositor
@@ -82,22 +83,38 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
         """What the clock does at each frame, once; to be called now and then while it rests."""
         self._frame()
 
-    def draw_now(self, widget: Widget) -> None:
+    def draw_now(self, widget: Widget) -> Drawn | None:
         """Draw what changed in one widget before all others have their turn, if nothing moves for it.
 
         By itself Textual draws all that changed a little later, together with what the model wrote meanwhile.
+
+        Returns:
+            What was drawn, for `draw_again`; None if nothing was.
         """
-        moves = self._layout_required or self._scroll_required or self._repaint_required
-        if moves or self.app._batch_count or self is not self.app.screen:
-            return
-        if widget not in self._compositor.visible_widgets or self._compositor._dirty_regions:
-            return
+        places = self._compositor.visible_widgets
+        if not self._stands_still or widget not in places or self._compositor._dirty_regions:
+            return None
         self._compositor.update_widgets({widget})
         update = self._compositor.render_update(screen_stack=self.app._background_screens)
         widget._repaint_required = False
         self._dirty_widgets.discard(widget)
-        if update is not None:
-            self.app._display(self, update)
+        if update is None:
+            return None
+        self.app._display(self, update)
+        return Drawn(places, update)
+
+    def draw_again(self, drawn: Drawn) -> bool:
+        """Draw what has been drawn before, if every widget is where it was; whether it is so."""
+        if not self._stands_still or self._compositor.visible_widgets is not drawn.places:
+            return False
+        self.app._display(self, drawn.update)
+        return True
+
+    @property
+    def _stands_still(self) -> bool:
+        """Whether it is this screen that is seen, and nothing is about to move in it."""
+        moves = self._layout_required or self._scroll_required or self._repaint_required
+        return not moves and not self.app._batch_count and self is self.app.screen
 
     def show_all(self) -> None:
         """Draw everything."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from rich.style import Style
 from textual import events
@@ -14,11 +13,11 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.timer import Timer
-from textual.widget import Widget
 from textual.widgets import TextArea
 
 from chatterm.language import _, mark, several
 from chatterm.tui import attachments, keys
+from chatterm.tui.drawn import Drawn, DrawsAtOnce
 from chatterm.tui.messages import CompletionWanted, LongPaste, Submitted
 from chatterm.tui.widgets.completions import Completions
 
@@ -60,6 +59,8 @@ class Composer(TextArea):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         self._dressed: tuple[TextAreaTheme, Style] | None = None
+        self._blinks: dict[bool, Drawn] = {}  # as it is drawn with the cursor and without
+        self._is_blinking = False
         super().__init__(
             id=id,
             soft_wrap=True,
@@ -74,9 +75,7 @@ class Composer(TextArea):
         self._sending: Timer | None = None
         self.completions: Completions | None = None
         self._taken = 0.0  # when the last key was
-        self.draw_now: Callable[[Widget], None] | None = (
-            None  # draws it at once; else the screen does so soon
-        )
+        self.draws: DrawsAtOnce | None = None  # the screen, if it can
         self.foreign: set[Path] = set()  # files that only a text from elsewhere names
         self.has_attachments = False  # there is something to send without a word
 
@@ -128,13 +127,29 @@ class Composer(TextArea):
             self._show_now()
 
     def _toggle_cursor_blink_visible(self) -> None:
-        """The cursor comes or goes."""
+        """The cursor comes or goes; each time as it did before, while nothing else has changed."""
+        shows = not self._cursor_visible
+        drawn = self._blinks.get(shows)
+        if drawn is not None and self.draws is not None and self.draws.draw_again(drawn):
+            self.set_reactive(TextArea._cursor_visible, shows)
+            self._styles_cache.clear()
+            return
+        self._is_blinking = True
         super()._toggle_cursor_blink_visible()
-        self._show_now()
+        self._is_blinking = False
+        if self._cursor_visible is shows and (drawn := self._show_now()) is not None:
+            self._blinks[shows] = drawn
 
-    def _show_now(self) -> None:
-        if self.draw_now is not None and self.is_attached:
-            self.draw_now(self)
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Draw again."""
+        if not self._is_blinking:
+            self._blinks.clear()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def _show_now(self) -> Drawn | None:
+        return self.draws.draw_now(self) if self.draws is not None and self.is_attached else None
 
     async def _take(self, event: events.Key) -> None:
         """All keys are taken in their turn; a bound one that bubbles would come after the next sign."""
