@@ -158,6 +158,15 @@ class Cache:
         scales = (None if each is None else each[place] for each in (self.key_scales, self.value_scales))
         return Stored(self.keys[place], self.values[place], *scales)
 
+    def store_at(self, layer: int, slots: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Keep keys and values `(T, kv_heads, head_size)` of one layer at these T places."""
+        self._keys.put_at(layer, slots, keys)
+        self._values.put_at(layer, slots, values)
+
+    def read_at(self, layer: int, slots: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Keys and values at some places of a layer, `(kv_heads, len(slots), head_size)` each."""
+        return self._keys.get_at(layer, slots, dtype), self._values.get_at(layer, slots, dtype)
+
     def finish(self) -> None:
         """The forward pass is over; the new tokens count."""
         self.length += self._incoming
@@ -212,10 +221,13 @@ class Cache:
 
     def _reserve(self, positions: int) -> None:
         """Make room for that many positions; at least twice as many as before, so that it happens seldom."""
-        allocated = self._keys.allocated
-        if positions <= allocated:
+        if positions > self._keys.allocated:
+            self.allocate(min(self.capacity, max(positions, 2 * self._keys.allocated)))
+
+    def allocate(self, size: int) -> None:
+        """Take memory for that many positions, which may be more than the cache's capacity."""
+        if size <= self._keys.allocated:
             return
-        size = min(self.capacity, max(positions, 2 * allocated))
         with torch.inference_mode(False), torch.no_grad():
             # Both or none: there may be memory for one of them only.
             self._keys, self._values = (old.grown(size, self.length) for old in (self._keys, self._values))

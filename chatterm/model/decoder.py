@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import cast
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.errors import UserError
 from chatterm.model.block import Block
+from chatterm.model.branches import Branches
 from chatterm.model.cache import Cache, visible
 from chatterm.model.graphs import GraphSteps
 from chatterm.model.linear import Linear
@@ -233,6 +234,38 @@ class Decoder(nn.Module):
         if taps is not None:
             logits = taps("logits", None, logits)
         return logits[0] if last_only else logits
+
+    def can_branch(self, shared: int, length: int) -> bool:
+        """Whether branches of `length` tokens behind `shared` ones turn as the text alone does."""
+        ends = shared + length
+        alike = all(regime(rotary, shared) == regime(rotary, ends) for rotary in self._rotaries)
+        return alike and self.rotation_is_fixed(ends)
+
+    @torch.no_grad()
+    def read_branches(self, tokens: Tensor, branches: Branches, rows: Sequence[int]) -> Tensor:
+        """Read a token `(T,)` int64 of each of these T branches, the next one there.
+
+        Returns:
+            Float32 logits `(T, vocabulary)`.
+
+        Raises:
+            ValueError: a branch has no room, or turns otherwise than its text (`can_branch`).
+        """
+        tokens = tokens.to(self.device)
+        branches.begin(rows)
+        positions = branches.positions
+        turns = [
+            None if table is None else table.turn_at(positions, 1 + max(positions))
+            for table in self.rotary_tables
+        ]
+        x = self.embed(tokens, torch.tensor(positions, device=self.device))
+        few = self._native is not None and len(positions) <= NATIVE_TOKENS
+        with one_thread() if few else nullcontext():  # the products have threads of their own
+            for block, kind in zip(self.blocks, self._kinds, strict=True):
+                x = block(x, branches, turns[kind], None)
+            logits = self.unembed(x)
+        branches.finish()
+        return logits
 
     def _rotated_as(self, cache: Cache, count: int) -> int:
         """The length of the text in which the next tokens stand, as far as their rotation depends on it.

@@ -73,6 +73,21 @@ class Vectors:
         else:
             self.numbers[layer, :, start:stop], self.scales[layer, :, start:stop] = narrowed(x)
 
+    def put_at(self, layer: int, slots: Tensor, x: Tensor) -> None:
+        """Store `(T, kv_heads, size)` at these T positions `(T,)` int64 of a layer, in any order."""
+        x = x.transpose(0, 1)
+        if self.scales is None:
+            self.numbers[layer, :, slots] = x.to(self.numbers.dtype)
+        else:
+            self.numbers[layer, :, slots], self.scales[layer, :, slots] = narrowed(x)
+
+    def get_at(self, layer: int, slots: Tensor, dtype: torch.dtype) -> Tensor:
+        """The vectors at some positions `(T,)` int64 of a layer as numbers, `(kv_heads, T, size)`."""
+        numbers = self.numbers[layer, :, slots]
+        if self.scales is None:
+            return numbers.to(dtype)
+        return (numbers * self.scales[layer, :, slots, None]).to(dtype)
+
     def get(self, layer: int, start: int, stop: int, dtype: torch.dtype) -> Tensor:
         """The vectors of some positions of a layer as numbers, `(kv_heads, stop - start, size)`."""
         numbers = self.numbers[layer, :, start:stop]
