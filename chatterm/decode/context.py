@@ -115,6 +115,11 @@ class Context:
         """How many tokens `append` can read along as a guess."""
         return self.decoder.most_ahead if self._taps is None else 0
 
+    def can_branch(self, length: int) -> bool:
+        """Whether several texts of `length` more tokens can go on from here at once."""
+        read = len(self.tokens)
+        return self._taps is None and read + length <= self.capacity and self.decoder.can_branch(read, length)
+
     def expects(self, token: int) -> bool:
         """Whether this token has been read along already."""
         return self._ahead[:1] == [token]

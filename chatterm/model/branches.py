@@ -14,8 +14,10 @@ from torch import Tensor
 
 from chatterm.model.cache import Cache, Span
 
-REGION = 128
-"""Regions begin at multiples of so many positions, the pieces of attention in `native/attend.h`."""
+PIECE = 128
+"""Positions that attention goes over at once (`native/attend.h`); no piece holds both text and branches."""
+GRAIN = 32
+"""A branch has room for a multiple of so many tokens."""
 
 
 class Branches:
@@ -31,9 +33,9 @@ class Branches:
         self.cache = cache
         self.shared = cache.length
         """Positions of the text."""
-        self.room = -(-length // REGION) * REGION
+        self.room = -(-length // GRAIN) * GRAIN
         """Tokens that a branch has room for."""
-        self._first = -(-self.shared // REGION) * REGION
+        self._first = -(-self.shared // PIECE) * PIECE
         self.lengths = [0] * most
         """Tokens of each branch so far."""
         cache.allocate(self._first + most * self.room)

@@ -14,7 +14,7 @@ from chatterm.checkpoint.rules import read_rules
 from chatterm.decode.sampling import Sampler
 from chatterm.engine.messages import AnyEvent, Finished, Generate, LoadOptions, Predict, TokenEvent
 from chatterm.engine.records import Prompt, RuleCounts, Tokens
-from chatterm.engine.reply import ReplyWriter
+from chatterm.engine.reply import Control, ReplyWriter
 from chatterm.engine.session import Session
 from chatterm.sampling import SamplingParameters
 from tests.faults import specimens
@@ -51,7 +51,7 @@ def session(loaded: Session, monkeypatch: pytest.MonkeyPatch) -> Callable[..., S
 def reply(session: Session, prompt: Prompt, sampling: SamplingParameters = GREEDY) -> list[AnyEvent]:
     events: list[AnyEvent] = []
     request = Generate(request=1, prompt=prompt, sampling=sampling, max_tokens=LENGTH)
-    ReplyWriter(session, request, events.append, lambda: False, lambda: None).write()
+    ReplyWriter(session, request, events.append, Control(lambda: False, lambda: None)).write()
     return events
 
 
