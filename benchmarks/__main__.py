@@ -1,8 +1,9 @@
-"""All comparisons: `python -m benchmarks [peers] [accuracy] [interface] [--write]`.
+"""All comparisons: `python -m benchmarks [peers] [accuracy] [cache] [interface] [gpu] [loading] [--write]`.
 
-Measures chatterm against llama.cpp and transformers in one run, its probabilities against exact ones, and
-the interface under load. `--write` puts the tables into docs/performance.md, which also says how to build the
-two programs of llama.cpp that `--llama` needs; without them that comparison is left out.
+Measures chatterm against llama.cpp and transformers in one run, its probabilities against exact ones, the
+interface under load, and the engine on a GPU where there is one. `--write` puts the tables into
+docs/performance.md. llama.cpp is built when it is first needed (`benchmarks.llama_cpp`); `--llama FOLDER`
+takes another build, `--llama none` does without.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import tempfile
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast, get_args
 
 import psutil
 
 from benchmarks.figures import replace_section
+from benchmarks.llama_cpp import Instructions, folder
 from chatterm.checkpoint.locate import locate
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-SECTIONS = ("peers", "accuracy", "interface")
+SECTIONS = ("peers", "accuracy", "cache", "interface", "gpu", "loading")
 
 
 def main() -> None:
@@ -30,25 +34,36 @@ def main() -> None:
     parser.add_argument("-m", "--model", action="append", help="a path or name, repeatable; default: default")
     parser.add_argument(
         "--llama",
-        type=Path,
-        default=os.environ.get("CHATTERM_LLAMA"),
-        help="folder of llama-bench and llama_logits",
+        default=os.environ.get("CHATTERM_LLAMA", "native"),
+        help="native or avx2: build it so; else the folder of llama-bench and llama_logits, or none",
     )
     parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--against", type=Path, help="another checkout, timed in turn (interface, loading)")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     options = parser.parse_args()
     models = [locate(name) for name in options.model or ["default"]]
-    llama = Path(options.llama) if options.llama else None
-    for section in options.sections or SECTIONS:
-        text = _measure(section, models, llama, options.threads, options.rounds)
+    sections = options.sections or SECTIONS
+    llama = _llama(options.llama) if {"peers", "accuracy"} & set(sections) else None
+    for section in sections:
+        text = _measure(section, models, llama, options)
         print(f"\n{text}\n", flush=True)
         if options.write:
             document = DOCUMENT.read_text("utf-8")
             DOCUMENT.write_text(replace_section(document, section, f"{text}\n\n{machine()}"), "utf-8")
 
 
-def _measure(section: str, models: list[Path], llama: Path | None, threads: int, rounds: int) -> str:
+def _llama(wanted: str) -> Path | None:
+    """The folder of llama.cpp's programs, or None where it is to be left out."""
+    if wanted == "none":
+        return None
+    if wanted in get_args(Instructions):
+        return folder(cast(Instructions, wanted))
+    return Path(wanted)
+
+
+def _measure(section: str, models: list[Path], llama: Path | None, options: argparse.Namespace) -> str:
+    threads, rounds = options.threads, options.rounds
     if section == "peers":
         from benchmarks import peers
 
@@ -63,9 +78,26 @@ def _measure(section: str, models: list[Path], llama: Path | None, threads: int,
             logits = partial(accuracy.llama_rows, llama / "llama_logits", threads=threads)
             rows = lambda model, tokens, batch: logits(model, tokens, batch)  # noqa: E731
         return accuracy.report([accuracy.measure(model, rows) for model in models])
-    from benchmarks.interface import measure as interface
+    if section == "cache":
+        from benchmarks import cache, sharp
 
-    return interface.report(interface.measure(rounds))
+        with tempfile.TemporaryDirectory() as folder:
+            tiny = cache.measure_tiny(sharp.make, Path(folder))
+        return cache.report([row for model in models for row in cache.measure(model)], tiny)
+    if section == "gpu":
+        from benchmarks import gpu
+
+        return gpu.report()
+    if section == "loading":
+        from benchmarks import loading
+
+        return loading.measure(models, options.against, rounds, reply=True)
+    from benchmarks.interface import measure as interface
+    from benchmarks.interface import pace
+    from benchmarks.interface.checkout import checkouts
+
+    paces = pace.report(pace.measure(checkouts(options.against), rounds))
+    return f"{paces}\n\n{interface.report(interface.measure(rounds))}"
 
 
 def machine() -> str:

@@ -60,6 +60,7 @@ class SamplingParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     mirostat: Literal[0, 2] = 0  # 2 = Mirostat 2.0 in place of all truncation steps
     mirostat_tau: Annotated[float, Meta(ge=0.0)] = 5.0  # target surprise in bits
     mirostat_eta: Annotated[float, Meta(ge=0.0)] = 0.1  # learning rate
+    checkpoint_rules: bool = True  # what the checkpoint says must not come; False = it may
     logit_bias: dict[TokenId, float] = {}  # token id -> added to its logit; -inf bans it
     order: tuple[Step, ...] = DEFAULT_ORDER
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0

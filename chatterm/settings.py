@@ -19,7 +19,7 @@ from msgspec import Meta
 from chatterm import paths, toml
 from chatterm.errors import UserError
 from chatterm.language import Choice, _, mark
-from chatterm.sampling import SamplingParameters
+from chatterm.sampling import MOST, SamplingParameters
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -53,6 +53,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = "none"
     threads: Annotated[
         int, Meta(ge=0, le=64, title=mark("Threads"), description=mark("Of the processor; 0 = as measured."))
+    ] = 0
+    context: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=MOST,
+            title=mark("Context"),
+            description=mark(
+                "Tokens of the context window; 0 = what the model was made for, as memory allows."
+            ),
+        ),
     ] = 0
     theme: Annotated[
         str,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import sqlite3
 import statistics
 import sys
@@ -18,35 +17,32 @@ import psutil
 from benchmarks.figures import Spread, percentile, ratio, table
 from benchmarks.interface import long_chat
 from benchmarks.interface.fast_engine import LAST_WORD
+from benchmarks.interface.keys import (
+    AGAIN,
+    ENTER,
+    ESCAPE,
+    HISTORY,
+    NEVER_ENDING,
+    PAGE_UP,
+    PANEL,
+    QUESTION,
+    READY,
+    configure,
+    echoes,
+)
 from benchmarks.interface.terminal import Terminal
 
 CHATTERM = [str(Path(sys.executable).with_name("chatterm"))]
-PAINTED = b"sk something"
-"""Of the words in the empty input, behind the cursor: the last thing of the first frame."""
-READY = b"is ready"
-ENTER, ESCAPE, AGAIN, PANEL, HISTORY, PAGE_UP, BACKSPACE = (
-    b"\r",
-    b"\x1b",
-    b"\x12",
-    b"\x1b[17~",
-    b"\x1b[20~",
-    b"\x1b[5~",
-    b"\x7f",
-)
 VIEWS = (b"\x1b2", b"\x1b3", b"\x1b4", b"\x1b5")
 """alt+2 … alt+5: the views that ask most of the engine, each in its turn."""
-NEVER_ENDING = '[sampling]\ntemperature = 0.0\nseed = 7\n[sampling.logit_bias]\n"0" = -inf\n"2" = -inf\n'
 FAST_RATE, FAST_TOKENS = 1000, 6000
 MESSAGES = 2000
-FIRST_SIGN = 0x3400  # Chinese signs that no reply writes: each is typed once and looked for
 
 
 @dataclass
 class Figures:
     """Times in seconds, memory in bytes, rates in tokens per second."""
 
-    paint: list[float] = field(default_factory=list)
-    echo: list[float] = field(default_factory=list)  # while the real model streams
     streaming_rss: int = 0
     fast_echo: list[float] = field(default_factory=list)  # at 1 000 tokens/s
     fast_rate: float = 0.0  # reached by the fast engine
@@ -62,32 +58,20 @@ class Figures:
 def measure(repeats: int) -> Figures:
     """All of them."""
     found = Figures()
-    for what in (_paint, _stream, _fast, _long, _panels):
+    for what in (_stream, _fast, _long, _panels):
         with tempfile.TemporaryDirectory() as folder:
             what(found, Path(folder), repeats)
         print(found, flush=True)
     return found
 
 
-def _configure(folder: Path, text: str) -> None:
-    (folder / "config").mkdir(parents=True, exist_ok=True)
-    (folder / "config" / "config.toml").write_text(text)
-
-
-def _paint(found: Figures, folder: Path, repeats: int) -> None:
-    for _ in range(repeats):
-        with Terminal(CHATTERM, folder) as terminal:
-            found.paint.append(terminal.wait(PAINTED) - terminal.started)
-            terminal.wait(READY)
-
-
 def _stream(found: Figures, folder: Path, repeats: int) -> None:
-    _configure(folder, NEVER_ENDING)
+    configure(folder, NEVER_ENDING)
     with Terminal(CHATTERM, folder) as terminal:
         terminal.wait(READY)
         _ask(terminal)
         terminal.wait(rb"tok/s")
-        found.echo = _echoes(terminal, 50 * repeats)
+        terminal.drain(5.0)
         found.streaming_rss = psutil.Process(terminal.pid).memory_info().rss
         terminal.write(ESCAPE)
         terminal.drain(1.0)
@@ -101,7 +85,7 @@ def _fast(found: Figures, folder: Path, repeats: int) -> None:
         terminal.watch(last)
         began = _ask(terminal)
         terminal.wait(rb"tok/s")
-        found.fast_echo = _echoes(terminal, 40)
+        found.fast_echo = echoes(terminal, 40)
         shown = terminal.watched(last)
         found.fast_delay = max(0.0, shown - began - FAST_TOKENS / FAST_RATE)
         message, timing = _until(lambda: _last_timing(folder, 1))
@@ -127,7 +111,7 @@ def _long(found: Figures, folder: Path, repeats: int) -> None:
 
 
 def _panels(found: Figures, folder: Path, repeats: int) -> None:
-    _configure(folder, NEVER_ENDING)
+    configure(folder, NEVER_ENDING)
     with Terminal(CHATTERM, folder) as terminal:
         terminal.wait(READY)
         _ask(terminal)
@@ -144,7 +128,7 @@ def _panels(found: Figures, folder: Path, repeats: int) -> None:
 
 
 def _ask(terminal: Terminal) -> float:
-    terminal.write("Tell me a long story about a lighthouse keeper.")
+    terminal.write(QUESTION)
     terminal.wait(b"keeper")
     return terminal.write(ENTER)
 
@@ -160,20 +144,6 @@ def _write_for_a_while(terminal: Terminal, folder: Path, replies: int) -> float:
         return _last_timing(folder, replies)
 
     return _rate(_until(ended)[1])
-
-
-def _echoes(terminal: Terminal, count: int) -> list[float]:
-    """Seconds from typing a sign to its arrival on the screen, at irregular moments."""
-    waits = random.Random(1)
-    times = []
-    for number in range(count):
-        sign = chr(FIRST_SIGN + number)
-        began = terminal.write(sign)
-        times.append(terminal.wait(sign.encode()) - began)
-        terminal.drain(waits.uniform(0.03, 0.08))
-        terminal.write(BACKSPACE)
-        terminal.drain(waits.uniform(0.03, 0.08))
-    return times
 
 
 def _query(folder: Path, query: str) -> list[tuple[int, str]]:
@@ -217,8 +187,6 @@ def report(found: Figures) -> str:
 
     share = ratio(found.open_panels, found.closed_panels)
     rows = [
-        ("process start to first painted frame", "0.5 s", f"{Spread(tuple(found.paint)).text(2)} s"),
-        ("key to echo while the default model streams", "p99 30 ms", latency(found.echo)),
         (
             f"{FAST_TOKENS} tokens at {FAST_RATE} tokens/s",
             "none lost",
@@ -245,6 +213,4 @@ def report(found: Figures) -> str:
             f"{found.opened_rss / mib:.0f} MiB with the {MESSAGES} messages",
         ),
     ]
-    return f"""In a pseudo-terminal of 160 × 48, timed where the bytes arrive.
-
-{table(("what", "goal", "measured"), rows)}"""
+    return table(("what", "goal", "measured"), rows)

@@ -11,14 +11,19 @@ import signal
 import struct
 import termios
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 KEEP = 1 << 20
 """Characters kept of what was written, to look for things in."""
-SYNCHRONISED_OUTPUT = (b"\x1b[?2026$p", b"\x1b[?2026;2$y")
-"""What a program asks a terminal that can hold back half-drawn frames, and what such a terminal answers."""
+ANSWERS = {
+    b"\x1b[?2026$p": b"\x1b[?2026;2$y",
+    b"\x1b]11;?\x1b\\": b"\x1b]11;rgb:1010/1010/1010\x1b\\",
+    b"\x1b[c": b"\x1b[?62;22c",
+}
+"""What a program asks a terminal, and what one answers that can hold back half-drawn frames and is dark."""
 
 
 class Terminal:
@@ -28,9 +33,17 @@ class Terminal:
         started: when the process was asked for, on the clock of `time.perf_counter`.
     """
 
-    def __init__(self, command: list[str], folder: Path, columns: int = 160, rows: int = 48) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        folder: Path,
+        columns: int = 160,
+        rows: int = 48,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Start `command` with chatterm's settings, data and logs under `folder`."""
-        environment = {
+        variables = {
             **os.environ,
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
@@ -38,6 +51,7 @@ class Terminal:
             "CHATTERM_DATA": str(folder / "data"),
             "CHATTERM_LOG": str(folder / "log"),
             "CHATTERM_LANGUAGE": "en",
+            **(environment or {}),
         }
         self._seen = b""
         self._tail = b""
@@ -46,7 +60,7 @@ class Terminal:
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            os.execvpe(command[0], command, environment)
+            os.execvpe(command[0], command, variables)
 
     def write(self, data: str | bytes) -> float:
         """Type; the time at which it was typed. What was written before is not looked at any more."""
@@ -100,8 +114,9 @@ class Terminal:
             data = os.read(self._terminal, 1 << 16)
         except OSError:
             return False
-        if SYNCHRONISED_OUTPUT[0] in data:
-            os.write(self._terminal, SYNCHRONISED_OUTPUT[1])
+        for question, answer in ANSWERS.items():
+            if question in data:
+                os.write(self._terminal, answer)
         for text, when in self._watched.items():
             if when is None and text in self._tail + data:
                 self._watched[text] = time.perf_counter()

@@ -78,12 +78,25 @@ _GRANITE = {
 }
 
 # fmt: off
-_NEOX_SEQUENTIAL = {"use_parallel_residual": False, "partial_rotary_factor": 0.5}
+_NEOX_SEQUENTIAL = {"use_parallel_residual": False, "rotary_pct": 0.5}
 _GPT2_UNTIED = {"tie_word_embeddings": False, "scale_attn_by_inverse_layer_idx": True}
 _GEMMA2 = {"sliding_window": WINDOW, "query_pre_attn_scalar": 24}
 _TIGHT = {"query_pre_attn_scalar": 16, "attn_logit_softcapping": 2.0, "final_logit_softcapping": 5.0}
 _GEMMA3_LINEAR = _GEMMA3 | {"query_pre_attn_scalar": 16, "rope_parameters": _PER_LAYER}
 _NOPE_WINDOW = {"no_rope_layer_interval": 2, "use_sliding_window": True, "sliding_window": WINDOW}
+_OLMO3 = {"sliding_window": WINDOW, "num_hidden_layers": 5}
+_OLMO3_YARN = {
+    "sliding_attention": {"rope_type": "default", "rope_theta": 500_000.0},
+    "full_attention": _YARN | {"rope_theta": 500_000.0, "attention_factor": 1.3},
+}
+_GRANITE4 = {
+    "shared_intermediate_size": 96,
+    "num_local_experts": 0,
+    "num_experts_per_tok": 0,
+    "layer_types": ["full_attention"] * 3,
+    "position_embedding_type": "rope",
+    "mamba_n_heads": 4,
+}
 _COHERE2 = {"sliding_window": WINDOW, "logit_scale": 0.8, "num_hidden_layers": 5}
 _UNTIED_WINDOW = {"sliding_window": WINDOW, "tie_word_embeddings": False}
 
@@ -148,8 +161,15 @@ _NAMED: tuple[Case, ...] = (
     Case("olmo2", "grouped"),
     Case("olmo2", "ungrouped", {"num_key_value_heads": 4}, style="old"),
     Case("olmo2", "yarn", rope=_YARN),
+    Case("olmo3", "windows", _OLMO3, gguf=False),
+    Case("olmo3", "windows", _OLMO3, style="old", gguf=False),
+    Case("olmo3", "yarn in full layers", _OLMO3 | {"rope_parameters": _OLMO3_YARN}, gguf=False),
+    Case("olmo3", "no windows", {"layer_types": ["full_attention"] * 3}),
     Case("granite", "multipliers", _GRANITE),
     Case("granite", "multipliers, tied", _GRANITE | {"tie_word_embeddings": True}, style="old"),
+    Case("granitemoehybrid", "dense", _GRANITE4 | _GRANITE),
+    Case("granitemoehybrid", "dense", _GRANITE4 | _GRANITE, style="old"),
+    Case("granitemoehybrid", "dense, no rotary", _GRANITE4 | {"position_embedding_type": "nope"}, gguf=False),
     Case("smollm3", "no rotary in some layers", {"num_hidden_layers": 5}),
     Case("smollm3", "no rotary in some layers", {"num_hidden_layers": 5}, style="old"),
     Case("smollm3", "another interval, window", _NOPE_WINDOW, gguf=False),
@@ -194,6 +214,7 @@ _SCALED: dict[str, dict[str, Any]] = {
 
 
 _ALWAYS_TIED_IN_GGUF = ("gemma", "cohere", "cohere2")
+_NEVER_TIED_IN_GGUF = ("gpt_neox", "olmo2", "stablelm")  # llama.cpp refuses a file without an output matrix
 _NOT_IN_GGUF = (
     "mistral",
     "gemma2",
@@ -215,7 +236,7 @@ def _scaled(number: int, family: str, scaling: str) -> Case:
         sharded=sharded,
         gguf=scaling in ("linear", "yarn")
         and family not in _NOT_IN_GGUF
-        and (tied or family not in _ALWAYS_TIED_IN_GGUF),
+        and family not in (_NEVER_TIED_IN_GGUF if tied else _ALWAYS_TIED_IN_GGUF),
     )
 
 

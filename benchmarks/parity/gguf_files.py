@@ -34,7 +34,9 @@ ARCHITECTURES = {
     "phi": gguf.MODEL_ARCH.PHI2,
     "phi3": gguf.MODEL_ARCH.PHI3,
     "olmo2": gguf.MODEL_ARCH.OLMO2,
+    "olmo3": gguf.MODEL_ARCH.OLMO2,
     "granite": gguf.MODEL_ARCH.GRANITE,
+    "granitemoehybrid": gguf.MODEL_ARCH.GRANITE,
     "smollm3": gguf.MODEL_ARCH.SMOLLM3,
     "starcoder2": gguf.MODEL_ARCH.STARCODER2,
     "stablelm": gguf.MODEL_ARCH.STABLELM,
@@ -42,7 +44,7 @@ ARCHITECTURES = {
     "cohere2": gguf.MODEL_ARCH.COHERE2,
     "falcon": gguf.MODEL_ARCH.FALCON,
 }
-_PERMUTED = ("llama", "mistral", "granite", "smollm3")
+_PERMUTED = ("llama", "mistral", "granite", "granitemoehybrid", "smollm3")
 
 
 def quantise_in_place(case: Case, model: nn.Module) -> None:
@@ -57,13 +59,21 @@ def quantise_in_place(case: Case, model: nn.Module) -> None:
                 parameter.copy_(torch.from_numpy(gguf.dequantize(blocks, kind)))
 
 
-def write_gguf(case: Case, model: nn.Module, path: Path) -> None:
-    """Write `model` (not yet rounded) to `path`, its matrices in the case's block type."""
+def write_gguf(case: Case, model: nn.Module, path: Path, further: dict[str, Any] | None = None) -> None:
+    """Write `model` (not yet rounded) to `path`, its matrices in the case's block type.
+
+    `further` are keys of the architecture that the file has as well, or another value of one that it has.
+    """
     config = model.config
     kind = GGMLQuantizationType[case.gguf_type]
     architecture = ARCHITECTURES[case.family]
     writer = GGUFWriter(path, gguf.MODEL_ARCH_NAMES[architecture])
     _write_metadata(case, config, writer)
+    for key, value in (further or {}).items():
+        if isinstance(value, list):
+            writer.add_array(f"{writer.arch}.{key}", value)
+        else:
+            writer.add_key_value(f"{writer.arch}.{key}", value, gguf.GGUFValueType.get_type(value))
     names = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
     for name, array in _converted(case, model, config).items():
         mapped = names.get_name(name, try_suffixes=(".weight", ".bias")) or name
@@ -94,6 +104,7 @@ def _converted(case: Case, model: nn.Module, config: Any) -> dict[str, Floats]:
         out[name] = array if convert is None else convert(name, array, config)
     if case.family in _PERMUTED:
         out = {name: _permute(name, array, config) for name, array in out.items()}
+    out = _separate_gates(out)
     out |= _stacked_head_norms(out) | _rotary_tensors(case, config)
     return {name: array for name, array in out.items() if ".norms." not in name}
 
@@ -146,6 +157,20 @@ _CONVERSIONS = {
     "gemma2": _gemma,
     "gemma3_text": _gemma,
 }
+
+
+def _separate_gates(weights: dict[str, Floats]) -> dict[str, Floats]:
+    """Granite 4's shared feed-forward under the names of a plain one, gate and up apart."""
+    separate: dict[str, Floats] = {}
+    for name, array in weights.items():
+        plain = name.replace("shared_mlp.output_linear", "mlp.down_proj")
+        if "shared_mlp.input_linear" in name:
+            gate, up = np.split(array, 2)
+            separate[name.replace("shared_mlp.input_linear", "mlp.gate_proj")] = gate
+            separate[name.replace("shared_mlp.input_linear", "mlp.up_proj")] = up
+        else:
+            separate[plain] = array
+    return separate
 
 
 def _stacked_head_norms(weights: dict[str, Floats]) -> dict[str, Floats]:
@@ -233,7 +258,7 @@ def _write_special(case: Case, config: Any, writer: GGUFWriter) -> None:
         writer.add_parallel_residual(config.use_parallel_residual)
     if case.family in ("cohere", "cohere2"):
         writer.add_logit_scale(config.logit_scale)
-    if case.family == "granite":
+    if case.family in ("granite", "granitemoehybrid"):
         writer.add_attention_scale(config.attention_multiplier)
         writer.add_embedding_scale(config.embedding_multiplier)
         writer.add_residual_scale(config.residual_multiplier)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from benchmarks.parity.cases import SIZES, Case
 
 TEXT_LENGTH = 64
-_UNNAMED = {
+_UNNAMED: dict[str, tuple[str, ...]] = {
     "gpt2": ("num_key_value_heads", "intermediate_size"),
     "gpt_neox": ("num_key_value_heads",),
     "falcon": ("num_key_value_heads", "intermediate_size"),
@@ -26,8 +26,7 @@ def make_model(case: Case, seed: int = 0) -> nn.Module:
     """The random model of a case, float32, with weights large enough that every part matters."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    sizes = {key: value for key, value in SIZES.items() if key not in _UNNAMED.get(case.family, ())}
-    options = sizes | case.config
+    options = options_of(case.family, case.config)
     if case.rope is not None:
         options["rope_parameters"] = {"rope_theta": 10_000.0, **case.rope}
     config = AutoConfig.for_model(case.family, **options)
@@ -36,6 +35,17 @@ def make_model(case: Case, seed: int = 0) -> nn.Module:
             setattr(config, name, 3e-3)  # large enough to matter
     torch.manual_seed(seed)
     model: nn.Module = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    fill(model)
+    return model
+
+
+def options_of(family: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The tiny sizes that a family has, and `config` beside them."""
+    return {key: value for key, value in SIZES.items() if key not in _UNNAMED.get(family, ())} | config
+
+
+def fill(model: nn.Module) -> None:
+    """Random weights, large enough that every part of the model shows in the numbers."""
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn_like(parameter)
@@ -43,7 +53,6 @@ def make_model(case: Case, seed: int = 0) -> nn.Module:
                 parameter.add_(0.3 * noise)
             else:
                 parameter.copy_(noise * 1.2 / parameter.shape[-1] ** 0.5)
-    return model
 
 
 def save(case: Case, model: nn.Module, folder: Path) -> None:
@@ -102,7 +111,9 @@ def to_old_style(config: dict[str, Any]) -> dict[str, Any]:
     """A config.json as it was written before `rope_parameters`."""
     old = dict(config)
     rope = old.pop("rope_parameters", None) or {}
-    if "full_attention" in rope:
+    if old["model_type"] == "olmo3":
+        rope = rope["full_attention"]
+    elif "full_attention" in rope:
         old["rope_local_base_freq"] = rope["sliding_attention"]["rope_theta"]
         rope = rope["full_attention"]
     theta, share, kind = (
@@ -124,7 +135,9 @@ def to_old_style(config: dict[str, Any]) -> dict[str, Any]:
     if old["model_type"] == "phi3":
         scaling.pop("original_max_position_embeddings", None)
     old["rope_scaling"] = None if kind == "default" else scaling
-    if old.pop("layer_types", None) and old["model_type"] in ("gemma3_text", "cohere2"):
+    if old["model_type"] == "granitemoehybrid":
+        old["layer_types"] = ["attention" for _ in old["layer_types"]]  # the name before transformers 5
+    elif old.pop("layer_types", None) and old["model_type"] in ("gemma3_text", "cohere2"):
         old["sliding_window_pattern"] = 6 if old["model_type"] == "gemma3_text" else 4
     return old
 

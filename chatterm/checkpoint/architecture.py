@@ -120,6 +120,7 @@ class Architecture:
     residual_scale: float = 1.0  # multiplies what each branch adds to the residual stream
     logit_scale: float = 1.0
     tied: bool = False  # the unembedding is the embedding
+    extended_from: int | None = None  # tokens that are stated, where rotary scaling makes `context` longer
 
     @property
     def layers(self) -> int:

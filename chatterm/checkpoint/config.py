@@ -1,30 +1,22 @@
 """Reading a checkpoint's configuration: typed, bounded access to somebody else's JSON.
 
-Keys are Hugging Face's; the names that older families use for the same thing are looked up as well, and
-GGUF metadata is translated to them first (`chatterm.checkpoint.gguf_config`), so that a family reads one
-vocabulary.
+Families read one vocabulary, mostly Hugging Face's own. Where a family calls a thing otherwise in its
+`config.json` it says so (`names`), because the same word may mean nothing to its neighbour: `n_embd` is
+GPT-2's width and no key of Llama's. GGUF metadata is translated first (`chatterm.checkpoint.gguf_config`).
+
+A configuration remembers which of its keys were read, so that what nobody read can be judged
+(`chatterm.checkpoint.unread`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chatterm.errors import UserError
 
-_ALIASES: dict[str, tuple[str, ...]] = {
-    "hidden_size": ("n_embd", "n_embed"),
-    "num_hidden_layers": ("n_layer",),
-    "num_attention_heads": ("n_head",),
-    "num_key_value_heads": ("num_kv_heads", "n_head_kv"),
-    "intermediate_size": ("n_inner", "ffn_hidden_size"),
-    "max_position_embeddings": ("n_positions", "n_ctx"),
-    "norm_eps": ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_epsilon"),
-    "hidden_act": ("hidden_activation", "activation_function", "activation"),
-    "rope_theta": ("rotary_emb_base",),
-    "partial_rotary_factor": ("rotary_pct",),
-}
-
+GGUF_KEYS: Mapping[str, tuple[str, ...]] = {"norm_eps": ("rms_norm_eps", "layer_norm_eps")}
+"""Our key → its names in what `gguf_config` translates to."""
 
 LARGEST = 1e30
 """Larger numbers are damage; float32 ends at 3e38."""
@@ -37,33 +29,79 @@ class Config:
     """
 
     def __init__(
-        self, values: Mapping[str, Any], where: str, defaults: Mapping[str, Any] | None = None
+        self,
+        values: Mapping[str, Any],
+        where: str,
+        defaults: Mapping[str, Any] | None = None,
+        names: Mapping[str, tuple[str, ...]] = GGUF_KEYS,
     ) -> None:
-        """`where` names the file in error messages."""
+        """
+        Args:
+            values: the keys as they stand in the file.
+            where: names the file in error messages.
+            defaults: for missing keys, under our names.
+            names: our key → its names in this file, the one that counts first; others go by our own name.
+        """
         self._values = values
         self._defaults = defaults or {}
+        self._names = names
+        self._read: set[str] = set()
+        self._settled: set[str] = set()
+        self._sections: dict[str, Config] = {}
         self.where = where
-
-    def with_defaults(self, defaults: Mapping[str, Any]) -> Config:
-        """The same keys, with a family's own values for missing ones."""
-        return Config(self._values, self.where, defaults)
 
     def get(self, key: str) -> Any:
         """The value of `key` under any of its names, or None."""
-        names = (key, *_ALIASES.get(key, ()))
-        for source in (self._values, self._defaults):
-            for name in names:
-                if source.get(name) is not None:
-                    return source[name]
-        return None
+        names = self._names_of(key)
+        self._read.update(names)
+        stated = next((self._values[name] for name in names if self._values.get(name) is not None), None)
+        return self._defaults.get(key) if stated is None else stated
 
-    def _is_null(self, key: str) -> bool:
+    def _names_of(self, key: str) -> tuple[str, ...]:
+        return self._names.get(key, (key,))
+
+    def is_null(self, key: str) -> bool:
         """Whether the file says explicitly that there is none."""
-        return not self.stated(key) and any(name in self._values for name in (key, *_ALIASES.get(key, ())))
+        return not self.stated(key) and any(name in self._values for name in self._names_of(key))
 
     def stated(self, key: str) -> bool:
         """Whether the file itself says something (not null) about `key`."""
-        return any(self._values.get(name) is not None for name in (key, *_ALIASES.get(key, ())))
+        return any(self._values.get(name) is not None for name in self._names_of(key))
+
+    def keys(self) -> set[str]:
+        """The names that stand in the file."""
+        return set(self._values)
+
+    def laid_over(self, key: str, base: Config) -> Config:
+        """The section `key` laid over `base`, key by key; `base` itself where there is none."""
+        section = self.section(key)
+        if section is None:
+            return base
+        base.pass_over(*base.keys())
+        self._sections[key] = Config({**base._values, **section._values}, section.where, names={})
+        return self._sections[key]
+
+    def pass_over(self, *keys: str) -> None:
+        """These keys say nothing here, whatever they hold: another one that was read takes their place."""
+        for key in keys:
+            self._read.update(self._names_of(key))
+
+    def settle(self, key: str) -> None:
+        """Another place of the file answers `key`, so its other names do not count."""
+        self._settled.add(key)
+
+    def is_settled(self, key: str) -> bool:
+        """Whether `key` was read and the file answers it, under a name that counts or elsewhere."""
+        read = any(name in self._read and self._values.get(name) is not None for name in self._names_of(key))
+        return read or key in self._settled
+
+    def unread(self) -> Iterator[tuple[str, Any]]:
+        """Names, as they stand in the file, and values of keys that were never asked for."""
+        for name, value in self._values.items():
+            if name in self._sections:
+                yield from ((f"{name}.{inner}", held) for inner, held in self._sections[name].unread())
+            elif name not in self._read:
+                yield name, value
 
     def integer(self, key: str, default: int | None = None, *, least: int = 1, most: int = 2**31 - 1) -> int:
         """A whole number within bounds.
@@ -93,12 +131,12 @@ class Config:
 
     def optional_number(self, key: str, *, least: float = 1e-30, most: float = LARGEST) -> float | None:
         """A positive number within bounds, or None where there is none."""
-        missing = self._is_null(key) or self.get(key) is None
+        missing = self.is_null(key) or self.get(key) is None
         return None if missing else self.number(key, least=least, most=most)
 
     def optional_integer(self, key: str) -> int | None:
         """A positive whole number, or None where there is none."""
-        return None if self._is_null(key) or self.get(key) is None else self.integer(key)
+        return None if self.is_null(key) or self.get(key) is None else self.integer(key)
 
     def flag(self, key: str, default: bool = False) -> bool:
         """True or false."""
@@ -145,11 +183,16 @@ class Config:
             return None
         if not isinstance(value, dict):
             raise self.wrong(key, value, "an object")
-        return Config(value, f"{self.where}: {key}")
+        if key not in self._sections:
+            self._sections[key] = Config(value, f"{self.where}: {key}", names={})
+        return self._sections[key]
 
     def wrong(self, key: str, value: object, expected: str) -> UserError:
-        """The error that `key` holds `value` where `expected` belongs."""
+        """The error that `key`, under the file's name for it, holds `value` where `expected` belongs."""
+        names = self._names_of(key) or (key,)
+        usual = key if key in names else names[0]
+        name = next((name for name in names if self._values.get(name) is not None), usual)
         found = "is missing" if value is None else f"is {value!r:.60}"
         return UserError(
-            f"{self.where}: “{key}” {found} but must be {expected}; the checkpoint is damaged or unusual."
+            f"{self.where}: “{name}” {found} but must be {expected}; the checkpoint is damaged or unusual."
         )

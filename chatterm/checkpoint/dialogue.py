@@ -22,10 +22,12 @@ class PlainDialogue:
 
     Attributes:
         stop: the texts at which a reply ends.
+        notices: sentences for the user about what is odd; none.
     """
 
     is_chat = False
     source = "plain dialogue"
+    notices: tuple[str, ...] = ()
     stop: tuple[str, ...] = ("\nUser:", "\nAssistant:", "\n\nUser", "\n\nAssistant")
 
     def render(self, messages: Sequence[ChatMessage], *, continue_reply: bool = False) -> Rendered:

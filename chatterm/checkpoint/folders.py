@@ -1,6 +1,7 @@
 """The folders in which checkpoints are looked for, and whether what lies there is whole.
 
-Nothing here opens a weight file: a folder is judged by the names and sizes in it.
+A folder is judged by the names and sizes in it; a weight file is opened only where a name says something
+else than it is.
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ import re
 from pathlib import Path
 
 from chatterm.checkpoint.files import inside, read_json
+from chatterm.checkpoint.weight_files import INDEX, SINGLE, loose_sets
 from chatterm.errors import UserError
 from chatterm.paths import clone_models_folder, user_models_folder
 from chatterm.paths import expand as expand
 
-SINGLE_WEIGHTS = "model.safetensors"
-WEIGHTS_INDEX = "model.safetensors.index.json"
 PICKLED_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt")
 MAX_PARTS = 1000
 """More than any real split file has."""
@@ -77,6 +77,18 @@ def shard_name(path: Path, number: int) -> str:
 
 def missing_shards(path: Path) -> list[str]:
     """Names of the parts of a split file that are not beside the part at `path`; none for an unsplit one."""
+    return [] if kept_a_parts_name(path) else _missing_by_name(path)
+
+
+def kept_a_parts_name(path: Path) -> bool:
+    """Whether a GGUF file is called as a part of which others are missing, and is whole by its header."""
+    from chatterm.checkpoint.gguf import is_whole
+
+    is_gguf = path.suffix.lower() == ".gguf" and exists(path)
+    return is_gguf and bool(_missing_by_name(path)) and is_whole(path)
+
+
+def _missing_by_name(path: Path) -> list[str]:
     numbers = shard_numbers(path.name)
     if numbers is None:
         return []
@@ -111,6 +123,11 @@ def folder_problem(folder: Path) -> str | None:
     return _weights_problem(folder, files) or _tokenizer_problem(files)
 
 
+def has_no_weights(folder: Path) -> bool:
+    """Whether a folder holds no safetensors at all, as those that have a config.json beside GGUF files."""
+    return not any(path.suffix.lower() == ".safetensors" for path in entries(folder))
+
+
 def _tokenizer_problem(files: set[str]) -> str | None:
     if files & {"tokenizer.json", "tokenizer.model"} or {"vocab.json", "merges.txt"} <= files:
         return None
@@ -118,16 +135,15 @@ def _tokenizer_problem(files: set[str]) -> str | None:
 
 
 def _weights_problem(folder: Path, files: set[str]) -> str | None:
-    if SINGLE_WEIGHTS in files:
+    if SINGLE in files:
         return None
-    if WEIGHTS_INDEX in files:
+    if INDEX in files:
         shards = _shards_in_index(folder)
         if shards is None:
-            return f"{WEIGHTS_INDEX} cannot be read"
+            return f"{INDEX} cannot be read"
         missing = sorted(shards - files)
         return f"{len(missing)} of its {len(shards)} weight files are missing" if missing else None
-    safetensors = [name for name in files if name.endswith(".safetensors") and shard_numbers(name) is None]
-    if safetensors:
+    if loose_sets(files):
         return None
     if any(name.endswith(PICKLED_WEIGHTS) for name in files):
         return "its weights are PyTorch pickles, which can run code; get or convert to safetensors"
@@ -136,7 +152,7 @@ def _weights_problem(folder: Path, files: set[str]) -> str | None:
 
 def _shards_in_index(folder: Path) -> set[str] | None:
     try:
-        weight_map = read_json(inside(folder, WEIGHTS_INDEX)).get("weight_map")
+        weight_map = read_json(inside(folder, INDEX)).get("weight_map")
     except UserError:
         return None
     if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):

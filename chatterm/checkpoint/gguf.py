@@ -1,96 +1,30 @@
-"""GGUF files: the header walked by hand, the tensor data left on disk as memory maps.
+"""GGUF files, in one piece or split into parts; any part stands for the whole.
 
-The format is described in ggml's `docs/gguf.md`. A file is somebody else's data: every count is checked
-against the bytes that are there before anything is read or allocated. Nothing here imports torch.
+How many parts there are, and which one a file is, its header says (`split.count`, `split.no`); a name may
+be wrong. llama.cpp's `llama-gguf-split` calls them `NAME-00001-of-00003.gguf`. Nothing here imports
+torch.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
-import struct
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import pairwise
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
-from numpy.typing import NDArray
-
-from chatterm.checkpoint.files import map_file
+from chatterm.checkpoint.folders import entries
+from chatterm.checkpoint.gguf_header import GGUFFile as GGUFFile
+from chatterm.checkpoint.gguf_header import GGUFTensor as GGUFTensor
+from chatterm.checkpoint.gguf_header import peek as peek
+from chatterm.checkpoint.gguf_header import read_header
 from chatterm.errors import UserError
 
-Bytes = NDArray[np.uint8]
-
-MAGIC = b"GGUF"
-MAX_DIMENSIONS = 4
-MAX_ARRAY_DEPTH = 4
-MIN_KEY_VALUE_BYTES = 8 + 4 + 1  # key length, type, a one-byte value
-MIN_TENSOR_INFO_BYTES = 8 + 4 + 4 + 8  # name length, dimension count, type, offset
-DEFAULT_ALIGNMENT = 32
 MAX_PARTS = 1000
-MAX_TENSORS = 100_000
-MAX_METADATA_ENTRIES = 100_000
-MAX_METADATA_BYTES = 96 << 20
-MAX_ITEMS = 6_000_000
-"""Of all arrays together; the largest vocabularies, with types, scores and merges, have a quarter of it."""
+MOST_NEIGHBOURS = 100
+"""Files of a folder that are opened to find renamed parts, at most."""
 
-LONG_ARRAY = 4096
-"""Arrays of at least that many items are skipped by `arrays=False`; per-layer settings are shorter."""
-
-_STRING, _ARRAY = 8, 9
-_SCALARS: dict[int, struct.Struct] = {
-    0: struct.Struct("<B"),
-    1: struct.Struct("<b"),
-    2: struct.Struct("<H"),
-    3: struct.Struct("<h"),
-    4: struct.Struct("<I"),
-    5: struct.Struct("<i"),
-    6: struct.Struct("<f"),
-    7: struct.Struct("<?"),
-    10: struct.Struct("<Q"),
-    11: struct.Struct("<q"),
-    12: struct.Struct("<d"),
-}
 _SPLIT_NAME = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class GGUFTensor:
-    """One tensor of a GGUF file. Rows are blocks of a quantised type, stored one after the other."""
-
-    name: str
-    type: GGMLQuantizationType
-    shape: tuple[int, ...]  # row-major, outermost first
-    offset: int  # bytes from the start of its file
-    nbytes: int
-    _map: Bytes
-
-    @property
-    def data(self) -> Bytes:
-        """The stored bytes, `(rows, bytes per row)` uint8, a view of the memory-mapped file."""
-        rows = int(np.prod(self.shape[:-1], dtype=np.int64))
-        return self._map[self.offset : self.offset + self.nbytes].reshape(rows, -1)
-
-
-@dataclass(frozen=True)
-class GGUFFile:
-    """The header of a GGUF file (or of all parts of a split one), with its tensors mapped."""
-
-    path: Path  # of the first part
-    parts: tuple[Path, ...]
-    version: int
-    metadata: dict[str, Any]  # plain Python values; arrays are lists
-    tensors: dict[str, GGUFTensor]
-
-    @property
-    def file_bytes(self) -> int:
-        """Bytes on disk, all parts together."""
-        return sum(part.stat().st_size for part in self.parts)
 
 
 def read_gguf(path: Path | str, *, arrays: bool = True) -> GGUFFile:
@@ -104,43 +38,19 @@ def read_gguf(path: Path | str, *, arrays: bool = True) -> GGUFFile:
         UserError: the file is not a GGUF file that this program reads, is damaged, or a part is missing.
     """
     path = Path(path)
-    match = _SPLIT_NAME.fullmatch(path.name)
-    if match is None or int(match["parts"]) == 1:
-        single = _read_file(path, arrays=arrays)
-        count = single.metadata.get("split.count", 0)
-        if isinstance(count, int) and count > 1:
-            raise UserError(
-                f"{path} is one of {count} parts of a split GGUF file but is not named "
-                f"“…-0000N-of-{count:05}.gguf”, so the other parts cannot be found; give it its name back."
-            )
-        return single
-    return _read_split(path, match["stem"], int(match["parts"]), arrays=arrays)
-
-
-def peek(head: bytes, name: str) -> dict[str, Any]:
-    """The metadata that stands in the first bytes of a GGUF file called `name`, as far as they reach.
-
-    Raises:
-        UserError: they are not the beginning of a GGUF file that this program reads.
-    """
-    header = _Header(Path(name), head, keep_arrays=False)
-    metadata: dict[str, Any] = {}
-    try:
-        _, pairs = header.begin()
-        for _ in range(pairs):
-            key, value = header.pair()
-            if value is not _SKIPPED:
-                metadata[key] = value
-    except (struct.error, IndexError):
-        pass
-    except UserError:
-        if not metadata:
-            raise
-    return metadata
+    file = read_header(path, arrays=arrays)
+    count = _count(file)
+    if count <= 1:
+        return file
+    if count > MAX_PARTS:
+        raise UserError(f"{path.name} claims to be one of {count} parts, which no real split file has.")
+    parts = _named_parts(path, count) or _renamed_parts(path, file, count)
+    _refuse_links(parts)
+    return _joined([file if part == path else read_header(part, arrays=arrays) for part in parts], path)
 
 
 def split_parts(path: Path) -> tuple[Path, ...]:
-    """The paths of all parts of the split GGUF file that `path` belongs to; `(path,)` if it is not split."""
+    """The paths of all parts of a split GGUF file by its name; `(path,)` if that is not a part's."""
     match = _SPLIT_NAME.fullmatch(path.name)
     if match is None:
         return (path,)
@@ -150,237 +60,112 @@ def split_parts(path: Path) -> tuple[Path, ...]:
     )
 
 
-def _read_split(path: Path, stem: str, count: int, *, arrays: bool) -> GGUFFile:
-    if count > MAX_PARTS:
-        raise UserError(f"{path.name} claims to be one of {count} parts, which no real split file has.")
-    paths = split_parts(path)
-    missing = [part.name for part in paths if not part.is_file()]
+def is_whole(path: Path) -> bool:
+    """Whether a GGUF file is not a part of a split one, whatever it is called; False if it cannot be read."""
+    try:
+        return _count(read_header(path, arrays=False)) <= 1
+    except UserError:
+        return False
+
+
+def _count(file: GGUFFile) -> int:
+    """Parts of the model, as the header says; 0 or 1 for one in a single file."""
+    count = file.metadata.get("split.count", 0)
+    return count if isinstance(count, int) else 0
+
+
+def _number(file: GGUFFile) -> int | None:
+    """Which part it is, from 0."""
+    number = file.metadata.get("split.no")
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
+
+
+def _named_parts(path: Path, count: int) -> tuple[Path, ...]:
+    """All parts, if they are called so; else nothing."""
+    parts = split_parts(path)
+    return parts if len(parts) == count and all(part.is_file() for part in parts) else ()
+
+
+def _renamed_parts(path: Path, file: GGUFFile, count: int) -> tuple[Path, ...]:
+    """All parts, found among the files beside `path` by what their headers say.
+
+    Raises:
+        UserError: one is missing, or there are two that could be it.
+    """
+    found: dict[int, list[Path]] = {}
+    for other in (file, *_neighbours(path)):
+        key = ("split.count", "split.tensors.count")
+        if all(other.metadata.get(name) == file.metadata.get(name) for name in key):
+            found.setdefault(-1 if (number := _number(other)) is None else number, []).append(other.path)
+    named = split_parts(path)
+    missing = [
+        named[number].name if len(named) == count else f"part {number + 1}"
+        for number in range(count)
+        if number not in found
+    ]
     if missing:
         raise UserError(
-            f"{stem} is split into {count} GGUF files, of which {', '.join(missing[:3])}"
+            f"{path.name} is one of {count} parts of a split GGUF file, of which {', '.join(missing[:3])}"
             f"{' and others' if len(missing) > 3 else ''} cannot be found in {path.parent}; put all parts "
             "there."
         )
-    home = Path(os.path.realpath(paths[0])).parent
-    for part in paths[1:]:
+    for paths in found.values():
+        if len(paths) > 1:
+            raise UserError(
+                f"{paths[0].name} and {paths[1].name} in {path.parent} say that they are the "
+                f"same part of a split "
+                "GGUF file; give the parts of each model their names back, “…-00001-of-"
+                f"{count:05}.gguf”, or a folder of their own."
+            )
+    return tuple(found[number][0] for number in range(count))
+
+
+def _neighbours(path: Path) -> Iterator[GGUFFile]:
+    others = [other for other in entries(path.parent) if other.suffix.lower() == ".gguf" and other != path]
+    for other in others[:MOST_NEIGHBOURS]:
+        try:
+            yield read_header(other, arrays=False)
+        except UserError:
+            continue  # something else that lies there
+
+
+def _refuse_links(parts: tuple[Path, ...]) -> None:
+    home = Path(os.path.realpath(parts[0])).parent
+    for part in parts[1:]:
         real = Path(os.path.realpath(part))
         if real.parent not in (home, Path(os.path.realpath(part.parent))):
             raise UserError(
                 f"{part} is a link to another place than the first part, to {real}; that is refused."
             )
-    first = _read_file(paths[0], arrays=arrays)
+
+
+def _joined(parts: list[GGUFFile], path: Path) -> GGUFFile:
+    """One file of all tensors, with the metadata of the first part.
+
+    Raises:
+        UserError: they are not the parts of one file.
+    """
+    numbers = [_number(part) for part in parts]
+    if all(number is not None for number in numbers):
+        if sorted(number or 0 for number in numbers) != list(range(len(parts))):
+            raise UserError(
+                f"{path} and the parts beside it are not all parts of one file; fetch them again."
+            )
+        parts = sorted(parts, key=lambda part: _number(part) or 0)
+    first = parts[0]
     tensors = dict(first.tensors)
-    for part in paths[1:]:
-        for name, tensor in _read_file(part, arrays=False).tensors.items():
+    for part in parts[1:]:
+        for name, tensor in part.tensors.items():
             if name in tensors:
                 raise UserError(
-                    f"{part} repeats the tensor “{name[:80]}” of an earlier part; the split is damaged."
+                    f"{part.path} repeats the tensor “{name[:80]}” of an earlier part; the split is damaged."
                 )
             tensors[name] = tensor
     expected = first.metadata.get("split.tensors.count", len(tensors))
     if expected != len(tensors):
         raise UserError(
-            f"{stem} should hold {expected!r:.20} tensors but its parts hold {len(tensors)}; fetch it again."
+            f"{first.path} should hold {expected!r:.20} tensors with its other parts but they "
+            f"hold {len(tensors)}; "
+            "fetch it again."
         )
-    return replace(first, parts=paths, tensors=tensors)
-
-
-def _read_file(path: Path, *, arrays: bool) -> GGUFFile:
-    data = map_file(path)
-    try:
-        return _Header(path, data, keep_arrays=arrays).read()
-    except (struct.error, IndexError) as error:
-        raise UserError(
-            f"{path} ends in the middle of its header; it is cut off or damaged, fetch it again."
-        ) from error
-
-
-class _Header:
-    """Walks one header. `at` is the offset of the next byte."""
-
-    def __init__(self, path: Path, data: mmap.mmap | bytes, *, keep_arrays: bool) -> None:
-        self.path = path
-        self.data = data
-        self.size = len(data)
-        self.keep_arrays = keep_arrays
-        self.version = 0
-        self.at = 0
-        self.items = 0
-
-    def read(self) -> GGUFFile:
-        tensor_count, pair_count = self.begin()
-        metadata = {}
-        for _ in range(pair_count):
-            key, value = self.pair()
-            if value is not _SKIPPED:
-                metadata[key] = value
-        return GGUFFile(self.path, (self.path,), self.version, metadata, self.tensors(tensor_count, metadata))
-
-    def begin(self) -> tuple[int, int]:
-        """The numbers of tensors and of metadata entries that are announced."""
-        if self.data[:4] != MAGIC:
-            raise UserError(f"{self.path} is not a GGUF file: it does not begin with “GGUF”.")
-        self.at = 4
-        self.version = self.scalar(4)
-        if self.version not in (2, 3):
-            big_endian = self.version & 0xFFFF == 0
-            reason = "is written for big-endian machines" if big_endian else f"is GGUF version {self.version}"
-            raise UserError(
-                f"{self.path} {reason}; versions 2 and 3, little-endian, are read. Convert it anew."
-            )
-        tensor_count = self.count(self.scalar(10), MIN_TENSOR_INFO_BYTES, "tensors", MAX_TENSORS)
-        pair_count = self.count(
-            self.scalar(10), MIN_KEY_VALUE_BYTES, "metadata entries", MAX_METADATA_ENTRIES
-        )
-        return tensor_count, pair_count
-
-    def pair(self) -> tuple[str, Any]:
-        """One metadata entry."""
-        return self.string(), self.value(self.scalar(4))
-
-    def scalar(self, kind: int) -> Any:
-        form = _SCALARS[kind]
-        (value,) = form.unpack_from(self.data, self.at)
-        self.at += form.size
-        return value
-
-    def count(self, claimed: int, least_bytes: int, what: str, most: int = MAX_METADATA_BYTES) -> int:
-        """`claimed`, if that many things of at least that size fit into the rest of the file."""
-        if claimed * least_bytes > self.size - self.at:
-            raise UserError(f"{self.path} claims {claimed} {what}, more than fit into it; it is damaged.")
-        if claimed > most or self.at > MAX_METADATA_BYTES:
-            raise self.too_large(f"{claimed} {what}")
-        return claimed
-
-    def too_large(self, what: str) -> UserError:
-        return UserError(f"{self.path} holds {what} in its header, more than any real model; it is damaged.")
-
-    def count_items(self, claimed: int, least_bytes: int, what: str) -> int:
-        """As `count`, for the items of an array: of all arrays together there is a limit too."""
-        self.count(claimed, least_bytes, what)
-        self.items += claimed
-        if self.items > MAX_ITEMS:
-            raise self.too_large(f"lists of {self.items} values")
-        return claimed
-
-    def string(self) -> str:
-        length = self.count(self.scalar(10), 1, "characters in a name")
-        text = self.data[self.at : self.at + length].decode("utf-8", errors="surrogateescape")
-        self.at += length
-        return text
-
-    def value(self, kind: int, depth: int = 0) -> Any:
-        if kind in _SCALARS:
-            return self.scalar(kind)
-        if kind == _STRING:
-            return self.string()
-        if kind != _ARRAY or depth >= MAX_ARRAY_DEPTH:
-            raise UserError(
-                f"{self.path} has a metadata entry of unknown type {kind}; it is damaged or too new."
-            )
-        item = self.scalar(4)
-        return self.array(item, self.scalar(10), depth + 1)
-
-    def array(self, item: int, claimed: int, depth: int) -> Any:
-        if item in _SCALARS:
-            return self.scalar_array(_SCALARS[item], claimed)
-        if item == _STRING:
-            return self.string_array(self.count_items(claimed, 8, "strings in a list"))
-        length = self.count_items(claimed, 12, "lists in a list")
-        values = [self.value(item, depth) for _ in range(length)]
-        return values if self.keeps(length) else _SKIPPED
-
-    def keeps(self, length: int) -> bool:
-        """Whether an array of that length is wanted."""
-        return self.keep_arrays or length < LONG_ARRAY
-
-    def scalar_array(self, form: struct.Struct, claimed: int) -> Any:
-        length = self.count_items(claimed, form.size, "numbers in a list")
-        start, self.at = self.at, self.at + length * form.size
-        if not self.keeps(length):
-            return _SKIPPED
-        return np.frombuffer(self.data, np.dtype(form.format), length, start).tolist()
-
-    def string_array(self, length: int) -> Any:
-        """The hot loop: a vocabulary has up to a few hundred thousand entries."""
-        data, size, at = self.data, self.size, self.at
-        keep = self.keeps(length)
-        unpack: Callable[[mmap.mmap | bytes, int], tuple[int]] = struct.Struct("<Q").unpack_from
-        values: list[str] = []
-        decode = partial(str, encoding="utf-8", errors="surrogateescape")
-        for _ in range(length):
-            (count,) = unpack(data, at)
-            at += 8
-            if count > size - at:
-                raise UserError(f"{self.path} has a string longer than the file; it is damaged.")
-            if at > MAX_METADATA_BYTES or count > MAX_METADATA_BYTES:
-                raise self.too_large("texts without end")
-            if keep:
-                values.append(decode(data[at : at + count]))
-            at += count
-        self.at = at
-        return values if keep else _SKIPPED
-
-    def tensors(self, count: int, metadata: dict[str, Any]) -> dict[str, GGUFTensor]:
-        alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
-        if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
-            raise UserError(
-                f"{self.path} has the alignment {alignment!r:.40}, which is not one; it is damaged."
-            )
-        infos = [self.tensor_info() for _ in range(count)]
-        start = -(-self.at // alignment) * alignment
-        flat = np.frombuffer(self.data, np.uint8)
-        tensors: dict[str, GGUFTensor] = {}
-        for name, kind, shape, offset in infos:
-            nbytes = self.tensor_bytes(name, kind, shape)
-            if start + offset + nbytes > self.size:
-                raise UserError(
-                    f"{self.path} is cut off: the tensor “{name[:80]}” reaches past its end. Fetch it again."
-                )
-            if name in tensors:
-                raise UserError(f"{self.path} holds the tensor “{name[:80]}” twice; it is damaged.")
-            tensors[name] = GGUFTensor(name, kind, shape, start + offset, nbytes, flat)
-        self.check_places(tensors.values())
-        return tensors
-
-    def check_places(self, tensors: Iterable[GGUFTensor]) -> None:
-        """No two tensors share bytes: a small file with a thousand in one place could fill any memory."""
-        places = sorted((tensor.offset, tensor.offset + tensor.nbytes) for tensor in tensors)
-        if any(before[1] > after[0] for before, after in pairwise(places)):
-            raise UserError(f"{self.path} holds tensors that share their bytes; it is damaged.")
-
-    def tensor_info(self) -> tuple[str, GGMLQuantizationType, tuple[int, ...], int]:
-        name = self.string()
-        dimensions = self.scalar(4)
-        if not 1 <= dimensions <= MAX_DIMENSIONS:
-            raise UserError(
-                f"{self.path}: the tensor “{name[:80]}” has {dimensions} dimensions; it is damaged."
-            )
-        shape = tuple(self.scalar(10) for _ in range(dimensions))[::-1]
-        kind = self.scalar(4)
-        try:
-            return name, GGMLQuantizationType(kind), shape, self.scalar(10)
-        except ValueError as error:
-            raise UserError(
-                f"{self.path}: the tensor “{name[:80]}” has the block type {kind}, which the installed "
-                "gguf package "
-                "does not know; update it with “pip install -U gguf”."
-            ) from error
-
-    def tensor_bytes(self, name: str, kind: GGMLQuantizationType, shape: tuple[int, ...]) -> int:
-        block, block_bytes = GGML_QUANT_SIZES[kind]
-        if shape[-1] % block:
-            raise UserError(
-                f"{self.path}: rows of {shape[-1]} values of “{name[:80]}” are no whole number of "
-                f"{kind.name} "
-                "blocks; it is damaged."
-            )
-        elements = 1
-        for dimension in shape:
-            elements *= dimension
-        if elements == 0:
-            raise UserError(f"{self.path}: the tensor “{name[:80]}” is empty; it is damaged.")
-        return elements // block * block_bytes
-
-
-_SKIPPED = object()
+    return replace(first, parts=tuple(part.path for part in parts), tensors=tensors)

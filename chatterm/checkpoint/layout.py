@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.families.family import Names
+from chatterm.checkpoint.missing import left_over, missing_tensor
 from chatterm.errors import UserError
 
 Rows = NDArray[np.int64]
@@ -40,6 +41,7 @@ class Part:
     shape: tuple[int, ...]  # of the parameter, after everything
     rows: Rows | None = None  # None = all, as they lie
     transposed: bool = False
+    scale: str | None = None  # the tensor with one number by which all of them are multiplied
 
 
 Plan = dict[str, Part]
@@ -131,6 +133,8 @@ class _Planner:
 
     def part(self, slot: str, kind: str, shape: tuple[int, ...], layer: int | None) -> Part:
         tensors = self.find(slot, kind, layer)
+        if not tensors and slot == "embedding" and self.a.tied:
+            tensors = self.find("unembedding", kind, layer)  # either of the two may be the one that is there
         if not tensors:
             raise self.missing(slot, kind, layer)
         self.used |= set(tensors)
@@ -139,7 +143,21 @@ class _Planner:
         rows = self.rows(slot, fused)
         found = [self.stored[tensor].shape for tensor in tensors]
         self.check_shape(slot, tensors, self.expected(slot, shape, fused, transposed), found)
-        return Part(tensors, shape, rows, transposed)
+        scale = self.scale(slot, tensors[0], shape) if kind == "weight" else None
+        return Part(tensors, shape, rows, transposed, scale)
+
+    def scale(self, slot: str, tensor: str, shape: tuple[int, ...]) -> str | None:
+        """The number beside a GGUF file's matrix, for which its blocks (NVFP4) have no room.
+
+        As llama.cpp's `load_tensors`: of all that a vector is multiplied with, not of what is looked up.
+        """
+        name = f"{tensor.removesuffix('.weight')}.scale"
+        looked_up = slot in ("embedding", "positions")
+        if not self.names.scales or looked_up or len(shape) != 2 or name not in self.stored:
+            return None
+        self.used.add(name)
+        self.check_shape("scale", (name,), (1,), [self.stored[name].shape])
+        return name
 
     def find(self, slot: str, kind: str, layer: int | None) -> tuple[str, ...]:
         """The tensors that hold a parameter: its own, or the fused one; several where each head has one."""
@@ -222,9 +240,8 @@ class _Planner:
     def missing(self, slot: str, kind: str, layer: int | None) -> UserError:
         pattern = self.names.slots.get(slot) or self.names.slots.get(_FUSED.get(slot, ""), slot)
         name = pattern.split("|")[0].replace("{}", str(layer)).replace("{head}", "0")
-        return UserError(
-            f"{self.where} lacks the tensor “{name}.{kind}”; the checkpoint is incomplete, fetch it again."
-        )
+        known = any(self.find(known, "weight", 0) for known in ("final_norm", "attention_output", "down"))
+        return missing_tensor(self.where, f"{name}.{kind}", self.a.family, slot if known else "", self.stored)
 
     def refuse_uneven_biases(self, plan: Plan) -> None:
         for slot in {name.split(".")[1] for name in plan if name.count(".") == 2 and name.endswith(".bias")}:
@@ -242,12 +259,7 @@ class _Planner:
         known = self.used | tied
         left = [name for name in self.stored if name not in known and not ignored.fullmatch(name)]
         if left:
-            examples = ", ".join(f"“{name[:60]}”" for name in left[:3])
-            raise UserError(
-                f"{self.where} holds {len(left)} tensors that have no place in a {self.a.family} decoder "
-                f"({examples}); it is a variant that is not supported, and leaving them out would give "
-                "wrong numbers."
-            )
+            raise left_over(self.where, self.a.family, left)
 
 
 def _is_flat(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:

@@ -86,9 +86,9 @@ def _as_path(model: str) -> Path | None:
     if path.is_file():
         beside = path.parent / "config.json"
         return path.parent if path.suffix == ".safetensors" and beside.is_file() else path
-    if folders.exists(path / "config.json"):
-        return path
     ggufs = _first_parts(path)
+    if folders.exists(path / "config.json") and not (ggufs and folders.has_no_weights(path)):
+        return path
     if len(ggufs) == 1:
         return ggufs[0]
     if len(ggufs) > 1:
@@ -108,7 +108,12 @@ def _first_parts(folder: Path) -> list[Path]:
     files = (
         path for path in folders.entries(folder) if path.suffix.lower() == ".gguf" and folders.exists(path)
     )
-    return [path for path in files if (folders.shard_numbers(path.name) or (1, 1))[0] == 1]
+    return [path for path in files if _stands_for_a_model(path)]
+
+
+def _stands_for_a_model(path: Path) -> bool:
+    number, _ = folders.shard_numbers(path.name) or (1, 1)
+    return number == 1 or folders.kept_a_parts_name(path)
 
 
 # --- names ----------------------------------------------------------------------------------------------

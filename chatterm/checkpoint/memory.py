@@ -12,8 +12,12 @@ RUNTIME_BYTES = 300 << 20
 
 STAYS_PACKED = frozenset(
     {"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"}
+    | {"Q1_0", "Q2_0", "MXFP4", "NVFP4"}
 )
 """Types of GGUF that the native operator's tiles hold; a file with another one is run in float32."""
+
+TILE_BITS = {"Q1_0": 5.0, "Q2_0": 5.0, "Q4_0": 5.0, "Q5_0": 6.0, "MXFP4": 6.0, "NVFP4": 6.0}
+"""Bits that a number takes in a tile, where that is more than on disk."""
 
 _FLOAT = 4
 
@@ -76,7 +80,8 @@ class Sized(Protocol):
 def memory_needed(checkpoint: Sized, packed: bool = False) -> int:
     """Estimated bytes to run a checkpoint: weights, key/value cache for 4096 tokens, working space, runtime.
 
-    `packed` weights stay as they are stored, if they can; else they are float32.
+    `packed` weights stay as they are stored, if they can; else they are float32. The cache is taken as
+    float32: whether half of that is enough is known once the checkpoint has been tried.
     """
     weights = checkpoint.packed_bytes if packed else checkpoint.parameters * _FLOAT
     return memory_around(weights, checkpoint.architecture)

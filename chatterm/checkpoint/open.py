@@ -5,10 +5,9 @@ Neither weights nor torch are touched; see `chatterm.checkpoint.tensors` for the
 
 from __future__ import annotations
 
-import mmap
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,16 +15,22 @@ from typing import Any, Literal
 import numpy as np
 
 from chatterm.checkpoint.architecture import Architecture
-from chatterm.checkpoint.config import Config
-from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE, BY_MODEL_TYPE
-from chatterm.checkpoint.families.family import Family, Names
-from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
+from chatterm.checkpoint.blocks import holds_weights
+from chatterm.checkpoint.context_length import scales_linearly
+from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE
+from chatterm.checkpoint.families.family import Names
+from chatterm.checkpoint.families.refused import refuse_config, refuse_gguf
 from chatterm.checkpoint.files import inside, read_json, read_json_if_there
 from chatterm.checkpoint.gguf import GGUFFile, GGUFTensor, read_gguf
-from chatterm.checkpoint.gguf_config import gguf_config
+from chatterm.checkpoint.gguf_architecture import gguf_architecture
+from chatterm.checkpoint.json_config import family_of, read_json_config, refuse_biases
 from chatterm.checkpoint.layout import Plan, count_parameters, plan_layout
-from chatterm.checkpoint.memory import STAYS_PACKED
-from chatterm.checkpoint.safetensors_folder import SafeTensor, SafetensorsFolder, read_safetensors_folder
+from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS
+from chatterm.checkpoint.pages import Pages
+from chatterm.checkpoint.rules import GGUF_SUPPRESSED
+from chatterm.checkpoint.safetensors_folder import SafeTensor, read_safetensors_folder
+from chatterm.checkpoint.tying import GGUF_WITH_OUTPUT, is_tied
+from chatterm.checkpoint.wrapped import unwrapped
 from chatterm.errors import UserError
 from chatterm.paths import expand
 
@@ -50,7 +55,8 @@ class Checkpoint:
     stored: Mapping[str, GGUFTensor | SafeTensor]
     names: Names
     file_bytes: int
-    generation_defaults: Mapping[str, Any]  # generation_config.json as it is, or GGUF's general.sampling.*
+    generation_defaults: Mapping[str, Any]  # generation_config.json as it is, or GGUF's keys of that kind
+    notices: tuple[str, ...] = ()  # sentences about what was decided while it was opened
 
     @cached_property
     def layout(self) -> Plan:
@@ -65,8 +71,10 @@ class Checkpoint:
     @property
     def packed_bytes(self) -> int:
         """Of the weights, where they may stay as they are stored; float32 where no tile holds one of them."""
-        types = {tensor.type.name for tensor in self.stored.values() if isinstance(tensor, GGUFTensor)}
-        return self.file_bytes if types <= STAYS_PACKED else 4 * self.parameters
+        tensors = [tensor for tensor in self.stored.values() if isinstance(tensor, GGUFTensor)]
+        if not {tensor.type.name for tensor in tensors} <= STAYS_PACKED:
+            return 4 * self.parameters
+        return self.file_bytes + sum(_growth(tensor) for tensor in tensors)
 
     @cached_property
     def quantisation(self) -> str:
@@ -85,18 +93,10 @@ class Checkpoint:
         notable = [kind for kind, size in sizes.most_common() if size >= NOTABLE_SHARE * total]
         return _file_type(self.gguf, notable) or "/".join(notable)
 
-    def release_pages(self) -> None:
-        """Give back the memory in which the files lie mapped; what is looked at again is read again."""
-        maps: dict[int, mmap.mmap] = {}
-        for tensor in self.stored.values():
-            base: object = tensor.data
-            while isinstance(base, np.ndarray | memoryview):
-                base = base.base if isinstance(base, np.ndarray) else base.obj
-            if isinstance(base, mmap.mmap):
-                maps[id(base)] = base
-        if hasattr(mmap, "MADV_DONTNEED"):
-            for each in maps.values():
-                each.madvise(mmap.MADV_DONTNEED)
+    @cached_property
+    def pages(self) -> Pages:
+        """The memory in which the files lie mapped."""
+        return Pages(tensor.data for tensor in self.stored.values())
 
 
 def open_checkpoint(path: Path | str, *, vocabulary: bool = True) -> Checkpoint:
@@ -119,7 +119,7 @@ def open_checkpoint(path: Path | str, *, vocabulary: bool = True) -> Checkpoint:
 
 def _open(path: Path, *, vocabulary: bool) -> Checkpoint:
     if path.is_dir():
-        checkpoint = _open_folder(path)
+        checkpoint = _open_folder(path, thorough=vocabulary)
     elif path.suffix.lower() in (".bin", ".pt", ".pth", ".pkl", ".ckpt"):
         raise UserError(
             f"{path} is a pickle, which can run any code when it is opened and is therefore refused; take "
@@ -141,8 +141,25 @@ def _open(path: Path, *, vocabulary: bool) -> Checkpoint:
         raise UserError(
             f"{path} does not exist; pass a GGUF file or a folder with config.json and safetensors."
         )
-    _ = checkpoint.layout  # so that a checkpoint which opens also fits its family
+    _refuse_types(checkpoint)  # so that a checkpoint which opens also fits its family and can be decoded
     return checkpoint
+
+
+def _refuse_types(checkpoint: Checkpoint) -> None:
+    for name in {name for part in checkpoint.layout.values() for name in part.tensors}:
+        tensor = checkpoint.stored[name]
+        if isinstance(tensor, GGUFTensor) and not holds_weights(tensor.type):
+            raise UserError(
+                f"{checkpoint.path}: the weight “{name}” is stored as {tensor.type.name}, in "
+                f"which no file keeps "
+                "weights; it is damaged."
+            )
+
+
+def _growth(tensor: GGUFTensor) -> int:
+    """Bytes that a tensor takes in the native operator's tiles beyond those in the file."""
+    numbers = int(np.prod(tensor.shape, dtype=np.int64))
+    return max(0, int(numbers * TILE_BITS.get(tensor.type.name, 0) / 8) - tensor.nbytes)
 
 
 def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
@@ -150,14 +167,15 @@ def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
     refuse_gguf(file.metadata, str(path))
     kind = str(file.metadata["general.architecture"])
     family = BY_GGUF_ARCHITECTURE[kind]
-    defaults = {**family.defaults, **family.gguf_defaults}
-    architecture = family.options(Config(gguf_config(file, kind), str(path), defaults))
+    architecture = gguf_architecture(file, kind, family)
+    stated = architecture.tied and kind not in GGUF_WITH_OUTPUT
+    tied = is_tied(stated, family.gguf, file.tensors, thorough=vocabulary)
     return Checkpoint(
         path=path,
         name=_gguf_name(path),
         format="gguf",
         family=family.name,
-        architecture=architecture,
+        architecture=replace(architecture, tied=tied),
         config=file.metadata,
         folder=None,
         gguf=file,
@@ -165,42 +183,54 @@ def _open_gguf(path: Path, *, vocabulary: bool) -> Checkpoint:
         names=family.gguf,
         file_bytes=file.file_bytes,
         generation_defaults={
-            key: value for key, value in file.metadata.items() if key.startswith(_SAMPLING_PREFIX)
+            key: value
+            for key, value in file.metadata.items()
+            if key.startswith(_SAMPLING_PREFIX) or key == GGUF_SUPPRESSED
         },
     )
 
 
-def _open_folder(path: Path) -> Checkpoint:
+def _open_folder(path: Path, *, thorough: bool) -> Checkpoint:
     if not (path / "config.json").is_file():
         raise UserError(_no_config(path))
     config = read_json(inside(path, "config.json"))
     refuse_config(config, str(path))
-    files = read_safetensors_folder(path)
-    family = BY_MODEL_TYPE[model_type(config)]
-    architecture = family.options(_folder_config(config, family, files))
-    return Checkpoint(
+    files = read_safetensors_folder(path, config)
+    family = family_of(config)
+    where = str(path / "config.json")
+    tensors = unwrapped(files.tensors, family.safetensors)
+    architecture = read_json_config(_with_length(config, path), where)
+    tied = is_tied(architecture.tied, family.safetensors, tensors, thorough=thorough)
+    notices = files.notices
+    if architecture.tied and not tied:
+        notices += (
+            f"{path} says that the output matrix is the embedding, but holds another one, which is used.",
+        )
+    checkpoint = Checkpoint(
         path=path,
         name=folder_name(path),
         format="safetensors",
         family=family.name,
-        architecture=architecture,
+        architecture=replace(architecture, tied=tied),
         config=config,
         folder=path,
         gguf=None,
-        stored=files.tensors,
+        stored=tensors,
         names=family.safetensors,
         file_bytes=files.file_bytes,
         generation_defaults=read_json_if_there(path, "generation_config.json"),
+        notices=notices,
     )
+    refuse_biases(config, checkpoint.layout, where)
+    return checkpoint
 
 
-def _folder_config(config: Mapping[str, Any], family: Family, files: SafetensorsFolder) -> Config:
-    """The configuration; a checkpoint without an output matrix that says nothing about tying is tied."""
-    output = f"{family.safetensors.slots['unembedding']}.weight"
-    values = dict(config)
-    if output not in files.tensors and values.get("tie_word_embeddings") is None:
-        values["tie_word_embeddings"] = True
-    return Config(values, str(files.folder / "config.json"), {**family.defaults, **family.json_defaults})
+def _with_length(config: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """The configuration, with the length that only the tokenizer states where positions are stretched."""
+    if not scales_linearly(config):
+        return config
+    tokenizer = read_json_if_there(folder, "tokenizer_config.json")
+    return {"model_max_length": tokenizer.get("model_max_length"), **config}
 
 
 def _no_config(path: Path) -> str:

@@ -6,6 +6,7 @@ torch. The format: https://github.com/huggingface/safetensors#format
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,14 +14,17 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from chatterm.checkpoint.files import inside, map_file, parse_json, read_json
-from chatterm.checkpoint.gguf import Bytes
+from chatterm.checkpoint.blocks import Bytes
+from chatterm.checkpoint.files import inside, map_file, parse_json
+from chatterm.checkpoint.folders import entries
+from chatterm.checkpoint.same import same
+from chatterm.checkpoint.weight_files import WeightSet, choose, rivals
 from chatterm.errors import UserError
 
 MAX_HEADER_BYTES = 16 << 20
 """The format allows 100 MB; a decoder of a thousand layers needs two."""
 
-MAX_FILES = 1000
+MOST_RIVALS = 8
 ITEM_BYTES = {
     "F64": 8,
     "F32": 4,
@@ -60,6 +64,7 @@ class SafetensorsFolder:
     folder: Path
     files: tuple[Path, ...]
     tensors: dict[str, SafeTensor]
+    notices: tuple[str, ...] = ()  # sentences about what else lies there and was not taken
 
     @property
     def file_bytes(self) -> int:
@@ -67,83 +72,66 @@ class SafetensorsFolder:
         return sum(file.stat().st_size for file in self.files)
 
 
-def read_safetensors_folder(folder: Path) -> SafetensorsFolder:
+def read_safetensors_folder(folder: Path, config: Mapping[str, Any] | None = None) -> SafetensorsFolder:
     """The tensors of every weight file that belongs to the checkpoint in `folder`.
+
+    Args:
+        folder: of the checkpoint.
+        config: its config.json, which may name the weights.
 
     Raises:
         UserError: there are no safetensors, a shard is missing, a name leads out of the folder, or a file is
             damaged.
     """
-    files = _weight_files(folder)
+    names = [path.name for path in entries(folder) if path.is_file()]
+    chosen = choose(folder, names, config or {})
+    files = tuple(inside(folder, name) for name in chosen.files)
+    tensors = _joined(folder, chosen)
+    return SafetensorsFolder(folder, files, tensors, tuple(_disagreeing(folder, chosen, names, tensors)))
+
+
+def _joined(folder: Path, chosen: WeightSet) -> dict[str, SafeTensor]:
+    """The tensors of all files of a set.
+
+    One that lies in two files must be the same in both, unless the index names the last of them, which is
+    the one that transformers takes whatever the index says.
+    """
     tensors: dict[str, SafeTensor] = {}
-    for file in files:
-        for name, tensor in _read_file(file).items():
-            if name in tensors:
+    for file in chosen.files:
+        for name, tensor in _read_file(inside(folder, file)).items():
+            if name in tensors and chosen.places.get(name) != file and not same(tensors[name], tensor):
                 raise UserError(
-                    f"{folder} holds the tensor “{name[:80]}” in two files; remove what does not belong."
+                    f"{folder} holds the tensor “{name[:80]}” in two files, with different "
+                    f"numbers; remove what "
+                    "does not belong."
                 )
             tensors[name] = tensor
-    return SafetensorsFolder(folder, files, tensors)
+    return tensors
 
 
-def _weight_files(folder: Path) -> tuple[Path, ...]:
-    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
-    if index.is_file():
-        return _sharded(folder, read_json(inside(folder, index.name)))
-    if single.is_file():
-        return (inside(folder, single.name),)
-    others = sorted(
-        path.name for path in folder.glob("*.safetensors") if not path.name.startswith("adapter_")
-    )
-    if len(others) == 1:
-        return (inside(folder, others[0]),)
-    if len(others) > 1:
-        raise UserError(
-            f"{folder} holds {len(others)} safetensors files but no model.safetensors.index.json to join "
-            "them."
-        )
-    raise UserError(_why_no_weights(folder))
-
-
-def _why_no_weights(folder: Path) -> str:
+def _disagreeing(
+    folder: Path, chosen: WeightSet, names: list[str], tensors: dict[str, SafeTensor]
+) -> Iterator[str]:
+    """Sentences about other sets of weights in the folder that hold the same tensors with other numbers."""
     if (folder / "adapter_config.json").is_file():
-        return (
-            f"{folder} holds an adapter (LoRA), not a whole model; merge it into its base model and save "
-            "that as "
-            "safetensors."
-        )
-    if any(folder.glob("pytorch_model*")) or any(folder.glob("*.bin")) or any(folder.glob("*.pth")):
-        return (
-            f"{folder} holds its weights only as a pickle (pytorch_model.bin), which can run any code when "
-            "it is "
-            "opened and is therefore refused; take a version with model.safetensors, or convert it where "
-            "you trust "
-            "it: in transformers, from_pretrained(folder) then save_pretrained(other_folder)."
-        )
-    return (
-        f"{folder} holds no model.safetensors; a checkpoint folder needs config.json and safetensors files."
-    )
-
-
-def _sharded(folder: Path, index: dict[str, Any]) -> tuple[Path, ...]:
-    weight_map = index.get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
-        raise UserError(
-            f"{folder / 'model.safetensors.index.json'} has no “weight_map”; it is damaged, fetch it again."
-        )
-    names = sorted(set(weight_map.values()))
-    if len(names) > MAX_FILES:
-        raise UserError(
-            f"{folder} names {len(names)} weight files, more than any real checkpoint; it is damaged."
-        )
-    files = tuple(inside(folder, name) for name in names)
-    missing = [name for name, file in zip(names, files, strict=True) if not file.is_file()]
-    if missing:
-        raise UserError(
-            f"{folder} lacks {len(missing)} of its {len(names)} weight files, first {missing[0][:80]}; "
-            "fetch it again."
-        )
-    return files
+        yield f"{folder} holds an adapter beside the whole model; it is not applied."
+    for rival in rivals(chosen, names)[:MOST_RIVALS]:
+        try:
+            others = {
+                name: tensor
+                for file in rival.files
+                for name, tensor in _read_file(inside(folder, file)).items()
+            }
+        except UserError:
+            continue  # damaged, and not what is loaded
+        shared = others.keys() & tensors.keys()
+        if 2 * len(shared) < len(tensors):
+            continue  # something else: a projector, an optimizer's state
+        if not all(same(tensors[name], others[name], thorough=False) for name in shared):
+            yield (
+                f"{folder} holds two sets of weights with different numbers; {chosen.name} was loaded and "
+                f"{rival.name} was not."
+            )
 
 
 def _read_file(path: Path) -> dict[str, SafeTensor]:

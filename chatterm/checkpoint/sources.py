@@ -90,7 +90,8 @@ def in_folder(root: Path, source: str) -> Iterator[Candidate]:
 
 def _in_one_folder(folder: Path, inside: list[Path], name: str, source: str) -> Iterator[Candidate]:
     names = {path.name for path in inside}
-    if "config.json" in names:
+    describes_gguf = folders.has_no_weights(folder) and any(name.lower().endswith(".gguf") for name in names)
+    if "config.json" in names and not describes_gguf:
         yield Candidate(name, folder, source, "safetensors", folders.folder_problem(folder))
     elif "adapter_config.json" in names:
         yield Candidate(name, folder, source, "safetensors", "it is an adapter (LoRA), not a whole model")
@@ -118,6 +119,8 @@ def _gguf(path: Path, source: str) -> Candidate | None:
         return Candidate(path.stem, path, source, "gguf")
     if numbers[1] > folders.MAX_PARTS:
         return Candidate(path.stem, path, source, "gguf", f"it claims to be one of {numbers[1]} parts")
+    if folders.kept_a_parts_name(path):
+        return Candidate(folders.without_shard(path.stem), path, source, "gguf")
     missing = folders.missing_shards(path)
     present = [number for number in range(1, numbers[0]) if folders.shard_name(path, number) not in missing]
     if present:

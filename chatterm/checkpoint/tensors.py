@@ -6,25 +6,23 @@ is a view of the memory-mapped file, packed blocks stay packed until somebody as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import gguf
 import numpy as np
 import torch
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from torch import Tensor
 
-from chatterm.checkpoint.gguf import Bytes
+from chatterm.checkpoint.blocks import SIZES, BlockType, Bytes, decode
 from chatterm.checkpoint.layout import Part, Rows
 from chatterm.checkpoint.open import Checkpoint
 from chatterm.checkpoint.safetensors_folder import SafeTensor
 from chatterm.errors import UserError
 
 _PLAIN_GGUF = {
-    GGMLQuantizationType.F32: torch.float32,
-    GGMLQuantizationType.F16: torch.float16,
-    GGMLQuantizationType.BF16: torch.bfloat16,
-    GGMLQuantizationType.F64: torch.float64,
+    BlockType.F32: torch.float32,
+    BlockType.F16: torch.float16,
+    BlockType.BF16: torch.bfloat16,
+    BlockType.F64: torch.float64,
 }
 _SAFETENSORS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _CHUNK_BLOCKS = 1 << 16
@@ -35,50 +33,39 @@ _CHUNK_BLOCKS = 1 << 16
 class PackedWeight:
     """A matrix in GGUF blocks. Its rows can be chosen and joined without unpacking."""
 
-    type: GGMLQuantizationType
-    blocks: Bytes  # (rows, bytes per row)
+    type: BlockType
+    blocks: Bytes  # (rows, bytes per row), as the file has them
     shape: tuple[int, ...]
+    scale: float = 1.0  # of all of them, on top of those of the blocks
+    order: Rows | None = None  # which rows of `blocks` the matrix has, one after the other; None = all
 
     @property
     def nbytes(self) -> int:
         """Bytes of the packed blocks."""
-        return self.blocks.nbytes
+        return self.blocks.nbytes if self.order is None else len(self.order) * self.blocks.shape[1]
 
     def take(self, rows: Rows) -> PackedWeight:
-        """These rows, in this order."""
-        return PackedWeight(self.type, self.blocks[rows], (len(rows), *self.shape[1:]))
+        """These rows, in this order; nothing is copied."""
+        order = rows if self.order is None else self.order[rows]
+        return replace(self, order=order, shape=(len(rows), *self.shape[1:]))
+
+    def laid_out(self) -> Bytes:
+        """The blocks in the order of the matrix, contiguous `(rows, bytes per row)`."""
+        return np.ascontiguousarray(self.blocks if self.order is None else self.blocks[self.order])
 
     def dequantise(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The numbers, `shape`.
-
-        Raises:
-            UserError: the installed `gguf` package cannot decode this block type.
-        """
-        block, block_bytes = GGML_QUANT_SIZES[self.type]
-        flat = np.ascontiguousarray(self.blocks).reshape(-1)
+        """The numbers, `shape`."""
+        block, block_bytes = SIZES[self.type]
+        flat = self.laid_out().reshape(-1)
         numbers = torch.empty(flat.size // block_bytes * block, dtype=dtype)
         for start in range(0, flat.size, _CHUNK_BLOCKS * block_bytes):
             chunk = flat[start : start + _CHUNK_BLOCKS * block_bytes]
             # any grouping of whole blocks into rows decodes alike; few long rows are fastest
             rows = 16 if chunk.size % (16 * block_bytes) == 0 else 1
-            decoded = self._decode(chunk.reshape(rows, -1))
+            decoded = torch.from_numpy(decode(chunk.reshape(rows, -1), self.type)).reshape(-1)
             at = start // block_bytes * block
-            numbers[at : at + decoded.size] = torch.from_numpy(decoded.reshape(-1))
+            numbers[at : at + len(decoded)] = decoded if self.scale == 1 else decoded * self.scale
         return numbers.reshape(self.shape)
-
-    def _decode(self, blocks: Bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        try:
-            with np.errstate(all="ignore"):  # damaged scales decode to inf or nan, which `check` reports
-                decoded: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = gguf.dequantize(
-                    blocks, self.type
-                )
-        except NotImplementedError as error:
-            raise UserError(
-                f"blocks of type {self.type.name} cannot be decoded by the installed gguf package; update "
-                "it with "
-                "“pip install -U gguf”."
-            ) from error
-        return decoded
 
 
 Weight = Tensor | PackedWeight
@@ -92,10 +79,21 @@ def read_weight(checkpoint: Checkpoint, name: str) -> Weight:
     Raises:
         UserError: it is stored in a type that no weight can have.
     """
+    return _arrange(stored_weight(checkpoint, name), checkpoint.layout[name])
+
+
+def stored_weight(checkpoint: Checkpoint, name: str) -> Weight:
+    """As `read_weight`, but with rows and columns as the file has them: of the same type, and hardly read.
+
+    Raises:
+        UserError: it is stored in a type that no weight can have.
+    """
     part = checkpoint.layout[name]
     pieces = [_stored(checkpoint, tensor) for tensor in part.tensors]
     weight = pieces[0] if len(pieces) == 1 else torch.stack([dense(piece) for piece in pieces])
-    return _arrange(weight, part)
+    if part.scale is not None:
+        weight = _times(weight, float(dense(_stored(checkpoint, part.scale)).item()))
+    return weight
 
 
 def read_dense(checkpoint: Checkpoint, name: str, dtype: torch.dtype | None = None) -> Tensor:
@@ -111,17 +109,19 @@ def dense(weight: Weight, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def join_rows(weights: list[Weight]) -> Weight | None:
-    """One matrix with the rows of all, or None if they are packed in different types."""
+    """One matrix with the rows of all, or None if they are packed in different types or scales."""
     first = weights[0]
     if isinstance(first, PackedWeight):
         packed = [
-            weight for weight in weights if isinstance(weight, PackedWeight) and weight.type == first.type
+            weight
+            for weight in weights
+            if isinstance(weight, PackedWeight) and (weight.type, weight.scale) == (first.type, first.scale)
         ]
         if len(packed) < len(weights):
             return None
         rows = sum(weight.shape[0] for weight in packed)
-        blocks = np.concatenate([weight.blocks for weight in packed])
-        return PackedWeight(first.type, blocks, (rows, *first.shape[1:]))
+        blocks = np.concatenate([weight.laid_out() for weight in packed])
+        return replace(first, blocks=blocks, order=None, shape=(rows, *first.shape[1:]))
     plain = [weight for weight in weights if isinstance(weight, Tensor)]
     return torch.cat(plain) if len(plain) == len(weights) else None
 
@@ -137,6 +137,13 @@ def _stored(checkpoint: Checkpoint, name: str) -> Weight:
     if tensor.type in _PLAIN_GGUF:
         return _view(tensor.data.reshape(-1), _PLAIN_GGUF[tensor.type], tensor.shape)
     return PackedWeight(tensor.type, tensor.data, tensor.shape)
+
+
+def _times(weight: Weight, scale: float) -> Weight:
+    """A matrix times a number; plain ones in float32, so that nothing is rounded to what the file has."""
+    if isinstance(weight, PackedWeight):
+        return replace(weight, scale=weight.scale * scale)
+    return weight.float() * scale
 
 
 def _view(data: Bytes, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:

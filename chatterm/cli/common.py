@@ -157,9 +157,8 @@ async def load(process: EngineProcess, model: str | None) -> None:
     path = await find(process, model)
     with progress_line() as show:
         info = await process.load(path, options, show)
-    if options.quantise != "none":
-        for notice in info.notices:
-            click.echo(f"chatterm: {inert.line(notice)}", err=True)
+    for notice in info.notices:
+        click.echo(f"chatterm: {inert.line(words.sentence(notice))}", err=True)
 
 
 def run(work: Coroutine[Any, Any, _Result]) -> _Result:

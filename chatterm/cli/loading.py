@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from chatterm.language import mark
+from chatterm.sampling import MOST
 
 if TYPE_CHECKING:
     from chatterm.engine.messages import LoadOptions
@@ -56,6 +57,13 @@ def loading_options(*, exact: bool | None = None) -> Callable[[_Command], _Comma
             help="Round dense weights to so few bits while loading.",
             **shared,
         ),
+        click.option(
+            "--context",
+            metavar="N",
+            type=click.IntRange(0, MOST),
+            help="Tokens of the context window (default: what the model was made for, as memory allows).",
+            **shared,
+        ),
     ]
 
     def decorate(command: _Command) -> _Command:
@@ -87,4 +95,5 @@ def load_options() -> LoadOptions:
         threads=settings.threads or None,
         exact=settings.exact,
         quantise=settings.quantise,
+        context=settings.context or None,
     )

@@ -154,7 +154,8 @@ def show(model: str, as_json: bool) -> None:
 def check(model: str, as_json: bool) -> None:
     """Read every number, and run it once.
 
-    Shapes and numbers of a whole checkpoint are verified. Exit status 2: something is wrong with it.
+    Shapes and numbers of a whole checkpoint are verified, and that its tokenizer and chat template can be
+    read. Exit status 2: something is wrong with it.
     """
 
     async def work() -> Checked:
@@ -165,10 +166,13 @@ def check(model: str, as_json: bool) -> None:
 
     checked = common.run(work())
     if as_json:
-        common.print_json({"summary": checked.summary, "problems": list(checked.problems)} | checked.details)
+        said = {"problems": list(checked.problems), "notices": list(checked.notices)}
+        common.print_json({"summary": checked.summary} | said | checked.details)
     else:
         click.echo(inert.line(words.sentence(checked.summary)))
         supply.print_facts(checked.details)
+        for notice in checked.notices:
+            click.echo(_("note: {notice}").format(notice=inert.line(words.sentence(notice))))
         for problem in checked.problems:
             click.echo(_("problem: {problem}").format(problem=inert.line(problem)))
     if checked.problems:

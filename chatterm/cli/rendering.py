@@ -111,10 +111,17 @@ def complete_blocks(text: str) -> int:
         else:
             if after_empty and line.strip() and not _goes_on(line):
                 end = place
-            fence = mark[1] if mark else ""
+            fence = _opened(mark, line)
         after_empty = not fence and not line.strip()
         place += len(line)
     return end
+
+
+def _opened(mark: re.Match[str] | None, line: str) -> str:
+    """The fence that a line opens, or "": behind backticks no further one may stand, else it is a text."""
+    if mark is None or (mark[1][0] == "`" and "`" in line[mark.end() :]):
+        return ""
+    return mark[1]
 
 
 def _goes_on(line: str) -> bool:

@@ -32,6 +32,15 @@ SENTENCES = (
     mark("neuron {name} off"),
     mark("neuron {name} × {scale}"),
     mark("steered after block {layer} from {away} to {toward} × {strength}"),
+    mark("{folder} holds an adapter beside the whole model; it is not applied."),
+    mark(
+        "{folder} holds two sets of weights with different numbers; {chosen} was loaded and {other} was not."
+    ),
+    mark("{folder} says that the output matrix is the embedding, but holds another one, which is used."),
+    mark(
+        "It has no chat template, so it is treated as a base model: conversations are written "
+        "as a plain dialogue."
+    ),
 )
 """What it works on, checked, measured and edited; in braces stands what it is about."""
 
@@ -43,7 +52,11 @@ FACTS = (
     *(mark("memory bytes"), mark("step bytes"), mark("is ours"), mark("licence"), mark("problem")),
     *(mark("layers"), mark("width"), mark("heads"), mark("kv heads"), mark("head size"), mark("ffn width")),
     *(mark("vocabulary"), mark("norm"), mark("activation"), mark("positions"), mark("window"), mark("tied")),
-    *(mark("cache bytes per token"), mark("tensors"), mark("entropy"), mark("cache difference")),
+    mark("not in the file"),
+    *(mark("context"), mark("cache bytes per token"), mark("rules"), mark("limits"), mark("not used")),
+    *(mark("tensors"), mark("entropy"), mark("cache difference")),
+    *(mark("tokenizer"), mark("begins with"), mark("ends with"), mark("chat template"), mark("notes")),
+    mark("notices"),
     *(mark("repository"), mark("downloads"), mark("likes"), mark("changed"), mark("page")),
 )
 """Names of the facts about a checkpoint."""
@@ -102,8 +115,10 @@ def fact(name: str) -> str:
 
 
 def value(thing: object) -> str:
-    """The value of a fact; only what is yes or no has words."""
-    return _(str(thing)) if isinstance(thing, bool) else str(thing)
+    """The value of a fact; only what is yes or no, or a line that is a sentence, has words."""
+    if isinstance(thing, bool):
+        return _(str(thing))
+    return " ".join(map(sentence, str(thing).split("\n")))
 
 
 def identity(name: str) -> str:

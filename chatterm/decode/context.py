@@ -54,7 +54,7 @@ class Context:
     @property
     def cache_bytes(self) -> int:
         """Memory that the keys and values take now."""
-        return self.cache.keys.nbytes + self.cache.values.nbytes
+        return self.cache.nbytes
 
     @property
     def full(self) -> bool:
@@ -82,6 +82,9 @@ class Context:
             after the last one are still at hand.
         """
         reused = self.shared_prefix(ids)
+        if self.decoder.rotations_differ(self.cache.rotated_at[:reused], len(ids)):
+            reused = 0  # dynamic scaling: what another length has rotated is read anew
+        self.cache.prompt_length = len(ids)
         if reused == len(ids) and reused not in self._kept:
             reused -= 1
         self._truncate(max(reused, 0))
@@ -111,6 +114,11 @@ class Context:
     def most_ahead(self) -> int:
         """How many tokens `append` can read along as a guess."""
         return self.decoder.most_ahead if self._taps is None else 0
+
+    def can_branch(self, length: int) -> bool:
+        """Whether several texts of `length` more tokens can go on from here at once."""
+        read = len(self.tokens)
+        return self._taps is None and read + length <= self.capacity and self.decoder.can_branch(read, length)
 
     def expects(self, token: int) -> bool:
         """Whether this token has been read along already."""

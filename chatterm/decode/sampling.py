@@ -12,11 +12,13 @@ import msgspec
 import numpy as np
 import torch
 
+from chatterm.checkpoint.rules import Rules
 from chatterm.decode.distribution import SampledDistribution
 from chatterm.decode.samplers import repetition, truncation
 from chatterm.decode.samplers.candidates import Candidates, Doubles, Ids, ModelProbabilities
 from chatterm.decode.samplers.randomness import Purpose, uniform, uniforms
 from chatterm.decode.samplers.repetition import Breakers, History
+from chatterm.decode.samplers.rules import RuleSteps
 from chatterm.decode.samplers.starting import starting_parameters, starting_values
 from chatterm.errors import UserError
 from chatterm.model.threads import one_thread
@@ -46,6 +48,8 @@ class Sampler:
         vocabulary: int,
         breakers_to_ids: Callable[[tuple[str, ...]], Breakers] | None = None,
         end_ids: Collection[int] = (),
+        rules: Rules | None = None,
+        begins: int | None = None,
     ) -> None:
         """A sampler over `vocabulary` tokens.
 
@@ -54,10 +58,14 @@ class Sampler:
             breakers_to_ids: turns DRY's breaker strings into tokens (`repetition.SequenceBreakers`); without
                 it DRY has no breakers.
             end_ids: tokens that end a reply; XTC leaves them alone.
+            rules: of the checkpoint.
+            begins: position at which the reply begins; None where nobody knows.
         """
         self.vocabulary = vocabulary
         self._breakers_to_ids = breakers_to_ids
         self._end_ids = frozenset(end_ids)
+        self._rules = RuleSteps(rules, self._end_ids) if rules else None
+        self._begins = begins
         self._mu: dict[int, float] = {}
         self._weights, self._work = torch.empty(vocabulary), torch.empty(vocabulary)
         self._checked: SamplingParameters | None = None
@@ -97,6 +105,8 @@ class Sampler:
         if parameters.logit_bias:
             candidates.begin("logit_bias")
             repetition.logit_bias(candidates, parameters.logit_bias)
+        if self._rules is not None and parameters.checkpoint_rules:
+            self._rules.run(candidates, history, self._begins)
         for step in parameters.order:
             if not (parameters.mirostat and step in TRUNCATIONS):
                 self._run(step, candidates, history, parameters)

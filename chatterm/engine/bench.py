@@ -19,7 +19,7 @@ from torch import nn
 from chatterm.engine import wire
 from chatterm.engine.messages import AnyEvent, Bench, Benched, Finished, Generate, Progress, Rates
 from chatterm.engine.records import Text
-from chatterm.engine.reply import ReplyWriter
+from chatterm.engine.reply import Control, ReplyWriter
 from chatterm.engine.session import Session
 from chatterm.errors import UserError
 from chatterm.model.decoder import Decoder
@@ -139,7 +139,7 @@ class Measurement:
             max_tokens=self._request.decoded,
         )
         self._context.begin([])
-        ReplyWriter(self._session, request, send, lambda: False, lambda: None).write()
+        ReplyWriter(self._session, request, send, Control(lambda: False, lambda: None)).write()
         self._tell(self._request.decoded)
         return finished[0].timing.tokens_per_second
 

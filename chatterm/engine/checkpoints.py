@@ -92,6 +92,7 @@ def _check(request: Check, send: Send, stopped: Stopped) -> Checked:
         request=request.request,
         summary=f"{report.name}: a {report.family} model in {report.quantisation} that {verdict}.",
         problems=report.problems,
+        notices=report.notices,
         details={
             "path": report.path,
             "format": report.format,

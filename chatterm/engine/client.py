@@ -57,7 +57,7 @@ from chatterm.engine.messages import (
     Tokenized,
 )
 from chatterm.engine.protocol import EngineDiedError, EngineError, OnProgress, Reply, ReplyEvent
-from chatterm.engine.records import Chat, ModelInfo, Prompt
+from chatterm.engine.records import Chat, ControlSpan, ModelInfo, Prompt, Tokens
 from chatterm.engine.supply import (
     Delete,
     Deleted,
@@ -202,12 +202,15 @@ class EngineProcess:
         request = Inspect(request=next(self._numbers), question=cast(AnyQuestion, question))
         return cast(_A, (await self._ask(request, Inspected, on_progress)).answer)
 
-    async def tokenize(self, text: str, path: str | None = None) -> Tokenized:
+    async def tokenize(
+        self, text: str, path: str | None = None, *, control: tuple[ControlSpan, ...] = ()
+    ) -> Tokenized:
         """Cut a text into tokens, with the loaded model's tokenizer or that of the checkpoint at `path`."""
-        return await self._ask(Tokenize(request=next(self._numbers), text=text, path=path), Tokenized)
+        request = Tokenize(request=next(self._numbers), text=text, path=path, control=control)
+        return await self._ask(request, Tokenized)
 
-    async def render(self, chat: Chat) -> Rendered:
-        """What exactly the model sees of a conversation."""
+    async def render(self, chat: Chat | Tokens) -> Rendered:
+        """What exactly the model sees of a conversation, or what tokens say."""
         return await self._ask(Render(request=next(self._numbers), chat=chat), Rendered)
 
     async def discover(self, folders: tuple[str, ...] = ()) -> Discovered:

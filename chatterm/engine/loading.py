@@ -12,6 +12,10 @@ from chatterm.errors import UserError
 _BITS_PER_WEIGHT = {"int8": 8.5, "int4": 5.0}
 MUCH_MORE = 1.5
 """How many times the bytes a device in the same memory may read before the processor is the faster one."""
+CACHE_SHARE = 0.25
+"""Share of the free memory that the key/value cache may take when nobody asked for a size."""
+
+MINIMUM_CONTEXT = 512
 _DENSE = ("float32", "float16", "bfloat16", "F32", "F16", "BF16")
 
 
@@ -35,6 +39,7 @@ class Needs:
     packed_bytes: int  # of the weights where they may stay as they are stored
     other_bytes: int  # runtime, working space, the smallest useful context
     stays_packed: bool  # on a CPU
+    context_bytes: int = 0  # of `other_bytes`: keys and values of a context that the user asked for
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,8 @@ def _too_large(options: LoadOptions, needs: Needs, place: Place, places: Sequenc
         size = weight_bytes(options, needs, other) + needs.other_bytes
         if other.name != place.name and size <= other.free_bytes:
             ways.append(f"--device {other.name} ({_gigabytes(size)})")
+    if needs.context_bytes and wanted - needs.context_bytes < place.free_bytes:
+        ways.append("a smaller --context")
     advice = "what would fit: " + ", ".join(ways) if ways else "choose a smaller checkpoint or quantisation"
     return (
         f"{needs.name} needs about {_gigabytes(wanted)} on {place.name} and {_gigabytes(place.free_bytes)} "
@@ -153,5 +160,58 @@ def computation(plan_: Plan, *, prompts: str, cache_dtype: str) -> str:
     if prompts != "float32":
         parts.append(f"{prompts} prompts")
     if cache_dtype != plan_.dtype:
-        parts.append({"float16": "f16", "bfloat16": "bf16"}.get(cache_dtype, cache_dtype) + " cache")
+        parts.append(f"{cache_dtype} cache")
     return " · ".join(parts)
+
+
+# --- the context window -----------------------------------------------------------------------------------
+
+
+def check_context(asked: int | None, made_for: int, *, fixed: bool) -> None:
+    """See whether a context can be had at all; `fixed` where there are no positions beyond `made_for`.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if asked is None:
+        return
+    if asked < 1:
+        raise UserError(f"A context of {asked} tokens is not possible; ask for 1 or more.")
+    if fixed and asked > made_for:
+        raise UserError(
+            f"A context of {asked} tokens is not possible: this checkpoint has learned positions for "
+            f"{made_for}; set the context to at most that."
+        )
+
+
+def context_size(asked: int | None, made_for: int, token_bytes: int, free: int) -> int:
+    """Tokens to hold: what was asked for, else what the checkpoint was made for, as far as memory goes.
+
+    Args:
+        asked: by the user.
+        made_for: tokens of the checkpoint.
+        token_bytes: keys and values of one token.
+        free: bytes that the device has left.
+
+    Raises:
+        UserError: more was asked for than there is memory.
+    """
+    affordable = int(free * CACHE_SHARE) // token_bytes
+    if asked is None:
+        return max(min(made_for, MINIMUM_CONTEXT), min(made_for, affordable))
+    if asked * token_bytes > free:
+        raise UserError(
+            f"A context of {asked} tokens takes {asked * token_bytes >> 20} MiB, more than is free; "
+            f"{affordable} tokens would fit well."
+        )
+    return asked
+
+
+def of_context(asked: int | None, made_for: int) -> tuple[str, ...]:
+    """What the user should know about the context that was asked for."""
+    if asked is None or asked <= made_for:
+        return ()
+    return (
+        f"The context of {asked} tokens is longer than the {made_for} that this checkpoint was made for; "
+        "text beyond that is likely to be misunderstood.",
+    )

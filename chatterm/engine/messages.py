@@ -16,6 +16,7 @@ import msgspec
 from chatterm.engine.inspection import AnyAnswer, AnyQuestion
 from chatterm.engine.records import (
     Chat,
+    ControlSpan,
     Distribution,
     Event,
     Finish,
@@ -24,6 +25,7 @@ from chatterm.engine.records import (
     PromptToken,
     Request,
     Timing,
+    Tokens,
 )
 from chatterm.engine.supply import FoundCheckpoint, SupplyAnswer, SupplyRequest, Unfinished
 from chatterm.sampling import SamplingParameters
@@ -94,17 +96,19 @@ class Inspect(Request, frozen=True, tag="inspect"):
 class Tokenize(Request, frozen=True, tag="tokenize"):
     """Cut a text into tokens, special tokens in it staying text. Answered by `Tokenized`.
 
-    With `path` the tokenizer of that checkpoint is used and no model is needed.
+    The characters at `control`, which are in order, are the control tokens named there. With `path` the
+    tokenizer of that checkpoint is used and no model is needed.
     """
 
     text: str
     path: str | None = None
+    control: tuple[ControlSpan, ...] = ()
 
 
 class Render(Request, frozen=True, tag="render"):
-    """What exactly the model sees of a conversation. Answered by `Rendered`."""
+    """What exactly the model sees of a conversation, or what tokens say. Answered by `Rendered`."""
 
-    chat: Chat
+    chat: Chat | Tokens
 
 
 class Discover(Request, frozen=True, tag="discover"):
@@ -299,11 +303,12 @@ class Described(Event, frozen=True, tag="described"):
 
 
 class Checked(Event, frozen=True, tag="checked"):
-    """Closes `Check`. `problems` are sentences; none means that the checkpoint is whole."""
+    """Closes `Check`. `problems` are sentences; none means that it is whole. `notices` are no problems."""
 
     summary: str
     problems: tuple[str, ...]
     details: dict[str, str | int | float | bool | None]
+    notices: tuple[str, ...] = ()
 
 
 class Device(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from chatterm.engine.messages import (
     TokenEvent,
     Tokenized,
 )
-from chatterm.engine.records import Chat, ModelInfo, Prompt
+from chatterm.engine.records import Chat, ControlSpan, ModelInfo, Prompt, Tokens
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
 
@@ -96,12 +96,12 @@ class Engine(Protocol):
         """Look inside the model; also while a reply is being written."""
         ...
 
-    async def tokenize(self, text: str) -> Tokenized:
-        """Cut a text into tokens."""
+    async def tokenize(self, text: str, *, control: tuple[ControlSpan, ...] = ()) -> Tokenized:
+        """Cut a text into tokens; those of its characters at `control` are the control tokens named there."""
         ...
 
-    async def render(self, chat: Chat) -> Rendered:
-        """What exactly the model sees of a conversation."""
+    async def render(self, chat: Chat | Tokens) -> Rendered:
+        """What exactly the model sees of a conversation, or what tokens say."""
         ...
 
     async def close(self) -> None:

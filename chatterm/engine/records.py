@@ -6,7 +6,7 @@ Units: probabilities are in [0, 1], log-probabilities and entropies in nats, tim
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -100,12 +100,36 @@ class Distribution(msgspec.Struct, frozen=True, gc=False):
 
 
 class PromptToken(msgspec.Struct, frozen=True, array_like=True):
-    """One token of a text. `start` and `end` are character offsets into that text."""
+    """One token of a text. `start` and `end` are character offsets into that text.
+
+    `control`: it steers the model (a control token or a thinking marker), and no plain text becomes it.
+    """
 
     id: int
     text: str
     start: int
     end: int
+    control: bool = False
+
+
+class ControlSpan(NamedTuple):
+    """Characters of a text that are to be a control token, and nothing else of its kind."""
+
+    id: int
+    start: int
+    end: int
+
+
+class RuleCounts(msgspec.Struct, frozen=True):
+    """How much a checkpoint says must not come, or ends a reply (`chatterm.checkpoint.rules`)."""
+
+    suppressed: int = 0  # tokens that never come
+    at_beginning: int = 0  # tokens that do not begin a reply
+    bad_words: int = 0  # sequences
+    biased: int = 0  # sequences
+    no_repeat: int = 0  # tokens of a sequence that does not come twice
+    least: int = 0  # tokens before an end
+    stops: int = 0  # texts
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -131,6 +155,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     exact: bool  # True: plain float32, every number exact to rounding
     thinking: tuple[str, str] | None = None  # what opens and closes the model's thinking in its replies
     notices: tuple[str, ...] = ()  # sentences for the user about how it was loaded
+    rules: RuleCounts = RuleCounts()  # `SamplingParameters.checkpoint_rules` switches them off
 
 
 class Timing(msgspec.Struct, frozen=True):

@@ -1,20 +1,89 @@
-"""Writing one reply: from the request to the events that tell of it."""
+"""Writing replies: one token by token, or several short ones to the same prompt in the same steps."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from chatterm.checkpoint.template import EncodedPrompt
+from chatterm.decode.branching import Branching
 from chatterm.decode.loop import Step, generate
-from chatterm.decode.text import ReplyText
-from chatterm.engine.messages import AnyEvent, Finished, Generate, Progress, Started, TokenEvent
-from chatterm.engine.numbers import to_distribution
-from chatterm.engine.records import Finish, Text, Timing
+from chatterm.engine.messages import AnyEvent, Generate, Progress
+from chatterm.engine.records import Finish
+from chatterm.engine.reply_events import ReplyEvents
 from chatterm.engine.session import Session
 from chatterm.sampling import SamplingParameters
 
 PROGRESS_FROM_TOKENS = 512
 """A prompt with fewer unread tokens is read so fast that progress would only flicker."""
+
+LONGEST_TOGETHER = 256
+"""Tokens of replies that are written together: memory for all that they may become is taken at first."""
+
+MOST_TOGETHER = 12
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the user wants of a reply while it is written."""
+
+    stopped: Callable[[], bool]
+    """Whether it shall end; asked at least once per token."""
+    steering: Callable[[], SamplingParameters | None]
+    """New sampling parameters since it was last asked, or None."""
+
+
+@dataclass(frozen=True)
+class Joining:
+    """A request for another reply to the same prompt, taken from those that wait."""
+
+    request: Generate
+    control: Control
+
+
+def nobody() -> None:
+    """No other reply waits."""
+
+
+def alike(request: Generate, other: Generate) -> bool:
+    """Whether another reply can be written together with one: it is as short, and has the same prompt."""
+    first, second = request.max_tokens, other.max_tokens
+    if first is None or second is None or not 0 < second <= first <= LONGEST_TOGETHER:
+        return False
+    return request.prompt == other.prompt
+
+
+class _Draft:
+    """A reply as far as it is written."""
+
+    def __init__(
+        self,
+        session: Session,
+        joining: Joining,
+        encoded: EncodedPrompt,
+        send: Callable[[AnyEvent], None],
+    ) -> None:
+        self.events = ReplyEvents(session, joining.request, encoded, send)
+        self.sampler = session.new_sampler(self.events.begins)
+        self.control = joining.control
+        self._sampling = joining.request.sampling
+
+    def steer(self) -> SamplingParameters:
+        """The parameters in force."""
+        self._sampling = self.control.steering() or self._sampling
+        return self._sampling
+
+    def draw(self, branching: Branching, branch: int) -> Step:
+        """The next token of a branch."""
+        parameters, tokens = self.steer(), branching.tokens(branch)
+        distribution = self.sampler.distribution(branching.logits(branch), tokens, parameters)
+        token = self.sampler.draw(distribution, parameters, len(tokens))
+        return Step(len(tokens), token, distribution, parameters)
+
+    def take(self, step: Step) -> Finish | None:
+        """Tell of a token; why the reply ends with it, or None."""
+        return self.events.add(step) or ("stopped" if self.control.stopped() else None)
 
 
 class ReplyWriter:
@@ -24,8 +93,8 @@ class ReplyWriter:
         session: the loaded checkpoint.
         request: what to write.
         send: takes each event.
-        stopped: whether the user wants it to end; asked at least once per token.
-        steering: new sampling parameters since it was last asked, or None.
+        control: what the user wants of it meanwhile.
+        waiting: takes the next request that can be written together with this one (`alike`), or None.
     """
 
     def __init__(
@@ -33,75 +102,38 @@ class ReplyWriter:
         session: Session,
         request: Generate,
         send: Callable[[AnyEvent], None],
-        stopped: Callable[[], bool],
-        steering: Callable[[], SamplingParameters | None],
+        control: Control,
+        waiting: Callable[[], Joining | None] = nobody,
     ) -> None:
         self._session = session
         self._request = request
         self._send = send
-        self._stopped = stopped
-        self._steering = steering
-        self._sampling = request.sampling
-        self._began = time.perf_counter()
+        self._control = control
+        self._waiting = waiting
         self._prefill = 0.0
-        self._generated = 0
-        self._first = 0.0
-        self._last = 0.0
 
     def write(self) -> None:
-        """Write it all.
+        """Write it all, and the replies that join it.
 
         Raises:
             UserError: before `Started`: the prompt cannot be used. Later: the model's numbers are not finite.
         """
         encoded = self._session.encode(self._request.prompt)
         reused = self._session.context.begin(encoded.ids)
-        text = ReplyText(
-            self._session.tokenizer,
-            (*self._request.stop, *encoded.stop),
-            strip=encoded.strip,
-            keep=encoded.keep,
-        )
-        prompt = self._request.prompt
-        begun = () if isinstance(prompt, Text) else prompt.begun
-        ends = self._session.tokenizer.end_ids
-        ended = bool(begun) and begun[-1] in ends
-        self._send(
-            Started(
-                request=self._request.request,
-                prompt=tuple(encoded.ids),
-                reused=reused,
-                notices=(*encoded.notices, *self._session.decoder.take_notices()),
-                thinking=encoded.thinking,
-                begun=tuple("" if token in ends else text.push(token) for token in begun),
-            )
-        )
-        read = self._read_prompt(encoded.ids, reused)
-        reason: Finish = "stopped"
-        if read:
-            reason = "end" if ended else self._write_tokens(text)
-        self._send(
-            Finished(
-                request=self._request.request,
-                reason=reason,
-                text=text.flush(),
-                timing=Timing(
-                    prompt_tokens=len(encoded.ids),
-                    reused_tokens=reused,
-                    generated_tokens=self._generated,
-                    first_token=max(0.0, self._first - self._began),
-                    prefill=self._prefill,
-                    decode=self._last - self._first,
-                ),
-            )
-        )
+        draft = _Draft(self._session, Joining(self._request, self._control), encoded, self._send)
+        draft.events.start(reused)
+        reason: Finish | None = "stopped"
+        if self._read_prompt(encoded.ids, reused):
+            reason = draft.events.ended or self._write_tokens(draft, encoded)
+        if reason is not None:
+            draft.events.finish(reason, self._prefill)
 
     def _read_prompt(self, ids: list[int], reused: int) -> bool:
         """Read the new part of the prompt; False if the user stopped it."""
         unread, began = len(ids) - reused, time.perf_counter()
         for read in self._session.context.read(ids):
             self._prefill = time.perf_counter() - began
-            if self._stopped():
+            if self._control.stopped():
                 return False
             if unread > PROGRESS_FROM_TOKENS:
                 speed = (read - reused) / self._prefill
@@ -118,46 +150,43 @@ class ReplyWriter:
                 )
         return True
 
-    def _write_tokens(self, text: ReplyText) -> Finish:
-        session, limit = self._session, self._request.max_tokens
-        if limit == 0:
-            return "length"
-        for step in generate(session.context, session.new_sampler(), self._steer):
-            ends = step.token in session.tokenizer.end_ids
-            self._last = time.perf_counter()
-            self._first = self._first or self._last
-            self._generated += 1
-            self._send(self._event(step, "" if ends else text.push(step.token)))
-            if ends:
-                return "end"
-            if text.stopped:
-                return "stop"
-            if self._generated == limit:
-                return "length"
-            if self._stopped():
-                return "stopped"
+    def _write_tokens(self, draft: _Draft, encoded: EncodedPrompt) -> Finish | None:
+        """Why it ended; None if others have joined, and all has been said."""
+        context, length = self._session.context, self._request.max_tokens
+        if length is not None and context.can_branch(length) and (other := self._waiting()) is not None:
+            self._write_together([draft, self._joined(other, encoded)], encoded)
+            return None
+        for step in generate(context, draft.sampler, draft.steer):
+            if (reason := draft.take(step)) is not None:
+                return reason
         return "context"
 
-    def _steer(self) -> SamplingParameters:
-        self._sampling = self._steering() or self._sampling
-        return self._sampling
+    def _joined(self, joining: Joining, encoded: EncodedPrompt) -> _Draft:
+        draft = _Draft(self._session, joining, encoded, self._send)
+        draft.events.start(len(encoded.ids))
+        return draft
 
-    def _event(self, step: Step, text: str) -> TokenEvent:
-        distribution = to_distribution(
-            step.distribution,
-            self._session.tokenizer,
-            position=step.position,
-            candidates=self._request.candidates,
-            also=(step.token,),
-        )
-        chosen = next(row for row in distribution.candidates if row.id == step.token)
-        return TokenEvent(
-            request=self._request.request,
-            id=step.token,
-            text=text,
-            logprob=chosen.logprob,
-            rank=chosen.rank,
-            sampled=chosen.sampled,
-            distribution=distribution,
-            temperature=step.parameters.temperature,
-        )
+    def _next(self, drafts: list[_Draft], encoded: EncodedPrompt) -> _Draft | None:
+        if drafts:
+            return drafts.pop(0)
+        other = self._waiting()
+        return None if other is None else self._joined(other, encoded)
+
+    def _write_together(self, drafts: list[_Draft], encoded: EncodedPrompt) -> None:
+        """Write these replies, and those that join them, each to its end."""
+        assert self._request.max_tokens is not None
+        branching = Branching(self._session.context, MOST_TOGETHER, self._request.max_tokens)
+        under_way: dict[int, _Draft] = {}
+        while drafts or under_way:
+            while branching.free and (draft := self._next(drafts, encoded)) is not None:
+                under_way[branching.open()] = draft
+            drawn: dict[int, int] = {}
+            for branch, draft in list(under_way.items()):
+                step = draft.draw(branching, branch)
+                drawn[branch] = step.token
+                if (reason := draft.take(step)) is not None:
+                    draft.events.finish(reason, self._prefill)
+                    branching.close(branch)
+                    del under_way[branch], drawn[branch]
+            if drawn:
+                branching.read(drawn)

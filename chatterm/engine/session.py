@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from chatterm.checkpoint.memory import memory_working
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
+from chatterm.checkpoint.rules import Rules, read_rules
 from chatterm.checkpoint.template import ChatTemplate, EncodedPrompt, encode_chat, load_template
 from chatterm.checkpoint.tokenizer import load_tokenizer
 from chatterm.decode.context import Context
@@ -23,16 +21,13 @@ from chatterm.engine.inspection import AnyAnswer, AnyEdit, AnyQuestion
 from chatterm.engine.machine import free_bytes, places
 from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
-from chatterm.engine.records import Chat, ModelInfo, Prompt, Text, Tokens
+from chatterm.engine.records import Chat, ModelInfo, Prompt, RuleCounts, Text, Tokens
+from chatterm.engine.tidying import give_back_memory
 from chatterm.errors import UserError
+from chatterm.model.cache import token_bytes
 from chatterm.model.load import load_decoder
 from chatterm.model.native.build import expected
 from chatterm.model.tuning import tuning
-
-CACHE_SHARE = 0.25
-"""Share of the free memory that the key/value cache may take when nobody asked for a size."""
-
-MINIMUM_CONTEXT = 512
 
 
 class Session:
@@ -44,12 +39,14 @@ class Session:
         Raises:
             UserError: the checkpoint cannot be loaded or the options cannot be met.
         """
-        _give_back_memory()  # an earlier session's decoder lies in cycles
+        give_back_memory()  # an earlier session's decoder lies in cycles
         torch.set_num_threads(options.threads or tuning().threads)
         checkpoint = open_checkpoint(path)
         self.tokenizer = load_tokenizer(checkpoint)
         self.template = load_template(checkpoint, self.tokenizer)
-        plan = loading.plan(options, _needs(checkpoint), places())
+        shape = checkpoint.architecture
+        loading.check_context(options.context, shape.context, fixed=shape.learned_positions)
+        plan = loading.plan(options, _needs(checkpoint, options), places())
         decoder = load_decoder(
             checkpoint,
             device=plan.device,
@@ -58,12 +55,11 @@ class Session:
             quantise=plan.quantise,
             progress=on_progress,
         )
-        checkpoint.release_pages()
-        architecture = checkpoint.architecture
-        size = _context_size(
-            architecture.context,
-            architecture.cache_bytes(1, decoder.cache_dtype.itemsize),
+        checkpoint.pages.give_all_back()
+        size = loading.context_size(
             options.context,
+            shape.context,
+            token_bytes(shape, decoder.cache_dtype),
             free_bytes(decoder.device),
         )
         self.decoder = decoder
@@ -74,6 +70,7 @@ class Session:
         self.edits: tuple[AnyEdit, ...] = ()
         """In force."""
         starting = starting_values(checkpoint.generation_defaults)
+        self.rules, about_rules = read_rules(checkpoint.generation_defaults, shape.vocabulary)
         self._breakers = SequenceBreakers(
             self.tokenizer.vocabulary, self.tokenizer.token_bytes, self.tokenizer.encode
         )
@@ -91,24 +88,42 @@ class Session:
             ),
             device=plan.device,
             file_bytes=checkpoint.file_bytes,
-            layers=architecture.layers,
-            heads=architecture.heads,
-            vocabulary=architecture.vocabulary,
-            trained_context=architecture.context,
+            layers=shape.layers,
+            heads=shape.heads,
+            vocabulary=shape.vocabulary,
+            trained_context=shape.context,
             context=self.context.capacity,
             is_chat=self.template.is_chat,
             sampling=starting.parameters,
             sampling_source="the checkpoint" if starting.taken else "chatterm",
+            rules=_counts(self.rules),
             exact=plan.exact and plan.quantise == "none",
             thinking=self.template.thinking if isinstance(self.template, ChatTemplate) else None,
-            notices=(*starting.notices, *plan.notices),
+            notices=(
+                *checkpoint.notices,
+                *self.tokenizer.notices,
+                *self.template.notices,
+                *starting.notices,
+                *about_rules,
+                *plan.notices,
+                *loading.of_context(options.context, shape.context),
+            ),
         )
         del checkpoint  # its vocabulary as Python lists is larger than the tokenizer
-        _give_back_memory()
+        give_back_memory()
 
-    def new_sampler(self) -> Sampler:
-        """A sampler for one reply."""
-        return Sampler(self.info.vocabulary, self._breakers, self.tokenizer.end_ids)
+    def new_sampler(self, begins: int | None = None) -> Sampler:
+        """A sampler for one reply, which begins at that position; None where nobody knows."""
+        return Sampler(
+            self.info.vocabulary, self._breakers, self.tokenizer.end_ids, rules=self.rules, begins=begins
+        )
+
+    @staticmethod
+    def begins(prompt: Prompt, ids: Sequence[int]) -> int | None:
+        """Where in the tokens of a prompt the reply begins; None where a part of it is not told apart."""
+        if isinstance(prompt, Chat) and prompt.continue_reply:
+            return None
+        return len(ids) - (0 if isinstance(prompt, Text) else len(prompt.begun))
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
         """A prompt as token ids.
@@ -146,7 +161,8 @@ class Session:
             UserError: the prompt cannot be used, or the request was stopped while reading it.
         """
         ids = self.read(request.prompt, stopped)
-        step = self.new_sampler().distribution(self.context.logits_after(len(ids)), ids, request.sampling)
+        sampler = self.new_sampler(self.begins(request.prompt, ids))
+        step = sampler.distribution(self.context.logits_after(len(ids)), ids, request.sampling)
         distribution = to_distribution(
             step, self.tokenizer, position=len(ids), candidates=request.candidates, also=request.also
         )
@@ -188,48 +204,29 @@ class Session:
             )
 
 
-def _give_back_memory() -> None:
-    """What loading needed for a moment goes back to the system, where the C library can do that."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+def _counts(rules: Rules) -> RuleCounts:
+    return RuleCounts(
+        suppressed=len(rules.suppressed),
+        at_beginning=len(rules.at_beginning),
+        bad_words=len(rules.bad_words),
+        biased=len(rules.biases),
+        no_repeat=rules.no_repeat,
+        least=max(rules.least_reply, rules.least_text),
+        stops=len(rules.stops),
+    )
 
 
-def _needs(checkpoint: Checkpoint) -> loading.Needs:
+def _needs(checkpoint: Checkpoint, options: LoadOptions) -> loading.Needs:
     shape = checkpoint.architecture
-    tokens = min(MINIMUM_CONTEXT, shape.context)
+    tokens = min(loading.MINIMUM_CONTEXT, shape.context)
+    # What the cache holds a number in is decided later; two bytes are the least.
+    cache = shape.cache_bytes(options.context, 2) if options.context else shape.cache_bytes(tokens)
     return loading.Needs(
         name=checkpoint.name,
         quantisation=checkpoint.quantisation,
         parameters=checkpoint.parameters,
         packed_bytes=checkpoint.packed_bytes,
-        other_bytes=memory_working(shape, tokens) + shape.cache_bytes(tokens),
+        other_bytes=memory_working(shape, tokens) + cache,
         stays_packed=expected(),
+        context_bytes=cache if options.context else 0,
     )
-
-
-def _context_size(trained: int, token_bytes: int, asked: int | None, free: int) -> int:
-    """Tokens to hold: what was asked for, else what the checkpoint was made for, as far as memory goes.
-
-    Args:
-        trained: what the checkpoint was made for.
-        token_bytes: keys and values of one token.
-        asked: by the user.
-        free: bytes that the device has left.
-
-    Raises:
-        UserError: more was asked for than the checkpoint or the memory allows.
-    """
-    affordable = int(free * CACHE_SHARE) // token_bytes
-    if asked is None:
-        return max(min(trained, MINIMUM_CONTEXT), min(trained, affordable))
-    if not 1 <= asked <= trained:
-        raise UserError(
-            f"A context of {asked} tokens is not possible: this checkpoint was made for 1 to {trained}."
-        )
-    if asked * token_bytes > free:
-        raise UserError(
-            f"A context of {asked} tokens takes {asked * token_bytes >> 20} MiB, more than is free; "
-            f"{affordable} tokens would fit well."
-        )
-    return asked

@@ -29,6 +29,7 @@ from chatterm.engine.messages import (
     Examine,
     Failed,
     Fetch,
+    Finished,
     Generate,
     Hello,
     Inspect,
@@ -44,8 +45,8 @@ from chatterm.engine.messages import (
     Tokenize,
 )
 from chatterm.engine.supply import Delete, Discard, LookAtHub, SearchHub, Verify
+from chatterm.engine.tidying import give_back_memory
 from chatterm.errors import UserError
-from chatterm.sampling import SamplingParameters
 
 if TYPE_CHECKING:
     from chatterm.engine.session import Session
@@ -83,19 +84,26 @@ class Worker:
     def _answer(self, request: AnyRequest) -> None:
         try:
             self._handle(request)
-        except UserError as error:
-            self.send(Failed(request=request.request, sentence=error.sentence))
-        except MemoryError:
-            self.send(Failed(request=request.request, sentence=_NO_MEMORY))
         except Exception as error:
-            traceback.print_exc()
-            out_of_memory = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(
-                error
-            )
-            unexpected = UserError(f"Unexpected {type(error).__name__} in the engine: {error}").sentence
-            self.send(Failed(request=request.request, sentence=_NO_MEMORY if out_of_memory else unexpected))
+            self._fail(request.request, error)
         finally:
             self._inbox.forget(request.request)
+            if isinstance(request, Load) and self._session is None:
+                give_back_memory()  # of the weights that were loaded before it failed or was stopped
+
+    def _fail(self, request: int, error: Exception) -> None:
+        """Close a request that could not be answered."""
+        if isinstance(error, UserError):
+            sentence = error.sentence
+        elif isinstance(error, MemoryError):
+            sentence = _NO_MEMORY
+        else:
+            traceback.print_exception(error)
+            said = str(error)
+            out_of_memory = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in said
+            unexpected = UserError(f"Unexpected {type(error).__name__} in the engine: {said}").sentence
+            sentence = _NO_MEMORY if out_of_memory else unexpected
+        self.send(Failed(request=request, sentence=sentence))
 
     def _handle(self, request: AnyRequest) -> None:
         match request:
@@ -156,7 +164,7 @@ class Worker:
 
     def _generate(self, request: Generate) -> None:
         from chatterm.engine.inspecting import can_answer_now
-        from chatterm.engine.reply import ReplyWriter
+        from chatterm.engine.reply import Control, Joining, ReplyWriter, alike
 
         session = self._loaded()
 
@@ -169,15 +177,36 @@ class Worker:
                 case _:
                     return isinstance(waiting, Tokenize | Render)
 
-        def stopped() -> bool:
-            while (waiting := self._inbox.take(answerable)) is not None:
-                self._answer(waiting)
-            return self._inbox.stopped(request.request)
+        def control(of: Generate) -> Control:
+            def stopped() -> bool:
+                while (waiting := self._inbox.take(answerable)) is not None:
+                    self._answer(waiting)
+                return self._inbox.stopped(of.request)
 
-        def steering() -> SamplingParameters | None:
-            return self._inbox.steering(request.request)
+            return Control(stopped, lambda: self._inbox.steering(of.request))
 
-        ReplyWriter(session, request, self.send, stopped, steering).write()
+        joined: list[int] = []
+
+        def waiting() -> Joining | None:
+            other = self._inbox.take(lambda other: isinstance(other, Generate) and alike(request, other))
+            if not isinstance(other, Generate):
+                return None
+            joined.append(other.request)
+            return Joining(other, control(other))
+
+        def send(event: AnyEvent) -> None:
+            self.send(event)
+            if isinstance(event, Finished) and event.request in joined:
+                joined.remove(event.request)
+                self._inbox.forget(event.request)
+
+        try:
+            ReplyWriter(session, request, send, control(request), waiting).write()
+        except Exception as error:
+            for other in joined:  # they were written together, and none of them can go on
+                self._fail(other, error)
+                self._inbox.forget(other)
+            raise
 
     def _text(self, request: Tokenize | Render) -> None:
         from chatterm.engine import texts

@@ -15,12 +15,10 @@ import torch
 from torch import Tensor
 
 from chatterm.checkpoint.architecture import Architecture
+from chatterm.model.vectors import NARROW, Stored, Vectors
 
 FIRST = 512
 """Positions for which memory is taken at first."""
-
-LARGEST_HALF = 65504.0
-"""The largest number in float16."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,9 @@ class KeyValues(Protocol):
 class Cache:
     """Keys and values of up to `capacity` tokens, of which `length` are there.
 
-    They may be stored in float16 while everything is computed in float32: half the memory to keep and to
-    read. The first number beyond float16's range makes the cache widen to float32, for good.
+    They may be stored in 16 bits while everything is computed in float32: half the memory to keep and to
+    read (`chatterm.model.vectors.NARROW`). Whether that is exact enough depends on the checkpoint
+    (`chatterm.model.precision`).
     """
 
     def __init__(
@@ -60,9 +59,8 @@ class Cache:
         shape = (architecture.layers, architecture.kv_heads, min(capacity, FIRST), architecture.head_size)
         # ordinary tensors even if the caller is in inference mode, so that anybody may write to them later
         with torch.inference_mode(False):
-            self.keys = torch.empty(shape, device=device, dtype=dtype)
-            """`(layers, kv_heads, allocated, head_size)`; replaced by a larger one as the text grows."""
-            self.values = torch.empty(shape, device=device, dtype=dtype)
+            self._keys = Vectors(*shape, device=device, dtype=dtype)
+            self._values = Vectors(*shape, device=device, dtype=dtype)
             self.tokens = torch.empty(capacity, device=device, dtype=torch.int64)
         self.capacity = capacity
         self.length = 0
@@ -70,10 +68,37 @@ class Cache:
         """Which rotary frequencies the keys have (`chatterm.model.rotary.regime`, per layer kind)."""
         self.rotated_at: list[int] = []
         """Per position, the length of the text when its key was rotated; dynamic scaling depends on it."""
+        self.prompt_length = 0
+        """Tokens of the prompt; dynamic scaling gives all of them the same frequencies."""
         self.replayed_at: int | None = None
         """While replaying: the length of the text when the replayed tokens' keys were rotated."""
         self._incoming = 0
         self._spans: dict[int | None, Span] = {}
+
+    @property
+    def keys(self) -> Tensor:
+        """`(layers, kv_heads, allocated, head_size)`; replaced by a larger one as the text grows."""
+        return self._keys.numbers
+
+    @property
+    def values(self) -> Tensor:
+        """Likewise."""
+        return self._values.numbers
+
+    @property
+    def key_scales(self) -> Tensor | None:
+        """What narrow `keys` are multiples of: `(layers, kv_heads, allocated)` float32."""
+        return self._keys.scales
+
+    @property
+    def value_scales(self) -> Tensor | None:
+        """Likewise."""
+        return self._values.scales
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the keys and values take now."""
+        return self._keys.nbytes + self._values.nbytes
 
     @property
     def free(self) -> int:
@@ -111,21 +136,36 @@ class Cache:
             Keys and values `(kv_heads, S, head_size)` of the span that the new tokens see, in the dtype of
             the new ones, and the span.
         """
-        span = self._span(None if whole and window is None else window, whole=whole)
-        if self.keys.dtype == torch.float16 != keys.dtype and not (_fits_half(keys) and _fits_half(values)):
-            self.widen()
-        self.keys[layer, :, self.length : span.stop] = keys.transpose(0, 1)
-        self.values[layer, :, self.length : span.stop] = values.transpose(0, 1)
-        return (
-            self.keys[layer, :, span.start : span.stop].to(keys.dtype),
-            self.values[layer, :, span.start : span.stop].to(values.dtype),
-            span,
-        )
+        span = self.store(layer, keys, values, window, whole=whole)
+        return (*self.read(layer, span.start, span.stop, keys.dtype), span)
 
-    def widen(self) -> None:
-        """Store keys and values in float32 from now on."""
-        with torch.inference_mode(False), torch.no_grad():
-            self.keys, self.values = self.keys.float(), self.values.float()
+    def store(
+        self, layer: int, keys: Tensor, values: Tensor, window: int | None, *, whole: bool = False
+    ) -> Span:
+        """As `append`, but hand out only the span."""
+        span = self._span(None if whole and window is None else window, whole=whole)
+        self._keys.put(layer, self.length, span.stop, keys)
+        self._values.put(layer, self.length, span.stop, values)
+        return span
+
+    def read(self, layer: int, start: int, stop: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Keys and values of some positions of a layer, `(kv_heads, stop - start, head_size)` each."""
+        return self._keys.get(layer, start, stop, dtype), self._values.get(layer, start, stop, dtype)
+
+    def stored(self, layer: int, start: int, stop: int) -> Stored:
+        """Keys and values of some positions of a layer as they are kept; no copy."""
+        place = layer, slice(None), slice(start, stop)
+        scales = (None if each is None else each[place] for each in (self.key_scales, self.value_scales))
+        return Stored(self.keys[place], self.values[place], *scales)
+
+    def store_at(self, layer: int, slots: Tensor, keys: Tensor, values: Tensor) -> None:
+        """Keep keys and values `(T, kv_heads, head_size)` of one layer at these T places."""
+        self._keys.put_at(layer, slots, keys)
+        self._values.put_at(layer, slots, values)
+
+    def read_at(self, layer: int, slots: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Keys and values at some places of a layer, `(kv_heads, len(slots), head_size)` each."""
+        return self._keys.get_at(layer, slots, dtype), self._values.get_at(layer, slots, dtype)
 
     def finish(self) -> None:
         """The forward pass is over; the new tokens count."""
@@ -167,9 +207,7 @@ class Cache:
             )
         place = slice(position, position + count)
         before = self.length, self.regime, list(self.rotated_at)
-        kept = [
-            part.clone() for part in (self.keys[:, :, place], self.values[:, :, place], self.tokens[place])
-        ]
+        kept = self._keys.copied(place), self._values.copied(place), self.tokens[place].clone()
         capacity, self.capacity, self.length = self.capacity, position + count, position
         self.replayed_at = self.rotated_at[position + count - 1]
         try:
@@ -177,22 +215,22 @@ class Cache:
         finally:
             self.capacity, self.replayed_at = capacity, None
             self.length, self.regime, self.rotated_at = before
-            self.keys[:, :, place], self.values[:, :, place], self.tokens[place] = kept
+            self._keys.restore(place, kept[0])
+            self._values.restore(place, kept[1])
+            self.tokens[place] = kept[2]
 
     def _reserve(self, positions: int) -> None:
         """Make room for that many positions; at least twice as many as before, so that it happens seldom."""
-        allocated = self.keys.shape[2]
-        if positions <= allocated:
+        if positions > self._keys.allocated:
+            self.allocate(min(self.capacity, max(positions, 2 * self._keys.allocated)))
+
+    def allocate(self, size: int) -> None:
+        """Take memory for that many positions, which may be more than the cache's capacity."""
+        if size <= self._keys.allocated:
             return
-        size = min(self.capacity, max(positions, 2 * allocated))
         with torch.inference_mode(False), torch.no_grad():
             # Both or none: there may be memory for one of them only.
-            keys, values = (
-                old.new_empty((*old.shape[:2], size, old.shape[3])) for old in (self.keys, self.values)
-            )
-            keys[:, :, : self.length] = self.keys[:, :, : self.length]
-            values[:, :, : self.length] = self.values[:, :, : self.length]
-            self.keys, self.values = keys, values
+            self._keys, self._values = (old.grown(size, self.length) for old in (self._keys, self._values))
 
     def _span(self, window: int | None, *, whole: bool) -> Span:
         key = window if not whole else -1 if window is None else -1 - window
@@ -225,6 +263,7 @@ def visible(
     return mask
 
 
-def _fits_half(x: Tensor) -> bool:
-    least, most = torch.aminmax(x)
-    return not (float(most) > LARGEST_HALF or float(least) < -LARGEST_HALF)
+def token_bytes(architecture: Architecture, dtype: torch.dtype) -> int:
+    """Memory of one token's keys and values in a cache of that type."""
+    scales = 2 * architecture.layers * architecture.kv_heads * 4 if dtype == NARROW else 0
+    return architecture.cache_bytes(1, dtype.itemsize) + scales

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from chatterm.checkpoint.discover import has_chat_template
 from chatterm.checkpoint.open import Checkpoint
+from chatterm.checkpoint.template import load_template
 from chatterm.checkpoint.tensors import read_dense
+from chatterm.checkpoint.tokenizer import load_tokenizer
+from chatterm.errors import UserError
 from chatterm.model.load import load_decoder
 
 PROBE_TOKENS = 16
@@ -31,6 +35,7 @@ class CheckReport:
     tensors: int  # read, in the decoder's form
     file_bytes: int
     problems: tuple[str, ...]  # one sentence each; empty = sound
+    notices: tuple[str, ...]  # what is worth knowing and wrong with nothing
     entropy: float | None  # nats, of the trial prediction; None if it was not made
     cache_difference: float | None  # nats, largest difference between cached and uncached log-probabilities
 
@@ -41,7 +46,7 @@ class CheckReport:
 
 
 def check(checkpoint: Checkpoint, progress: Callable[[int, int], None] | None = None) -> CheckReport:
-    """Read every parameter, look for numbers that are none, and run a trial forward pass.
+    """Read every parameter, look for numbers that are none, load the tokenizer, and run a trial forward pass.
 
     Shapes and names were already checked by `open_checkpoint`. The forward pass, in float32, is made only if
     all numbers are sound.
@@ -56,12 +61,14 @@ def check(checkpoint: Checkpoint, progress: Callable[[int, int], None] | None = 
     names = list(checkpoint.layout)
     total = 2 * len(names)
     tell = progress or (lambda done, total: None)
-    problems: list[str] = []
+    problems, notices = _words(checkpoint)
+    numbers_wrong: list[str] = []
     for done, name in enumerate(names, start=1):
-        problems += _problems(checkpoint, name)
+        numbers_wrong += _problems(checkpoint, name)
         tell(done, total)
+    problems += numbers_wrong
     entropy = difference = None
-    if not problems:
+    if not numbers_wrong:
         entropy, difference = _trial(checkpoint, lambda done, _: tell(len(names) + done, total))
         if not difference <= CACHE_TOLERANCE:  # also when it is not a number
             problems.append(
@@ -79,9 +86,28 @@ def check(checkpoint: Checkpoint, progress: Callable[[int, int], None] | None = 
         tensors=len(names),
         file_bytes=checkpoint.file_bytes,
         problems=tuple(problems),
+        notices=(*checkpoint.notices, *notices),
         entropy=entropy,
         cache_difference=difference,
     )
+
+
+def _words(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:
+    """Problems and notices about what turns text into tokens and conversations into text."""
+    try:
+        tokenizer = load_tokenizer(checkpoint)
+    except UserError as error:
+        return [error.sentence], []
+    if not has_chat_template(checkpoint):
+        return [], [
+            "It has no chat template, so it is treated as a base model: conversations are "
+            "written as a plain dialogue."
+        ]
+    try:
+        load_template(checkpoint, tokenizer)
+    except UserError as error:
+        return [error.sentence], []
+    return [], []
 
 
 def _problems(checkpoint: Checkpoint, name: str) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from functools import partial
 from typing import cast
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.errors import UserError
 from chatterm.model.block import Block
+from chatterm.model.branches import Branches
 from chatterm.model.cache import Cache, visible
 from chatterm.model.graphs import GraphSteps
 from chatterm.model.linear import Linear
@@ -22,6 +23,7 @@ from chatterm.model.rotary import RotaryTable, Turn, depends_on_length, regime
 from chatterm.model.taps import BLOCK_POINTS, Taps
 from chatterm.model.threads import one_thread
 from chatterm.model.tiled import FEW
+from chatterm.model.vectors import NARROW
 
 NATIVE_TOKENS = FEW
 """Up to so many tokens at once go through the native operator; unpacking the weights pays for more."""
@@ -30,7 +32,12 @@ PROMPT_SECONDS = 0.5
 """How long one call may read a prompt, so that Stop is heard soon."""
 RATES: dict[Products, float] = {"2×bf16": 500e9, "2×bf16/int16": 500e9, "int16": 250e9, "float32": 100e9}
 """Cautious guesses of the operations per second that reading a prompt reaches."""
+LONGEST = (1 << 31) - 1
+"""No text has more tokens."""
 FEWEST_AT_ONCE, MOST_AT_ONCE = 64, 512
+
+CACHE_TYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16, NARROW)
+"""In which keys and values may be kept."""
 
 
 class Decoder(nn.Module):
@@ -65,13 +72,16 @@ class Decoder(nn.Module):
             dtype: of the residual stream; norms, rotary and logits are float32 throughout.
             exact: multiply in float32 throughout; else many tokens at once go through
                 `chatterm.model.prefill`, which is less exact by two digits.
-            cache_dtype: in which keys and values are stored; None = `dtype`, but float16 for float32 that
-                need not be exact.
+            cache_dtype: in which keys and values are stored, or `chatterm.model.vectors.NARROW`; None =
+                `dtype`.
+
+        Raises:
+            ValueError: the decoder cannot work with keys and values of that type.
         """
         super().__init__()
         self.architecture = architecture
         self.context, self.device, self.dtype = context, device, dtype
-        self.cache_dtype = cache_dtype or (torch.float16 if dtype == torch.float32 and not exact else dtype)
+        self.cache_dtype = cache_dtype or dtype
         self.embedding, self.positions = embedding, positions
         self.blocks = nn.ModuleList(blocks)
         self.final_norm, self.unembedding = final_norm, unembedding
@@ -82,14 +92,16 @@ class Decoder(nn.Module):
         """One for each kind of layer, see `rotary_kind`; None where nothing is rotated."""
         self._kinds = [self._rotaries.index(layer.rotary) for layer in architecture.layer_options]
         self._native = native_step(self)
+        self._check_cache_type(self.cache_dtype)
         self._reader = None if exact else reader(self)
         self.graphs = GraphSteps(self) if self.device.type == "cuda" else None
         """Steps of one token on a GPU."""
-        self._multiplied = sum(
+        self.block_weights = sum(
             module.in_features * module.out_features
             for module in self.blocks.modules()
             if isinstance(module, Linear)
         )
+        """Numbers in the matrices of all blocks."""
 
     @property
     def prompt_products(self) -> Products:
@@ -100,7 +112,7 @@ class Decoder(nn.Module):
     def prompt_chunk(self) -> int:
         """Tokens of a prompt to read per call: as many as take half a second, within bounds."""
         rate = RATES["2×bf16" if self.device.type != "cpu" else self.prompt_products]
-        tokens = PROMPT_SECONDS * rate / (2 * max(1, self._multiplied))
+        tokens = PROMPT_SECONDS * rate / (2 * max(1, self.block_weights))
         return max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, 1 << max(0, int(tokens).bit_length() - 1)))
 
     def rotary_kind(self, layer: int) -> int:
@@ -110,6 +122,15 @@ class Decoder(nn.Module):
     def rotation_is_fixed(self, length: int) -> bool:
         """Whether positions in a text of that length turn as in a text that is a little longer."""
         return all(table is None or table.is_fixed(length) for table in self.rotary_tables)
+
+    def rotations_differ(self, lengths: Iterable[int], length: int) -> bool:
+        """Whether keys rotated in texts of these lengths do not belong into a text of that length."""
+        if self.rotation_is_fixed(LONGEST):
+            return False
+        fixed = self.rotation_is_fixed(length)
+        return any(
+            other != length and not (fixed and self.rotation_is_fixed(other)) for other in set(lengths)
+        )
 
     @property
     def way(self) -> str:
@@ -137,10 +158,28 @@ class Decoder(nn.Module):
             return 0
         return self._native.most_rows - 1
 
-    def new_cache(self, context: int | None = None) -> Cache:
-        """An empty cache for `context` tokens (default: the decoder's own).
+    def _check_cache_type(self, dtype: torch.dtype) -> None:
+        """Refuse a cache that the decoder cannot work with.
 
         Raises:
+            ValueError: it cannot.
+        """
+        known = CACHE_TYPES if self._native is None else (torch.float32, NARROW)
+        if dtype not in known:
+            names = ", ".join(str(each).removeprefix("torch.") for each in known)
+            where = "the native operator" if self._native is not None else "attention"
+            raise ValueError(f"{where} cannot read a cache of {dtype}, only of {names}")
+
+    @property
+    def can_be_narrow(self) -> bool:
+        """Whether keys and values may be kept in 16 bits while everything is computed in float32."""
+        return self.dtype == torch.float32 and self.device.type == "cpu"
+
+    def new_cache(self, context: int | None = None, dtype: torch.dtype | None = None) -> Cache:
+        """An empty cache for `context` tokens (default: the decoder's own), of the decoder's type or another.
+
+        Raises:
+            ValueError: the decoder cannot work with that type.
             UserError: the model has learned positions and not that many.
         """
         capacity = self.context if context is None else context
@@ -150,7 +189,9 @@ class Decoder(nn.Module):
                 "so its "
                 f"context cannot be {capacity} tokens; ask for at most {self.architecture.context}."
             )
-        return Cache(self.architecture, capacity, device=self.device, dtype=self.cache_dtype)
+        dtype = dtype or self.cache_dtype
+        self._check_cache_type(dtype)
+        return Cache(self.architecture, capacity, device=self.device, dtype=dtype)
 
     @torch.no_grad()
     def forward(
@@ -171,7 +212,7 @@ class Decoder(nn.Module):
             ValueError: the tokens do not fit into the cache.
         """
         tokens = tokens.to(self.device)
-        length = cache.length + tokens.shape[0] if cache.replayed_at is None else cache.replayed_at
+        length = self._rotated_as(cache, tokens.shape[0])
         self._keep_rotation(cache, length, taps)
         if self._native is not None and taps is None and tokens.shape[0] <= NATIVE_TOKENS:
             logits = self._step(self._native, tokens, cache, length, last_only=last_only)
@@ -193,6 +234,50 @@ class Decoder(nn.Module):
         if taps is not None:
             logits = taps("logits", None, logits)
         return logits[0] if last_only else logits
+
+    def can_branch(self, shared: int, length: int) -> bool:
+        """Whether branches of `length` tokens behind `shared` ones turn as the text alone does."""
+        ends = shared + length
+        alike = all(regime(rotary, shared) == regime(rotary, ends) for rotary in self._rotaries)
+        return alike and self.rotation_is_fixed(ends)
+
+    @torch.no_grad()
+    def read_branches(self, tokens: Tensor, branches: Branches, rows: Sequence[int]) -> Tensor:
+        """Read a token `(T,)` int64 of each of these T branches, the next one there.
+
+        Returns:
+            Float32 logits `(T, vocabulary)`.
+
+        Raises:
+            ValueError: a branch has no room, or turns otherwise than its text (`can_branch`).
+        """
+        tokens = tokens.to(self.device)
+        branches.begin(rows)
+        positions = branches.positions
+        turns = [
+            None if table is None else table.turn_at(positions, 1 + max(positions))
+            for table in self.rotary_tables
+        ]
+        x = self.embed(tokens, torch.tensor(positions, device=self.device))
+        few = self._native is not None and len(positions) <= NATIVE_TOKENS
+        with one_thread() if few else nullcontext():  # the products have threads of their own
+            for block, kind in zip(self.blocks, self._kinds, strict=True):
+                x = block(x, branches, turns[kind], None)
+            logits = self.unembed(x)
+        branches.finish()
+        return logits
+
+    def _rotated_as(self, cache: Cache, count: int) -> int:
+        """The length of the text in which the next tokens stand, as far as their rotation depends on it.
+
+        Of a prompt it is the whole, however many tokens of it are read at once: so transformers reads it.
+        """
+        if cache.replayed_at is not None:
+            return cache.replayed_at
+        length = cache.length + count
+        if cache.prompt_length > length and not self.rotation_is_fixed(cache.prompt_length):
+            return cache.prompt_length
+        return length
 
     def embed(self, tokens: Tensor, at: slice | Tensor) -> Tensor:
         """What enters the first block, `(T, width)`, for tokens at these T positions."""
@@ -256,7 +341,7 @@ class Decoder(nn.Module):
                 if point == "attention_weights":
                     attention = cast(Block, block).attention
                     mask = visible(start, 0, start + count, attention.window)
-                    keys = cache.keys[layer, :, : start + count]
+                    keys, _ = cache.read(layer, 0, start + count, torch.float32)
                     taps(point, layer, attention.weights(record["queries"][layer], keys, mask))
                 elif point in record:
                     taps(point, layer, record[point][layer])
@@ -284,13 +369,7 @@ class Decoder(nn.Module):
             some = slice(first, first + native.most_rows)
             few = [turn and turn[some] for turn in turns] if count > native.most_rows else turns
             arguments = tokens[some], start + first
-            run = partial(native, *arguments, turns=few, last_only=last_only, record=record)
-            try:
-                logits = run(keys=cache.keys, values=cache.values)
-            except OverflowError:
-                cache.widen()
-                logits = run(keys=cache.keys, values=cache.values)
-            parts.append(logits)
+            parts.append(native(*arguments, cache, few, last_only=last_only, record=record))
         cache.finish()
         return parts[-1] if last_only or len(parts) == 1 else torch.cat(parts)
 

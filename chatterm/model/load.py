@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from chatterm.checkpoint.open import Checkpoint
-from chatterm.checkpoint.tensors import read_dense, read_weight
+from chatterm.checkpoint.tensors import read_dense, read_weight, stored_weight
 from chatterm.model.attention import Attention
 from chatterm.model.block import Block
 from chatterm.model.decoder import Decoder
@@ -17,6 +17,7 @@ from chatterm.model.linear import Linear, make_linear
 from chatterm.model.native.build import NotBuiltError, library
 from chatterm.model.native.tiles import Pool, Tiles, fits
 from chatterm.model.norm import Norm
+from chatterm.model.precision import cache_type
 from chatterm.model.quantise import Quantisation, quantised
 from chatterm.model.tiled import TiledLinear
 
@@ -46,18 +47,21 @@ def load_decoder(
         threads: of the native operator; None = as many as torch uses, 0 = do without it.
         exact: see `Decoder`.
         quantise: dense matrices to so few bits; the embedding and the unembedding to int8 at least.
-        cache_dtype: in which keys and values are stored; None = `dtype`, but float16 for float32 that need
-            not be exact.
+        cache_dtype: in which keys and values are stored; None = `dtype`, but 16 bits for float32 that need
+            not be exact, if they are harmless with this checkpoint (`chatterm.model.precision`).
         progress: called with (parameters read, parameters in all) after each.
 
     Raises:
         UserError: a weight cannot be decoded.
+        ValueError: the decoder cannot work with keys and values of `cache_dtype`.
     """
     pool = _native_pool(checkpoint, torch.device(device), dtype, threads)
     tell = progress or (lambda done, total: None)
-    return _Loader(checkpoint, torch.device(device), dtype, pool, tell, quantise).load(
-        context, exact, cache_dtype
-    )
+    loader = _Loader(checkpoint, torch.device(device), dtype, pool, tell, quantise)
+    decoder = loader.load(context, exact, cache_dtype)
+    if cache_dtype is None and not exact:
+        decoder.cache_dtype = cache_type(decoder, checkpoint, quantise)
+    return decoder
 
 
 def _native_pool(
@@ -71,7 +75,7 @@ def _native_pool(
     except NotBuiltError:
         return None
     matrices = [name for name, part in checkpoint.layout.items() if len(part.shape) == 2 and _is_matrix(name)]
-    if not all(fits(read_weight(checkpoint, name)) for name in matrices):
+    if not all(fits(stored_weight(checkpoint, name)) for name in matrices):
         return None
     return Pool(threads or torch.get_num_threads())
 
@@ -167,7 +171,8 @@ class _Loader:
             layer = make_linear(weights, biases, dtype=self.dtype, device=self.device)
         else:
             each: list[Tensor | None] = [*biases] if biases else [None] * len(weights)
-            layer = TiledLinear([Tiles(*pair, self.pool) for pair in zip(weights, each, strict=True)])
+            pages = self.checkpoint.pages
+            layer = TiledLinear([Tiles(*pair, self.pool, pages) for pair in zip(weights, each, strict=True)])
         self.count(sum(f"{name}.{kind}" in layout for name in names for kind in ("weight", "bias")))
         return layer
 

@@ -9,6 +9,7 @@ import torch
 from gguf.constants import GGMLQuantizationType
 from torch import Tensor
 
+from chatterm.checkpoint.blocks import BlockType
 from chatterm.checkpoint.tensors import PackedWeight, Weight
 
 Quantisation = Literal["none", "int8", "int4"]
@@ -16,7 +17,7 @@ Quantisation = Literal["none", "int8", "int4"]
 GROUP = 32
 """Columns that share a scale."""
 
-_TYPES = {"int8": GGMLQuantizationType.Q8_0, "int4": GGMLQuantizationType.Q4_1}
+_TYPES = {"int8": BlockType.Q8_0, "int4": BlockType.Q4_1}
 
 
 def quantised(weight: Weight, kind: Quantisation) -> Weight:
@@ -28,5 +29,5 @@ def quantised(weight: Weight, kind: Quantisation) -> Weight:
     if kind == "none" or not isinstance(weight, Tensor) or weight.dim() != 2 or weight.shape[1] % GROUP:
         return weight
     type_ = _TYPES[kind]
-    blocks = gguf.quantize(weight.to(torch.float32).contiguous().numpy(), type_)
+    blocks = gguf.quantize(weight.to(torch.float32).contiguous().numpy(), GGMLQuantizationType(type_))
     return PackedWeight(type_, blocks.reshape(weight.shape[0], -1), tuple(weight.shape))

@@ -6,6 +6,7 @@ Pairs are half of the rotated part apart: component i turns with component i + n
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -143,6 +144,18 @@ class RotaryTable:
         None where every length has a rotation of its own.
         """
         return self._table(positions, length) if self.is_fixed(length) else None
+
+    def turn_at(self, positions: Sequence[int], length: int) -> Turn:
+        """The rotation of any positions in texts of up to `length` positions.
+
+        Raises:
+            ValueError: a text of that length has a rotation of its own.
+        """
+        table = self.whole(1 + max(positions), length)
+        if table is None:
+            raise ValueError(f"positions in a text of {length} turn as in no other")
+        cos, sin = (part[list(positions)] for part in table)
+        return Turn(self.rotary.dimensions, cos, sin)
 
     def is_fixed(self, length: int) -> bool:
         """Whether a text of that length does not have a rotation of its own."""

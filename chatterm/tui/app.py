@@ -6,6 +6,7 @@ What the first painting does not need is imported when it is needed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import sys
@@ -43,10 +44,15 @@ from chatterm.tui.screens.chat import ChatScreen
 from chatterm.tui.session import ChatSession
 from chatterm.tui.shown import InertLines
 from chatterm.tui.terminal import colour
+from chatterm.tui.terminal.opening import Opening
 from chatterm.tui.values import draw_seed
 from chatterm.tui.widgets.next_token import NextTokenPanel
 
 _INERT = InertLines()
+
+BEHIND, LAST = 5, 19
+"""How much nicer the engine is than the interface, and how nice a process can be. With 5 more the scheduler
+gives it a third of what it gives the interface, where both want the same processor."""
 
 SETTLED = 2.0
 """Seconds after which what the start has made is there."""
@@ -70,6 +76,8 @@ class ChattermApp(LendingApp):
         light: whether the terminal's background is light, where it said so.
         colours: that the terminal has; 0: none. NO_COLOR says the same.
         layout_file: where the arrangement of the screen is remembered; None: nowhere.
+        opening: has taken the terminal over already; None if nobody has.
+        keep_first_frame: is given the first frame, as it is written to the terminal, when the start is over.
     """
 
     TITLE = "chatterm"
@@ -99,10 +107,15 @@ class ChattermApp(LendingApp):
         light: bool | None = None,
         colours: int = colour.TRUE,
         layout_file: Path | None = None,
+        opening: Opening | None = None,
+        keep_first_frame: Callable[[str], object] | None = None,
     ) -> None:
         alt_digits.read_as_keys()
         super().__init__()
         speak(settings.language)
+        self._opening_terminal = opening
+        self._keep_first_frame = keep_first_frame
+        self._is_painted = False
         self._light = light
         self._colours = 0 if colour.is_unwanted() else colours
         self._do_without_colours()
@@ -134,6 +147,7 @@ class ChattermApp(LendingApp):
 
         assert isinstance(message, Message)
         if self.chat.is_running:
+            self.chat.wake()
             self.chat.post_message(message)
 
     def get_driver_class(self) -> type[Driver]:
@@ -143,6 +157,17 @@ class ChattermApp(LendingApp):
         from chatterm.tui.terminal.driver import TerminalDriver
 
         return TerminalDriver
+
+    def _build_driver(
+        self, headless: bool, inline: bool, mouse: bool, size: tuple[int, int] | None
+    ) -> Driver:
+        driver = super()._build_driver(headless, inline, mouse, size)
+        if self._opening_terminal is not None and not headless:
+            from chatterm.tui.terminal.driver import TerminalDriver
+
+            assert isinstance(driver, TerminalDriver)
+            driver.take_over(self._opening_terminal)
+        return driver
 
     def get_default_screen(self) -> ChatScreen:
         """The chat is the first thing that is painted."""
@@ -198,6 +223,22 @@ class ChattermApp(LendingApp):
         if isinstance(field := screen.focused, (TextArea, Input)):
             self.cursor_position = field.cursor_screen_offset
         super()._display(screen, renderable)
+        if not self._is_painted and renderable is not None and screen.focused is not None:
+            self._is_painted = True
+            self._painted()
+
+    def _painted(self) -> None:
+        """The first frame is there: take what has been typed, and keep the frame when nobody waits."""
+        if "TEXTUAL_DRIVER" in os.environ or sys.platform == "win32":
+            return
+        from chatterm.tui.terminal.driver import TerminalDriver
+
+        if not isinstance(driver := self._driver, TerminalDriver):
+            return
+        driver.listen()
+        drawings, keep = driver.first_drawings(), self._keep_first_frame
+        if keep is not None:
+            self.set_timer(SETTLED, lambda: self.run_worker(partial(_keep, keep, drawings), thread=True))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every line goes through before it is drawn."""
@@ -307,6 +348,8 @@ class ChattermApp(LendingApp):
 
     async def on_event(self, event: events.Event) -> None:
         """A click on what has just gone away, but is still drawn, hits nothing."""
+        if isinstance(event, (events.InputEvent, events.Paste)):
+            self.chat.wake()
         if isinstance(event, events.MouseDown) and not event.is_forwarded and self._has_gone(event):
             return
         await super().on_event(event)
@@ -349,10 +392,29 @@ class ChattermApp(LendingApp):
             await super()._shutdown()
 
 
+def _keep(keep: Callable[[str], object], drawings: Sequence[str]) -> None:
+    from chatterm.tui.terminal.frames import Frames
+
+    keep("".join(map(Frames().changed, drawings)))
+
+
 async def _start_engine_process() -> LocalEngine:
     from chatterm.engine.client import EngineProcess
 
-    return await EngineProcess.start()
+    engine = await EngineProcess.start()
+    give_way(engine.pid)
+    return engine
+
+
+def give_way(pid: int) -> None:
+    """Let a process, and all that it starts from now on, come after this one where both want a processor.
+
+    The model computes without a pause on all of them, the interface now and then for some milliseconds, and
+    for these somebody waits who types.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # Windows has no such numbers
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, pid, min(ours + BEHIND, LAST))
 
 
 def _look_for_garbage() -> None:

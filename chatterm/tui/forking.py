@@ -123,11 +123,11 @@ class Forks:
         Raises:
             UserError: the engine cannot say.
         """
-        before = await self._reader.prompt_of(branch.reply) + branch.reply.ids(branch.at)
+        before, begun = await self._reader.prompt_of(branch.reply), branch.reply.ids(branch.at)
         sampling = self._values.sampling
         events = []
         for number, token in enumerate(ids):
-            prompt = Tokens(before + ids[:number])
+            prompt = Tokens(before, begun + ids[:number])
             count = self._candidates
             answer = await engine.predict(prompt, sampling, candidates=count, also=(token,))
             row = next(c for c in answer.distribution.candidates if c.id == token)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from chatterm.language import _, mark
 from chatterm.sampling import SamplingParameters
 
+RULES = "checkpoint_rules"
+
 
 class Knob(NamedTuple):
     """One sampling value and how it is turned. `neutral` is where it does nothing."""
@@ -34,6 +36,8 @@ class Knob(NamedTuple):
         """A value in the fewest digits that tell the steps apart."""
         if self.neutral is not None and value == self.neutral:
             return _("off")
+        if (self.low, self.high, self.step) == (0, 1, 1):
+            return _("on")
         return f"{value:.{self.decimals}f}"
 
     def turned(self, value: float, steps: int) -> float:
@@ -208,6 +212,16 @@ MORE_KNOBS = (
         2,
         None,
         mark("how fast mirostat corrects itself"),
+    ),
+    Knob(
+        RULES,
+        mark("model's rules"),
+        0,
+        1,
+        1,
+        0,
+        0,
+        mark("what the checkpoint says must not come (suppressed tokens …); 0: it may"),
     ),
 )
 """The rest, in the table of all values. Order of the steps and logit bias are set in `config.toml`."""

@@ -154,7 +154,9 @@ class Lookout:
                     continue
                 count = max(candidates, self.rows)
                 also = tuple(dict.fromkeys((look.token.id, *self.found)))
-                answer = await engine.predict(Tokens(before), sampling, candidates=count, also=also)
+                answer = await engine.predict(
+                    Tokens(prompt, look.turn.ids(look.index)), sampling, candidates=count, also=also
+                )
                 now = self.look
                 if now is not None and now.turn is look.turn and now.index == look.index:
                     self._seen = replace(

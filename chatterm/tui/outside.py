@@ -10,14 +10,17 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from time import monotonic
+from typing import TYPE_CHECKING
 
-import psutil
 from textual import events
 from textual.app import App, ScreenStackError
 from textual.message_pump import MessagePump
 
 from chatterm.errors import UserError
 from chatterm.language import _
+
+if TYPE_CHECKING:
+    import psutil
 
 TYPED_SECONDS = 0.5
 """For so long at most, what was typed before is waited for until it is done."""
@@ -27,6 +30,8 @@ PATIENCE = 2.0
 
 def _family(pid: int) -> list[psutil.Process]:
     """A program and all that it has begun: an editor may be a script that runs another."""
+    import psutil
+
     try:
         program = psutil.Process(pid)
         return [program, *program.children(recursive=True)]
@@ -35,6 +40,8 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def _is_there(process: psutil.Process) -> bool:
+    import psutil
+
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
@@ -91,6 +98,8 @@ class LendingApp(App[int]):
         guest, self._guest = self._guest, None
         if guest is None or guest.returncode is not None:
             return
+        import psutil
+
         family = _family(guest.pid)
         for end in (psutil.Process.terminate, psutil.Process.kill):
             for one in family:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import os
+import shutil
 import signal
 import sys
+from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from chatterm import inert
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.settings import Settings
-from chatterm.tui import app, background, layout, themes
-from chatterm.tui.terminal import colour
+from chatterm.tui import layout
+from chatterm.tui.terminal import first_frame, opening
+from chatterm.tui.terminal.background import AUTO
+
+if TYPE_CHECKING:
+    from chatterm.tui.app import ChattermApp
 
 LEAVE_AT = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT") if hasattr(signal, name)
@@ -24,6 +30,11 @@ LEAVE_AT = tuple(
 
 FROM_KEYS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGQUIT") if hasattr(signal, name))
 """Those of ctrl+c and ctrl+\\, which are meant for the program that has the terminal."""
+
+
+SWITCH = 0.001
+"""Seconds after which a thread that computes lets another one go on: the threads that read and write the
+terminal have little to do, and keys wait for it."""
 
 
 def _ask_the_terminal_for_its_size() -> None:
@@ -50,13 +61,47 @@ def _need_a_cursor() -> None:
 
 
 def run_chat(settings: Settings, *, resume: bool = False, conversation: str | None = None) -> int:
-    """Open the chat and stay until the user leaves; the exit status."""
+    """Open the chat and stay until the user leaves; the exit status.
+
+    The frame of the start before is shown before the application is imported.
+    """
     gc.disable()
     _need_a_cursor()
     _ask_the_terminal_for_its_size()
     for number in LEAVE_AT:
         signal.signal(number, _leave_at_once)
-    light = background.is_light() if settings.theme == themes.AUTO else None
+    layout_file = layout.layout_file()
+    frames = first_frame.FirstFrames(
+        first_frame.file(),
+        first_frame.circumstances(
+            settings, shutil.get_terminal_size(), layout.load_layout(layout_file), resume, conversation
+        ),
+    )
+    with contextlib.ExitStack() as stack:
+        terminal = opening.at_terminal()
+        if terminal is not None:
+            stack.enter_context(terminal)
+            if settings.theme == AUTO:
+                terminal.ask_background()
+            if frame := frames.recall(terminal.is_light(opening.SOON)):
+                terminal.show(frame)
+        return _open(settings, terminal, frames, resume=resume, conversation=conversation)
+
+
+def _open(
+    settings: Settings,
+    terminal: opening.Opening | None,
+    frames: first_frame.FirstFrames,
+    *,
+    resume: bool,
+    conversation: str | None,
+) -> int:
+    """Import the application and run it; the exit status."""
+    from chatterm.tui import app
+    from chatterm.tui.terminal import colour
+
+    sys.setswitchinterval(SWITCH)
+    light = terminal.is_light() if terminal is not None else None
     chat = app.ChattermApp(
         settings,
         resume=resume,
@@ -64,12 +109,18 @@ def run_chat(settings: Settings, *, resume: bool = False, conversation: str | No
         light=light,
         colours=colour.depth(),
         layout_file=layout.layout_file(),
+        opening=terminal,
+        keep_first_frame=partial(frames.keep, light),
     )
+    import asyncio
+
     return asyncio.run(_run(chat))
 
 
-async def _run(chat: app.ChattermApp) -> int:
+async def _run(chat: ChattermApp) -> int:
     """From the first painting until everything is saved, however that comes; the exit status."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     for number in LEAVE_AT:
         with contextlib.suppress(NotImplementedError):  # Windows
@@ -83,7 +134,7 @@ async def _run(chat: app.ChattermApp) -> int:
     return chat.return_code or 0
 
 
-def _asked_to_leave(chat: app.ChattermApp, number: int) -> None:
+def _asked_to_leave(chat: ChattermApp, number: int) -> None:
     if not (chat.is_lent and number in FROM_KEYS):
         chat.leave(128 + number)
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from textual.theme import Theme
 
+from chatterm.tui.terminal.background import AUTO
+
 SURPRISE_NATS = (0.5, 1.5, 3.0, 5.0)
 """Where the five steps of the surprise scale begin, after the first: probabilities of 61, 22, 5 and 0.7 %."""
 
@@ -209,7 +211,6 @@ CHATTERM_PLAIN = _theme(
 """For no colours at all: `terminal.colour.Colourless` makes reversed text of what is white underneath."""
 
 THEMES = (CHATTERM_DARK, CHATTERM_LIGHT, CHATTERM_CONTRAST, CHATTERM_BLUE_YELLOW, CHATTERM_TERMINAL)
-AUTO = "auto"
 CHOICES = (AUTO, *(theme.name for theme in THEMES))
 MANY_COLOURS = 256
 DARK_BACKGROUNDS = 7

@@ -110,6 +110,10 @@ class Turn:
             return next((c.text for c in token.distribution.candidates if c.id == token.id), token.text)
         return token.text
 
+    def answers_raw(self, model: str) -> bool:
+        """Whether it answers raw text, in tokens of that model."""
+        return self.raw and bool(self.prompt) and self.model == model
+
     @property
     def sent(self) -> str:
         """What of `text` the model gets."""

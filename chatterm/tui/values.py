@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from chatterm.engine.records import RuleCounts
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.sampling import SamplingParameters
@@ -27,6 +28,7 @@ class SamplingValues:
         sampling: in force.
         start: the checkpoint's own values …
         source: … and where they come from.
+        rules: how much the checkpoint says must not come.
         seed_is_chosen: the user chose the seed; otherwise each reply draws its own.
     """
 
@@ -40,6 +42,7 @@ class SamplingValues:
         self._draw = draw
         self.start = SamplingParameters()
         self.source = ""
+        self.rules = RuleCounts()
         self.seed_is_chosen = "seed" in changes
         self._own: tuple[dict[str, object], bool] | None = (
             None  # the user's, while a conversation's are in force
@@ -51,9 +54,14 @@ class SamplingValues:
             sentence = _("A sampling value in the settings cannot be used: {error}.")
             raise UserError(sentence.format(error=error)) from error
 
-    def begin_from(self, start: SamplingParameters, source: str) -> None:
-        """Another checkpoint, with its own values."""
-        self.start, self.source = start, source
+    def begin_from(
+        self,
+        start: SamplingParameters,
+        source: str,
+        rules: RuleCounts = RuleCounts(),  # noqa: B008
+    ) -> None:
+        """Another checkpoint, with its own values and rules."""
+        self.start, self.source, self.rules = start, source, rules
         if self._restored is not None:
             self._changes = _differences(self._restored, start)
         seed = {} if self.seed_is_chosen else {"seed": self.sampling.seed}

@@ -91,14 +91,17 @@ def put_checkpoint():
 
 @pytest.fixture
 def put_gguf():
-    """Write a whole, tiny GGUF file of the Llama family, with a chat template."""
+    """Write a tiny GGUF file of the Llama family, with a template; `split`: one that says it is a part."""
 
-    def put(path: Path, licence: str = "", link: str = "") -> Path:
+    def put(path: Path, licence: str = "", link: str = "", split: tuple[int, int] | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = gguf.GGUFWriter(path, "llama")
         if licence:
             writer.add_license(licence)
             writer.add_license_link(link)
+        if split is not None:
+            writer.add_uint16("split.no", split[0])
+            writer.add_uint16("split.count", split[1])
         writer.add_block_count(1)
         writer.add_context_length(64)
         writer.add_embedding_length(16)

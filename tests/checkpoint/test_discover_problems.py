@@ -120,11 +120,14 @@ def test_an_unfinished_download(models, ending):
 
 def test_a_split_file(models, put_gguf):
     for number in (1, 2, 3):
-        put_gguf(models / "whole" / f"a-0000{number}-of-00003.gguf")
-    put_gguf(models / "parts" / "b-00002-of-00003.gguf")
-    put_gguf(models / "parts" / "b-00003-of-00003.gguf")
+        put_gguf(models / "whole" / f"a-0000{number}-of-00003.gguf", split=(number - 1, 3))
+    put_gguf(models / "parts" / "b-00002-of-00003.gguf", split=(1, 3))
+    put_gguf(models / "parts" / "b-00003-of-00003.gguf", split=(2, 3))
+    put_gguf(models / "joined" / "c-00001-of-00003.gguf")
+    put_gguf(models / "joined" / "d-00002-of-00003.gguf", split=(0, 1))
     found = by_name()
-    assert sorted(found) == ["a", "b"]
+    assert sorted(found) == ["a", "b", "c", "d"]
+    assert found["c"].problem is None and found["d"].problem is None
     assert found["a"].path.endswith("a-00001-of-00003.gguf")
     assert found["b"].problem == "1 of its 3 parts are missing."
 

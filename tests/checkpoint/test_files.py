@@ -15,6 +15,7 @@ from chatterm.checkpoint.open import open_checkpoint
 from chatterm.checkpoint.template import template_in_folder
 from chatterm.checkpoint.tokenizer.folder import tokenizer_from_folder
 from chatterm.errors import UserError
+from tests.checkpoint.written_gguf import write_gguf
 from tests.faults import specimens
 
 
@@ -88,10 +89,10 @@ def test_the_parts_of_a_split_file_lie_together_or_are_linked_from_one_place(tmp
     home, links = tmp_path / "home", tmp_path / "links"
     home.mkdir()
     links.mkdir()
-    whole = specimens.gguf_file(tmp_path / "whole.gguf")
     parts = split_parts(home / "m-00001-of-00002.gguf")
-    shutil.copyfile(whole, parts[0])
-    parts[1].write_bytes(whole.read_bytes())
+    for number, part in enumerate(parts):
+        write_gguf(part, split=(number, 2))
+    whole = shutil.copyfile(parts[1], tmp_path / "part.gguf")
     for part in parts:
         (links / part.name).symlink_to(part)
     with pytest.raises(UserError, match="repeats the tensor"):  # both parts were read

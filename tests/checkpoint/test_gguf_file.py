@@ -86,7 +86,7 @@ def test_tensors_are_mapped_row_major(path, tensors):
 
 
 def test_without_arrays_only_the_long_arrays_are_missing(path, monkeypatch):
-    monkeypatch.setattr("chatterm.checkpoint.gguf.LONG_ARRAY", 3)
+    monkeypatch.setattr("chatterm.checkpoint.gguf_header.LONG_ARRAY", 3)
     with_arrays, without = read_gguf(path), read_gguf(path, arrays=False)
     lists = {
         key for key, value in with_arrays.metadata.items() if isinstance(value, list) and len(value) >= 3
@@ -119,7 +119,7 @@ def test_the_parts_of_a_split_file_are_joined_from_any_of_them(tmp_path, tensors
         assert np.array_equal(file.tensors["vector"].data.reshape(-1).view(np.float32), tensors["vector"])
         assert file.file_bytes == sum(path.stat().st_size for path in paths)
     paths[1].unlink()
-    with pytest.raises(UserError, match=r"split into 3 .* m-00002-of-00003\.gguf cannot be found"):
+    with pytest.raises(UserError, match=r"one of 3 parts .* m-00002-of-00003\.gguf cannot be found"):
         read_gguf(paths[0])
 
 

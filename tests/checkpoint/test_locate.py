@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chatterm.checkpoint import sources
 from chatterm.checkpoint.catalog import find_entry
 from chatterm.checkpoint.locate import NotFoundError, locate
 from chatterm.errors import UserError
@@ -66,9 +67,22 @@ def test_a_folder_with_several(models, put_gguf, tmp_path):
 
 
 def test_the_parts_of_a_split_file_are_one_model(models, put_gguf, tmp_path):
-    first = put_gguf(tmp_path / "mine" / "a-00001-of-00002.gguf")
-    put_gguf(tmp_path / "mine" / "a-00002-of-00002.gguf")
+    first = put_gguf(tmp_path / "mine" / "a-00001-of-00002.gguf", split=(0, 2))
+    put_gguf(tmp_path / "mine" / "a-00002-of-00002.gguf", split=(1, 2))
     assert locate(str(tmp_path / "mine")) == first
+
+
+def test_a_whole_file_that_kept_a_parts_name_is_a_model(models, put_gguf):
+    whole = put_gguf(models / "organisation" / "name" / "m-Q4_K_M-00002-of-00003.gguf")
+    assert locate("organisation/name") == locate("organisation/name:Q4_K_M") == whole
+    assert locate(str(whole.parent)) == locate("m-Q4_K_M") == whole
+
+
+def test_a_configuration_beside_gguf_files_is_no_checkpoint_of_its_own(models, put_gguf, tmp_path):
+    file = put_gguf(models / "mine" / "a.gguf")
+    (models / "mine" / "config.json").write_text("{}")
+    assert locate(str(models / "mine")) == file
+    assert [found.path for found in sources.candidates()] == [file]
 
 
 def test_a_folder_without_any(models, tmp_path):

@@ -53,14 +53,13 @@ def test_opening_imports_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_tying_follows_the_file_where_the_configuration_is_silent(tmp_path):
-    silent = {key: value for key, value in CONFIG.items() if key != "tie_word_embeddings"}
-    assert open_checkpoint(write(tmp_path / "a", silent)).architecture.tied
+def test_the_embedding_is_no_output_matrix_where_nothing_says_so(tmp_path):
     untied = weights() | {"lm_head.weight": np.ones((32, 16), np.float32)}
-    assert not open_checkpoint(write(tmp_path / "b", silent, untied)).architecture.tied
-    assert open_checkpoint(write(tmp_path / "c", CONFIG, untied)).architecture.tied
-    with pytest.raises(UserError, match=r"lacks the tensor “lm_head\.weight”"):
-        opened(tmp_path, tie_word_embeddings=False)
+    assert opened(tmp_path).architecture.tied
+    assert not open_checkpoint(write(tmp_path / "b", CONFIG, untied)).architecture.tied
+    for said in ({"tie_word_embeddings": False}, {"tie_word_embeddings": None}):
+        with pytest.raises(UserError, match=r"lacks the tensor “lm_head\.weight”; it has no output matrix"):
+            opened(tmp_path, **said)
 
 
 def test_both_styles_of_rope_settings_mean_the_same(tmp_path):
@@ -116,7 +115,7 @@ def test_rope_defaults_are_those_of_the_papers(tmp_path):
         ({"num_key_value_heads": 3}, "a divisor of the 4 attention heads"),
         ({"hidden_size": "16"}, "“hidden_size” is '16'"),
         ({"vocab_size": None}, "“vocab_size” is missing"),
-        ({"rms_norm_eps": float("inf")}, "“norm_eps” is inf"),
+        ({"rms_norm_eps": float("inf")}, "“rms_norm_eps” is inf"),
         ({"hidden_size": 32}, "has the shape 32×16 where the configuration asks for 32×32"),
         ({"num_hidden_layers": 3}, r"lacks the tensor “model\.layers\.2\.input_layernorm\.weight”"),
         ({"num_hidden_layers": 1}, "9 tensors that have no place in a llama decoder"),

@@ -115,17 +115,20 @@ def test_a_split_file_holds_what_the_whole_one_holds(tmp_path):
             assert np.array_equal(read_dense(split, name), read_dense(whole, name))
 
 
-def test_a_gguf_file_may_say_which_layers_are_windowed(tmp_path):
-    from chatterm.checkpoint.gguf_config import gguf_config
-
-    for value, key, expected in [
-        ([True, False], "layer_types", ["sliding_attention", "full_attention"]),
-        (5, "sliding_window_pattern", 5),
-    ]:
-        file = open_checkpoint(
-            write_gguf(tmp_path / "x.gguf", **{"attention.sliding_window_pattern": value})
-        ).gguf
-        assert gguf_config(file, "llama")[key] == expected
+@pytest.mark.parametrize(
+    ("pattern", "windows"),
+    [
+        ([True, False], [8, None]),
+        (2, [8, None]),
+        (1, [None, None]),
+        (0, [8, 8]),
+        (None, [8, 8]),  # Mistral's, in all layers
+    ],
+)
+def test_a_gguf_file_may_say_which_layers_are_windowed(tmp_path, pattern, windows):
+    stated = {} if pattern is None else {"attention.sliding_window_pattern": pattern}
+    opened = open_checkpoint(write_gguf(tmp_path / "x.gguf", **{"attention.sliding_window": 8}, **stated))
+    assert [layer.window for layer in opened.architecture.layer_options] == windows
 
 
 def test_the_image_side_of_a_gguf_file_is_passed_over(tmp_path):

@@ -121,6 +121,7 @@ def test_a_file_that_is_not_there() -> None:
         ("one\n\ntwo\n\nthree\n", "one\n\ntwo\n\n"),
         ("```\na\n\nb\n", ""),
         ("```\na\n\nb\n```\n\nc\n", "```\na\n\nb\n```\n\n"),
+        ("```a```\n```\n\nb\n", ""),  # code in a line, and behind it a fence that nothing closes
         ("- a\n\n- b\n\ntext\n", "- a\n\n- b\n\n"),
         ("1. a\n\n   more\n", ""),
     ],

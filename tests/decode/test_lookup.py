@@ -18,6 +18,7 @@ from chatterm.decode.loop import Step, generate
 from chatterm.decode.sampling import Sampler
 from chatterm.model.decoder import Decoder
 from chatterm.model.load import load_decoder
+from chatterm.model.vectors import NARROW
 from chatterm.sampling import SamplingParameters
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -42,7 +43,7 @@ SAMPLERS = {
 }
 
 
-@pytest.fixture(scope="module", params=[torch.float32, torch.float16])
+@pytest.fixture(scope="module", params=[torch.float32, NARROW])
 def decoder(request, tmp_path_factory) -> Decoder:
     """A tiny model with random weights."""
     (case,) = [case for case in CASES if case.name == "llama, untied"]

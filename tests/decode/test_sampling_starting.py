@@ -29,7 +29,13 @@ def test_a_file_that_says_nothing_leaves_the_defaults() -> None:
         ),
         (
             {"temperature": 0.7, "top_k": 20, "top_p": 0.8, "repetition_penalty": 1.05},
-            {"temperature": 0.7, "top_k": 20, "top_p": 0.8, "repetition_penalty": 1.05},
+            {  # transformers and vLLM look back on everything
+                "temperature": 0.7,
+                "top_k": 20,
+                "top_p": 0.8,
+                "repetition_penalty": 1.05,
+                "penalty_last_n": -1,
+            },
         ),
         ({"min_p": 0.1, "typical_p": 0.9}, {"min_p": 0.1, "typical_p": 0.9}),
         ({"top_k": 50.0, "temperature": 1}, {"top_k": 50, "temperature": 1.0}),
@@ -95,7 +101,9 @@ def test_values_are_taken_and_named(file: dict[str, object], fields: dict[str, o
         {"general.sampling.sequence": "top_k;grammar"},
         {"general.sampling.sequence": 7},
         {"general.sampling.sequence": ""},
-        {"no_repeat_ngram_size": 3},
+        {"encoder_no_repeat_ngram_size": 3},
+        {"epsilon_cutoff": 0.01},
+        {"guidance_scale": 1.5},
         {"num_beams": 4},
     ],
 )

@@ -186,7 +186,7 @@ def test_a_size_that_comes_back_at_once_leaves_nothing_of_the_other(tmp_path, mo
     """As when a pane is zoomed and back: the program sees one size, and the terminal has moved its rows."""
     terminal = AbusedTerminal(tmp_path, 120, 40, program=PROGRAM, modern=modern)
     try:
-        terminal.wait("Ask something")
+        terminal.wait("is ready on")
         terminal.read(0.5)
         whole = terminal.screen.display[-3:]
         for size in ((80, 24), (200, 10)):

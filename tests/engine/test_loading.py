@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from chatterm.engine.loading import Needs, Place, computation, plan
+from chatterm.engine.loading import (
+    Needs,
+    Place,
+    check_context,
+    computation,
+    context_size,
+    of_context,
+    plan,
+)
 from chatterm.engine.messages import LoadOptions
 from chatterm.errors import UserError
 
@@ -74,6 +84,45 @@ def test_the_computation_is_said_in_few_words() -> None:
     exact = plan(LoadOptions(exact=True), SMALL, [CPU])
     assert computation(exact, prompts="float32", cache_dtype="float32") == "float32"
     fast = plan(LoadOptions(quantise="int8"), DENSE, [CPU])
-    assert computation(fast, prompts="2×bf16", cache_dtype="float16") == (
-        "int8 · float32 · 2×bf16 prompts · f16 cache"
+    assert computation(fast, prompts="2×bf16", cache_dtype="int16") == (
+        "int8 · float32 · 2×bf16 prompts · int16 cache"
     )
+
+
+# --- the context window -----------------------------------------------------------------------------------
+
+
+def test_a_context_is_what_was_made_for_as_far_as_memory_goes() -> None:
+    assert context_size(None, 8192, 1000, 40_000_000) == 8192
+    assert context_size(None, 8192, 1000, 4_000_000) == 1000, "a quarter of what is free"
+    assert context_size(None, 8192, 1000, 1000) == 512, "but one can talk"
+    assert context_size(None, 128, 1000, 1000) == 128
+
+
+def test_a_context_that_was_asked_for_is_kept_whole_or_refused() -> None:
+    assert context_size(100, 8192, 1000, 4_000_000) == 100
+    assert context_size(4000, 8192, 1000, 4_000_000) == 4000, "all that is free, if it is wanted"
+    assert context_size(20_000, 8192, 1000, 40_000_000) == 20_000, "longer than it was made for"
+    with pytest.raises(UserError, match=r"5000 tokens takes 4 MiB, more than is free; 1000 tokens would fit"):
+        context_size(5000, 8192, 1000, 4_000_000)
+
+
+def test_a_context_longer_than_it_was_made_for_is_said() -> None:
+    assert of_context(None, 8192) == of_context(8192, 8192) == of_context(1, 8192) == ()
+    assert "16384 tokens is longer than the 8192" in of_context(16384, 8192)[0]
+
+
+def test_a_context_that_cannot_be_is_refused_before_anything_is_loaded() -> None:
+    check_context(None, 1024, fixed=True)
+    check_context(1024, 1024, fixed=True)
+    check_context(4096, 1024, fixed=False)
+    with pytest.raises(UserError, match="learned positions for 1024"):
+        check_context(1025, 1024, fixed=True)
+    with pytest.raises(UserError, match="0 tokens is not possible"):
+        check_context(0, 1024, fixed=False)
+
+
+def test_memory_is_planned_with_the_context_that_was_asked_for() -> None:
+    large = replace(SMALL, other_bytes=SMALL.other_bytes + 100 * GB, context_bytes=100 * GB)
+    with pytest.raises(UserError, match="what would fit: a smaller --context"):
+        plan(LoadOptions(context=10**6), large, [CPU])

@@ -37,9 +37,9 @@ def main() -> None:
         case "load":
             worker.Worker._load = _die  # type: ignore[method-assign]
         case "token":
-            from chatterm.engine.reply import ReplyWriter
+            from chatterm.engine.reply_events import ReplyEvents
 
-            ReplyWriter._event = _die  # type: ignore[method-assign]
+            ReplyEvents._event = _die  # type: ignore[method-assign]
         case "prompt":
             from chatterm.engine.reply import ReplyWriter
 

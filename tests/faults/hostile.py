@@ -118,9 +118,9 @@ class HostileEngine(scripted.ScriptedEngine):
             question = msgspec.structs.replace(question, prompt=TOKENS)
         return await super().inspect(question, on_progress)
 
-    async def tokenize(self, text: str, path: str | None = None) -> Tokenized:
+    async def tokenize(self, text: str, path: str | None = None, **more: Any) -> Tokenized:
         if path is None:
-            return await super().tokenize(text)
+            return await super().tokenize(text, **more)
         return Tokenized(
             request=1, tokens=tuple(PromptToken(n, w, 0, 0) for n, w in enumerate(scripted_model.WORDS))
         )

@@ -9,9 +9,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.parity import reference
+from chatterm.decode.context import Context
 from chatterm.errors import UserError
 from chatterm.model.decoder import Decoder
 from chatterm.model.taps import Edit, Taps
+from chatterm.model.vectors import NARROW
 
 FAMILIES = [
     "llama, untied",
@@ -26,7 +29,7 @@ how the text is cut does matter."""
 TOKENS = torch.randint(3, 128, (48,), generator=torch.Generator().manual_seed(5))
 
 
-@pytest.fixture(params=[(name, dtype) for dtype in (torch.float32, torch.float16) for name in ALL])
+@pytest.fixture(params=[(name, dtype) for dtype in (torch.float32, NARROW) for name in ALL])
 def decoder(request, tiny_decoder) -> Iterator[Decoder]:
     """Each family, with keys and values in both precisions."""
     name, dtype = request.param
@@ -145,16 +148,16 @@ def test_memory_for_keys_but_not_for_values_changes_nothing(tiny_decoder, monkey
     monkeypatch.setattr("chatterm.model.cache.FIRST", 3)
     cache = decoder.new_cache(48)
     decoder(TOKENS[:3], cache)
-    new_empty, taken = torch.Tensor.new_empty, []
+    empty, taken = torch.empty, []
 
-    def only_once(tensor, *shape, **more):
+    def only_once(*shape, **more):
         if taken:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         taken.append(shape)
-        return new_empty(tensor, *shape, **more)
+        return empty(*shape, **more)
 
     with monkeypatch.context() as short, pytest.raises(RuntimeError, match="memory"):
-        short.setattr(torch.Tensor, "new_empty", only_once)
+        short.setattr(torch, "empty", only_once)
         decoder(TOKENS[3:5], cache)
     assert taken and cache.keys.shape == cache.values.shape
     cache.truncate(3)
@@ -166,3 +169,34 @@ def test_learned_positions_bound_the_context(tiny_decoder):
     assert decoder.new_cache().capacity == 128
     with pytest.raises(UserError, match="128 learned positions"):
         decoder.new_cache(129)
+
+
+def test_a_prompt_under_dynamic_scaling_has_the_rotation_of_its_length_as_in_transformers(
+    tiny_checkpoint, tiny_decoder
+):
+    """In pieces, gone on from token by token, and behind a prefix that another length has rotated."""
+    reference_model = reference.load(tiny_checkpoint("llama, dynamic").path)
+    context = Context(tiny_decoder("llama, dynamic"), 64)
+    ids = TOKENS.tolist()
+
+    def check(prompt: list[int], following: list[int]) -> None:
+        context.begin(prompt)
+        for _ in context.read(prompt):
+            pass
+        out = reference_model(torch.tensor([prompt]), use_cache=True)
+        for token in [*following, None]:
+            theirs = out.logits[0, -1]
+            assert distance(context.logits_after(len(context.tokens)), theirs) < 1e-4
+            if token is not None:
+                context.append([token])
+                out = reference_model(
+                    torch.tensor([[token]]), past_key_values=out.past_key_values, use_cache=True
+                )
+
+    with torch.no_grad():
+        check(ids[:40], ids[40:44])
+        check(ids[:44], [])
+        check(ids[:30], ids[30:36])  # shorter than the trained length, and beyond it
+        check(ids[:36], ids[36:38])
+        check(ids[:20], [])
+        check(ids[:44], ids[44:48])

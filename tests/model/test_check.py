@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +13,15 @@ from benchmarks.parity import reference
 from benchmarks.parity.cases import CASES
 from chatterm.checkpoint.open import open_checkpoint
 from chatterm.model.check import check
+from tests.checkpoint.written_gguf import write_gguf
+from tests.faults import specimens
 
 
 @pytest.fixture
 def folder(tmp_path, quiet_transformers):
     case = CASES[0]
     reference.save(case, reference.make_model(case), tmp_path)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(specimens.tokenizer_json()))
     return tmp_path
 
 
@@ -31,6 +36,8 @@ def test_a_sound_checkpoint_is_described(folder):
     steps = []
     report = check(open_checkpoint(folder), lambda done, total: steps.append((done, total)))
     assert report.sound and report.problems == ()
+    (notice,) = report.notices
+    assert "no chat template" in notice
     assert (report.family, report.format, report.quantisation) == ("gpt2", "safetensors", "float32")
     assert report.parameters == 128 * 64 + 128 * 64 + 3 * 49_984 + 128
     assert 0 < report.entropy < np.log(128)
@@ -65,3 +72,33 @@ def test_numbers_that_overflow_on_the_way_are_found(folder):
     change(folder, "transformer.h.2.mlp.c_proj.weight", lambda weight: weight * 1e38)
     (problem,) = check(open_checkpoint(folder)).problems
     assert "overflow" in problem
+
+
+def test_a_checkpoint_without_a_tokenizer_is_not_whole(folder, tmp_path_factory):
+    (folder / "tokenizer.json").unlink()
+    report = check(open_checkpoint(folder))
+    (problem,) = report.problems
+    assert "has no tokenizer" in problem and not report.sound
+    assert report.entropy is not None  # the numbers are sound all the same
+    gguf_file = write_gguf(tmp_path_factory.mktemp("file") / "m.gguf")
+    (problem,) = check(open_checkpoint(gguf_file)).problems
+    assert "tokenizer" in problem
+
+
+def test_a_damaged_tokenizer_or_template_is_a_problem(folder):
+    (folder / "chat_template.jinja").write_text("{% if %}")
+    (problem,) = check(open_checkpoint(folder)).problems
+    assert "template" in problem
+    (folder / "tokenizer.json").write_text("{")
+    (problem,) = check(open_checkpoint(folder)).problems
+    assert "tokenizer.json" in problem
+
+
+def test_what_was_decided_while_opening_is_told(folder):
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: weight + 1 for name, weight in weights.items()}, folder / "other.safetensors")
+    report = check(open_checkpoint(folder))
+    assert report.sound
+    assert any(
+        "model.safetensors was loaded and other.safetensors was not" in said for said in report.notices
+    )

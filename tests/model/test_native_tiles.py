@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from torch import Tensor
 
+from chatterm.checkpoint.blocks import SIZES, BlockType
+from chatterm.checkpoint.memory import TILE_BITS
 from chatterm.checkpoint.tensors import PackedWeight, Weight, dense
 from chatterm.model.native.build import NotBuiltError, library
+from chatterm.model.native.four_bit import KINDS
 from chatterm.model.native.tiles import Pool, Product, Tiles, fits
 
 try:
@@ -19,7 +23,7 @@ except NotBuiltError as error:
 
 HALVES = {  # where the half-precision scales of a block are
     "Q4_0": (0,), "Q4_1": (0, 2), "Q5_0": (0,), "Q5_1": (0, 2), "Q8_0": (0,),
-    "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,),
+    "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,), "Q1_0": (0,), "Q2_0": (0,),
 }  # fmt: skip
 ROWS = (16, 40)
 THREADS = (1, 2)
@@ -27,8 +31,8 @@ THREADS = (1, 2)
 
 def random_blocks(name: str, rows: int, columns: int, seed: int) -> PackedWeight:
     """Any bytes are valid blocks; only the scales are kept from being huge or not numbers."""
-    kind = GGMLQuantizationType[name]
-    size, block_bytes = GGML_QUANT_SIZES[kind]
+    kind = BlockType[name]
+    size, block_bytes = SIZES[kind]
     rng = np.random.default_rng(seed)
     blocks = rng.integers(0, 256, (rows, columns // size, block_bytes), dtype=np.uint8)
     for place in HALVES[name]:
@@ -53,6 +57,41 @@ def weights(rows: int) -> dict[str, Weight]:
 
 
 NAMES = list(weights(16))
+
+
+def four_bit_floats(name: str, rows: int, columns: int, scale: float = 1.0) -> PackedWeight:
+    kind = BlockType[name]
+    size, block_bytes = SIZES[kind]
+    rng = np.random.default_rng(rows)
+    blocks = rng.integers(0, 256, (rows, columns // size, block_bytes), dtype=np.uint8)
+    if kind == BlockType.MXFP4:
+        blocks[..., 0] = rng.integers(110, 130, blocks.shape[:2])
+        blocks[0, :2, 0] = (0, 1)
+    else:
+        blocks[0, 0, :4] = (0, 1, 0x7F, 0x7E)
+    return PackedWeight(kind, blocks.reshape(rows, -1), (rows, columns), scale)
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize(("name", "scale"), [("MXFP4", 1.0), ("NVFP4", 1.0), ("NVFP4", 0.37)])
+def test_tiles_of_four_bit_floats_hold_the_same_numbers(name: str, scale: float, rows: int) -> None:
+    weight = four_bit_floats(name, rows, 512, scale)
+    assert fits(weight)
+    tiles = Tiles(weight, None, Pool(2))
+    expected = dense(weight)
+    got = tiles.expand(torch.empty(expected.shape))
+    if scale == 1:
+        assert torch.equal(got, expected)
+    torch.testing.assert_close(got, expected, rtol=2e-7, atol=0)  # d·s·e: one of the two products is rounded
+    assert torch.equal(tiles.look_up(torch.tensor([1, 0])), got[[1, 0]])
+    x = torch.randn(512, generator=torch.Generator().manual_seed(1))
+    bound = expected.double().abs() @ x.double().abs()
+    assert ((tiles.times(x) - expected.double() @ x.double()).abs() / bound).max() < 1e-6
+
+
+def test_a_scale_beside_blocks_that_have_no_room_for_it_is_not_lost() -> None:
+    weight = random_blocks("Q4_0", 16, 512, 0)
+    assert fits(weight) and not fits(replace(weight, scale=2.0))
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -102,9 +141,17 @@ def test_packed_weights_stay_as_small_as_their_blocks(name: str) -> None:
     assert Tiles(weight, None, Pool(1)).nbytes < 1.05 * weight.nbytes
 
 
+@pytest.mark.parametrize("name", TILE_BITS)
+def test_what_takes_more_in_tiles_is_counted_so(name: str) -> None:
+    four_bit = BlockType[name] in KINDS
+    weight = four_bit_floats(name, 1024, 1024) if four_bit else random_blocks(name, 1024, 1024, 0)
+    counted = 1024 * 1024 * TILE_BITS[name] / 8
+    assert counted <= Tiles(weight, None, Pool(1)).nbytes < 1.01 * counted
+
+
 def test_what_does_not_fit_is_known() -> None:
     blocks = np.zeros((16, 66), np.uint8)
-    assert not fits(PackedWeight(GGMLQuantizationType.IQ2_XXS, blocks, (16, 256)))
+    assert not fits(PackedWeight(BlockType.IQ2_XXS, blocks, (16, 256)))
     assert not fits(torch.zeros(16, 32, dtype=torch.float64))
 
 

@@ -22,6 +22,7 @@ from chatterm.model.load import load_decoder
 from chatterm.model.native.build import NotBuiltError
 from chatterm.model.native.tiles import Pool, Tiles
 from chatterm.model.prefill.operator import WITHOUT_UNIT, Operator, prefill_library
+from chatterm.model.vectors import NARROW, Stored, narrowed
 
 try:
     prefill_library()
@@ -117,7 +118,7 @@ def test_what_is_no_number_stays_none(operator: Operator, bad: float) -> None:
     assert bool(ours[[0, 2, 4, 13]].isfinite().all())
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.float32, NARROW])
 @pytest.mark.parametrize(
     ("tokens", "past", "heads", "kv_heads", "size", "window", "cap"),
     [
@@ -135,7 +136,12 @@ def test_attention_is_that_of_the_formula(
     torch.manual_seed(tokens)
     seen = past + tokens
     queries = torch.randn(tokens, heads, size)
-    keys, values = (torch.randn(kv_heads, seen, size).to(dtype) for _ in range(2))
+    keys, values = (torch.randn(kv_heads, seen, size) for _ in range(2))
+    stored = Stored(keys, values, None, None)
+    if dtype == NARROW:
+        (whole, scales), (whole_values, value_scales) = narrowed(keys), narrowed(values)
+        stored = Stored(whole, whole_values, scales, value_scales)
+        keys, values = whole * scales[..., None], whole_values * value_scales[..., None]
     positions, others = torch.arange(past, seen)[:, None], torch.arange(seen)
     mask = (others <= positions) & (others > positions - (window or seen))
     scores = queries.transpose(0, 1).double() @ keys.double().repeat_interleave(
@@ -147,7 +153,7 @@ def test_attention_is_that_of_the_formula(
     weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
     exact = (weights @ values.double().repeat_interleave(heads // kv_heads, 0)).transpose(0, 1)
     ours = operator.attention(
-        queries, keys, values, first=past, window=window, scale=0.2, soft_cap=cap, name="test"
+        queries, stored, first=past, window=window, scale=0.2, soft_cap=cap, name="test"
     )
     torch.testing.assert_close(ours.double(), exact.reshape(tokens, -1), rtol=0, atol=3e-4)
 

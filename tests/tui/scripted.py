@@ -28,8 +28,9 @@ from chatterm.engine.messages import (
     Tokenized,
 )
 from chatterm.engine.protocol import EngineDiedError, EngineError
-from chatterm.engine.records import Chat, ModelInfo, PromptToken, Timing, Tokens
+from chatterm.engine.records import Chat, ControlSpan, ModelInfo, PromptToken, Timing, Tokens
 from chatterm.sampling import SamplingParameters
+from chatterm.tui.reading import CONTROL
 
 
 def info(name: str = "Scripted-135M", context: int = 256) -> ModelInfo:
@@ -188,11 +189,11 @@ class ScriptedEngine(ScriptedSupply):
         self._check()
         assert isinstance(prompt, Tokens)
         self.knobs.predictions.append((prompt, sampling))
-        position = len(prompt.ids)
+        position = len(prompt.ids) + len(prompt.begun)
         script = next((made_up.WORDS[n] for n in also), None)
         return Predicted(
             request=1,
-            prompt=prompt.ids,
+            prompt=prompt.ids + prompt.begun,
             distribution=distribution(position, script, sampling, candidates, also),
         )
 
@@ -221,20 +222,43 @@ class ScriptedEngine(ScriptedSupply):
             tuple(c.rank for c in there), tuple(c.p for c in there), tuple(c.sampled for c in there), -1.4
         )
 
-    async def tokenize(self, text: str) -> Tokenized:
+    async def tokenize(self, text: str, *, control: tuple[ControlSpan, ...] = ()) -> Tokenized:
         self._check()
+        if control:
+            return await self._with_control(text, control)
         if text in made_up.WORDS:
             return Tokenized(request=1, tokens=(PromptToken(made_up.WORDS.index(text), text, 0, len(text)),))
         words = text.split(" ")
         return Tokenized(request=1, tokens=tuple(PromptToken(n, w, 0, 0) for n, w in enumerate(words) if w))
 
-    async def render(self, chat: Chat) -> Rendered:
+    async def _with_control(self, text: str, control: tuple[ControlSpan, ...]) -> Tokenized:
+        """Each stretch by itself, with the control tokens between."""
+        tokens: list[PromptToken] = []
+        position = 0
+        for span in (*control, ControlSpan(-1, len(text), len(text))):
+            tokens += (
+                (await self.tokenize(text[position : span.start])).tokens if position < span.start else ()
+            )
+            if span.id >= 0:
+                name = text[span.start : span.end]
+                tokens.append(PromptToken(span.id, name, span.start, span.end, control=True))
+            position = span.end
+        return Tokenized(request=1, tokens=tuple(tokens))
+
+    async def render(self, chat: Chat | Tokens) -> Rendered:
         """A template of one control token a message, and a token for every word."""
         self._check()
         text, tokens = "", []
+        if isinstance(chat, Tokens):
+            for number in chat.ids:
+                piece = made_up.WORDS[number]
+                tokens.append(PromptToken(number, piece, len(text), len(text) + len(piece)))
+                text += piece
+            return Rendered(request=1, text=text, tokens=tuple(tokens))
         for piece in prompt_pieces(chat):
             number = made_up.WORDS.index(piece) if piece in made_up.WORDS else len(tokens) % 30
-            tokens.append(PromptToken(number, piece, len(text), len(text) + len(piece)))
+            is_control = CONTROL.fullmatch(piece) is not None
+            tokens.append(PromptToken(number, piece, len(text), len(text) + len(piece), is_control))
             text += piece
         return Rendered(request=1, text=text, tokens=tuple(tokens))
 

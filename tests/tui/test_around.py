@@ -6,7 +6,8 @@ import errno
 import os
 
 import pytest
-from scripted_model import CHINESE
+from scripted_model import CHINESE, WORDS
+from textual.widgets import Static, TextArea
 
 from chatterm import presets
 from chatterm.engine.records import Tokens
@@ -138,3 +139,62 @@ async def test_edited_raw_text_is_answered_beside_the_other_replies(chat):
         assert reply.raw
         await running.until(lambda: reply.siblings == 2)
         await running.until(lambda: "raw text" in running.transcript())
+
+
+def raw_note(running) -> str:
+    return str(running.app.screen.query_one(Static).render())
+
+
+async def open_raw(running) -> TextArea:
+    await running.press("alt+r")
+    await running.until(lambda: isinstance(running.app.screen, RawScreen))
+    return running.app.screen.query_one("#text", TextArea)
+
+
+async def test_the_count_of_tokens_follows_what_is_written(chat):
+    async with chat() as running:
+        await running.ask("apple")
+        count = len((await running.session.rendered()).tokens)
+        area = await open_raw(running)
+        was = area.text
+        assert raw_note(running).startswith(f"{count} tokens")
+        await running.press(*"Sure", "space", *"it", "space", *"is")
+        await running.until(lambda: raw_note(running).startswith(f"{count + 2} tokens"))
+        while area.text != was:
+            await running.press("ctrl+z")
+        await running.until(lambda: raw_note(running).startswith(f"{count} tokens"))
+
+
+async def test_edits_can_be_taken_back_after_the_tokens_were_looked_at(chat):
+    async with chat() as running:
+        running.knobs.replies = [CHINESE]
+        old = await running.ask("apple")
+        ids = tuple(token.id for token in (await running.session.rendered()).tokens)
+        area = await open_raw(running)
+        was = area.text
+        await running.press("ctrl+home", *["delete"] * 4)
+        await running.press("ctrl+l")
+        await running.until(lambda: not area.display)
+        await running.press("ctrl+l")
+        await running.until(lambda: area.display and area.has_focus)
+        while area.text != was:
+            await running.press("ctrl+z")
+        await running.press("ctrl+s")
+        await running.until(lambda: running.session.live is None and running.session.last_reply is not old)
+        assert running.knobs.chats[-1] == Tokens(ids), "control tokens are control tokens again"
+
+
+async def test_another_reply_to_raw_text_answers_the_same_raw_text(chat):
+    async with chat() as running:
+        running.knobs.replies = [CHINESE]
+        await running.ask("apple")
+        running.session.answer_raw((7, 5, 3))
+        await running.until(lambda: running.session.live is None and running.session.last_reply.raw)
+        first = running.session.last_reply
+        running.session.regenerate()
+        await running.until(lambda: running.session.live is None and running.session.last_reply is not first)
+        again = running.session.last_reply
+        assert running.knobs.chats[-1] == Tokens((7, 5, 3))
+        assert again.raw and again.prompt == (7, 5, 3)
+        area = await open_raw(running)
+        assert area.text == WORDS[7] + WORDS[5] + WORDS[3], "and it is what one goes on editing"

@@ -273,17 +273,3 @@ async def test_a_message_that_does_not_fit_is_not_sent_until_something_is_left_o
         filling = await running.session.fill()
         assert filling.of("user") == 160
         assert filling.used == sum(part.tokens for part in filling.parts)
-
-
-async def test_raw_text_that_was_not_edited_keeps_its_tokens(chat):
-    from chatterm.tui.rawtext import RawText
-
-    async with chat() as running:
-        await running.ask("apple")
-        rendered = await running.session.rendered()
-        raw = RawText(rendered)
-        engine = running.session.engines.engine
-        ids = [token.id for token in rendered.tokens]
-        assert [token for token, _text in await raw.cut(engine, raw.text)] == ids
-        edited = await raw.cut(engine, raw.text.replace("apple", "pear tree"))
-        assert len(edited) == len(ids) + 1 or len(edited) >= len(ids)

@@ -30,7 +30,7 @@ async def test_enter_on_a_candidate_goes_on_from_it_as_a_branch(chat):
         branch = it.session.last_reply
         assert branch.tokens[:at] == first.tokens[:at], "what is kept keeps its records"
         assert branch.ids()[: at + 1] == (*first.ids(at), chosen.id)
-        asked = [prompt.ids for prompt, _ in it.knobs.predictions]
+        asked = [prompt.ids + prompt.begun for prompt, _ in it.knobs.predictions]
         assert asked[-1] == first.prompt + first.ids(at), "its record is what the model made of it there"
         assert branch.tokens[at].distribution.position == len(asked[-1])
         assert branch.text.startswith("".join([*HAIKU[:at], WORDS[chosen.id]]))
@@ -162,12 +162,12 @@ async def test_continuations_are_drawn_with_one_seed_after_the_other(chat):
         await it.press("f2", *["left"] * 9, "alt+c")
         await it.until(lambda: isinstance(it.app.screen, ContinuationsScreen))
         screen = it.app.screen
-        await it.until(lambda: not screen._working and len(screen._drawn) == 5)
+        await it.until(lambda: not screen.busy and len(screen._drawn) == 5)
         assert [sampling.seed for sampling in it.knobs.samplings[1:]] == [seed + n for n in range(5)]
         assert f"seed {seed + 4}" in it.text()
         assert all(one.text == "".join(HAIKU[-10:]) for one in screen._drawn)
         await it.press("plus")
-        await it.until(lambda: not screen._working and len(screen._drawn) == 6)
+        await it.until(lambda: not screen.busy and len(screen._drawn) == 6)
         await it.press("right", "right", "enter")
         await it.until(lambda: it.session.last_reply is not first and it.session.live is None)
         branch = it.session.last_reply
@@ -184,7 +184,7 @@ async def test_at_temperature_0_it_says_that_all_are_the_same(chat):
         await it.press("f2", "left", "left", "alt+c")
         await it.until(lambda: ONLY_ONE in it.text())
         screen = it.app.screen
-        await it.until(lambda: not screen._working)
+        await it.until(lambda: not screen.busy)
         assert len(screen._drawn) == 1
         await it.press("plus")
         assert len(screen._drawn) == 1

@@ -6,6 +6,7 @@ import math
 
 from scripted_model import HAIKU, WORDS
 
+from chatterm.engine.records import Tokens
 from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.control_bar import ParameterStrip
@@ -234,7 +235,7 @@ async def test_when_idle_the_sampled_column_changes_at_once_without_generating(c
         await it.press("alt+up")
         await it.until(lambda: "T 0.85" in it.panel()[3])
         prompt, sampling = it.knobs.predictions[-1]
-        assert prompt.ids == reply.prompt + reply.ids(len(reply.tokens) - 1)
+        assert prompt == Tokens(reply.prompt, reply.ids(len(reply.tokens) - 1)), "told apart from the reply"
         assert sampling.temperature == 0.85
         assert len(it.knobs.chats) == 1
         assert [token.distribution for token in reply.tokens] == before, "what was drawn stays on record"
@@ -256,7 +257,7 @@ async def test_temperature_of_a_selected_token_is_recomputed(chat):
         await it.press("f2", "left", "left", "left", "f8")
         await it.until(lambda: "T 0.85" in it.panel()[3])
         index = len(reply.tokens) - 4
-        assert it.knobs.predictions[-1][0].ids == reply.prompt + reply.ids(index)
+        assert it.knobs.predictions[-1][0] == Tokens(reply.prompt, reply.ids(index))
         candidates = it.session.lookout.look.distribution.candidates
         assert math.isclose(sum(c.sampled for c in candidates if c.kept), 1.0, abs_tol=0.6)
 
@@ -302,7 +303,7 @@ async def test_every_other_sampling_value_is_further_down(chat):
             await it.press("down")
             title = "seed" if field == "seed" else BY_FIELD[field].title
             assert f"▸ {title}" in it.text()
-        await it.press("up", "up", "right")
+        await it.press("up", "up", "up", "right")
         assert it.session.values.sampling.mirostat == 2
         await it.press("1", "enter")
         assert it.session.values.sampling.mirostat == 2

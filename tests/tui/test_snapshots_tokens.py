@@ -34,7 +34,7 @@ async def several(chat: Chat) -> None:
     chat.knobs.replies = [HAIKU, [*HAIKU[:4], *CHINESE, "\n", *HAIKU]]
     await chat.ask()
     await chat.press("f2", "home", "right", "right", "right", "right", "alt+c")
-    await chat.until(lambda: not getattr(chat.app.screen, "_working", True))
+    await chat.until(lambda: not getattr(chat.app.screen, "busy", True))
     await chat.press("right")
 
 

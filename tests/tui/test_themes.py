@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import threading
 from itertools import pairwise
 
 import pytest
 from textual.color import Color
 
-from chatterm.tui import background, themes
+from chatterm.tui import themes
+from chatterm.tui.terminal import background
 
 RGB_THEMES = [theme for theme in themes.THEMES if not theme.ansi]
 TEXTS = ("muted", "code-string", "code-number", "code-name")
@@ -125,35 +123,6 @@ async def test_all_themes_draw_and_only_that_of_the_terminal_uses_its_palette(ch
 )
 def test_the_answer_of_the_terminal_is_understood(answer, light):
     assert background.light_in(answer) is light
-
-
-def test_the_terminal_is_asked_and_left_as_it_was(monkeypatch):
-    import sys
-    import termios
-
-    ours, theirs = pty.openpty()
-    try:
-        before = termios.tcgetattr(theirs)
-
-        def answer() -> None:
-            asked = b""
-            while b"\x1b[c" not in asked:
-                asked += os.read(ours, 100)
-            os.write(ours, b"\x1b]11;rgb:ffff/ffff/ffff\x1b\\\x1b[?6c")
-
-        stream = os.fdopen(os.dup(theirs), "r+b", buffering=0)
-        monkeypatch.setattr(sys, "stdin", stream)
-        monkeypatch.setattr(sys, "stdout", stream)
-        monkeypatch.setattr(background, "PATIENCE", 20.0)
-        terminal = threading.Thread(target=answer)
-        terminal.start()
-        assert background.is_light() is True
-        terminal.join()
-        assert termios.tcgetattr(theirs) == before
-        stream.close()
-    finally:
-        os.close(ours)
-        os.close(theirs)
 
 
 def test_auto_follows_what_is_known(monkeypatch):

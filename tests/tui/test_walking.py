@@ -6,6 +6,7 @@ import pytest
 from scripted_model import HAIKU, WORDS
 
 from chatterm.engine.inspection import Score
+from chatterm.engine.records import Tokens
 from chatterm.tui.measures import step_of
 from chatterm.tui.screens.rank_plot import RankPlotScreen
 from chatterm.tui.turns import Turn
@@ -29,7 +30,7 @@ async def test_tokens_of_the_users_message_have_candidates_of_their_own(chat):
         await it.press("home", "left")
         assert it.session.lookout.pin == (question, 2)
         await it.until(lambda: it.session.lookout.look.distribution is not None)
-        assert it.knobs.predictions[-1][0].ids == question.prompt + question.ids(2)
+        assert it.knobs.predictions[-1][0] == Tokens(question.prompt, question.ids(2))
         assert any(line.startswith("▶") and "·listen" in line for line in it.panel())
         assert "given to the model" in "\n".join(it.panel())
         moment = await it.session.moment()
@@ -79,7 +80,7 @@ async def test_all_that_the_model_reads_is_shown_token_by_token(chat):
         context = it.app.chat.shown[0]
         assert it.session.lookout.pin == (context, 1)
         await it.until(lambda: it.session.lookout.look.distribution is not None)
-        assert it.knobs.predictions[-1][0].ids == reply.prompt[:1]
+        assert it.knobs.predictions[-1][0] == Tokens((), reply.prompt[:1])
         await it.press("left")
         await it.until(lambda: "Nothing stands before the first token" in " ".join(it.panel()))
         assert await it.session.moment() is None

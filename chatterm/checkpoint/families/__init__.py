@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from chatterm.checkpoint.families import cohere, gemma, gpt, llama, phi
+from chatterm.checkpoint.families import cohere, gemma, gpt, granite, llama, phi
 from chatterm.checkpoint.families.family import Family
 
 FAMILIES: tuple[Family, ...] = (
     *llama.FAMILIES,
+    *granite.FAMILIES,
     *gemma.FAMILIES,
     *phi.FAMILIES,
     *gpt.FAMILIES,

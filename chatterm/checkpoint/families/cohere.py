@@ -6,24 +6,36 @@ from dataclasses import replace
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.config import Config
-from chatterm.checkpoint.families.family import Family, common, layer_kinds, partial_rotary
+from chatterm.checkpoint.families.family import (
+    ATTENTION_BIAS,
+    LAYER_NORM,
+    NORMS,
+    Family,
+    common,
+    layer_kinds,
+    partial_rotary,
+)
 from chatterm.checkpoint.families.names import GGUF, GGUF_ADJACENT, LLAMA_SLOTS, safetensors_names, with_slots
 
 
-def _cohere(config: Config) -> Architecture:
+def _command(config: Config, family: str, **changes: object) -> Architecture:
     return common(
         config,
-        "cohere",
+        family,
         norm="layer",
         parallel=True,
         shared_norm=True,
-        query_key_norm="each_head" if config.flag("use_qk_norm") else None,
         logit_scale=config.number("logit_scale", 0.0625),
+        **changes,
     )
 
 
+def _cohere(config: Config) -> Architecture:
+    return _command(config, "cohere", query_key_norm="each_head" if config.flag("use_qk_norm") else None)
+
+
 def _cohere2(config: Config) -> Architecture:
-    architecture = replace(_cohere(config), family="cohere2", query_key_norm=None)
+    architecture = _command(config, "cohere2")
     window = config.integer("sliding_window", 4096)
     pattern = config.integer("sliding_window_pattern", 4)
     windowed = layer_kinds(config, architecture.layers, lambda layer: (layer + 1) % pattern != 0)
@@ -58,6 +70,8 @@ _STABLELM = safetensors_names(
     )
 )
 
+_STABLELM_BIASES: dict[str, str | bool] = dict.fromkeys(("queries", "keys", "values"), "use_qkv_bias")
+
 FAMILIES = (
     Family(
         "cohere",
@@ -67,6 +81,8 @@ FAMILIES = (
         _COHERE,
         GGUF_ADJACENT,
         {"norm_eps": 1e-5, "rope_theta": 500_000.0, "tie_word_embeddings": True},
+        keys=LAYER_NORM,
+        biases=ATTENTION_BIAS,
     ),
     Family(
         "cohere2",
@@ -76,6 +92,8 @@ FAMILIES = (
         _COHERE,
         GGUF_ADJACENT,
         {"norm_eps": 1e-5, "sliding_window": 4096, "tie_word_embeddings": True},
+        keys=LAYER_NORM,
+        biases=ATTENTION_BIAS,
     ),
     Family(
         "stablelm",
@@ -85,6 +103,12 @@ FAMILIES = (
         _STABLELM,
         GGUF,
         {"norm_eps": 1e-5},
-        {"partial_rotary_factor": 0.25},
+        {"partial_rotary_factor": 0.25, "num_key_value_heads": 32},
+        keys={
+            "norm_eps": ("layer_norm_eps", "norm_eps"),  # the older ones' name
+            "partial_rotary_factor": ("partial_rotary_factor", "rope_pct"),
+            "head_dim": (),
+        },
+        biases=_STABLELM_BIASES | dict.fromkeys(NORMS, True),
     ),
 )

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from chatterm.checkpoint.architecture import Activation, Architecture, LayerOptions, Rotary
 from chatterm.checkpoint.config import Config
+from chatterm.checkpoint.context_length import MAX_CONTEXT, context_length
 from chatterm.checkpoint.rotary_config import read_rotary
 
 MAX_LAYERS = 1024
 MAX_HEADS = 4096
 MAX_WIDTH = 1 << 18
 MAX_VOCABULARY = 1 << 24
-MAX_CONTEXT = (1 << 31) - 1  # the decode step counts in 32 bits
+
+RMS_NORM = {"norm_eps": ("rms_norm_eps",)}
+LAYER_NORM = {"norm_eps": ("layer_norm_eps",)}
+ATTENTION = ("queries", "keys", "values", "attention_output")
+FEED_FORWARD = ("gate", "up", "down")
+NORMS = ("attention_norm", "ffn_norm", "final_norm")
+ATTENTION_BIAS: dict[str, str | bool] = dict.fromkeys(ATTENTION, "attention_bias")
+BOTH_BIASES = ATTENTION_BIAS | dict.fromkeys(FEED_FORWARD, "mlp_bias")
 
 ACTIVATIONS: dict[str, Activation] = {
     "silu": "silu",
     "swish": "silu",
     "gelu": "gelu",
+    "gelu_python": "gelu",
     "gelu_new": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
     "gelu_fast": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu",
@@ -44,6 +54,7 @@ class Names:
     """Rows of a fused `qkv`: all queries, keys, values; or per key/value head its queries, key, value."""
     adjacent_pairs: bool = False  # rotary pairs are neighbouring rows, not half a head apart
     transposed: frozenset[str] = frozenset()  # slots stored (in, out)
+    scales: bool = False  # a matrix may have a number beside it, NAME.scale, by which it is multiplied
     ignored: tuple[str, ...] = ()  # regular expressions of tensors that are no parameters
 
 
@@ -60,6 +71,11 @@ class Family:
     defaults: Mapping[str, Any] = field(default_factory=dict)  # for keys that a file leaves out
     json_defaults: Mapping[str, Any] = field(default_factory=dict)  # the same, for config.json alone
     gguf_defaults: Mapping[str, Any] = field(default_factory=dict)  # for what GGUF does not record
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Our key → its names in this family's `config.json`, the one that counts first; ours where left out.
+    With no name at all the family has no such key."""
+    biases: Mapping[str, str | bool] = field(default_factory=dict)
+    """Slot → whether it has a bias, or the key of `config.json` that says so; none where left out."""
 
 
 def common(config: Config, family: str, **changes: Any) -> Architecture:
@@ -73,10 +89,8 @@ def common(config: Config, family: str, **changes: Any) -> Architecture:
     """
     width = config.integer("hidden_size", most=MAX_WIDTH)
     heads = config.integer("num_attention_heads", most=MAX_HEADS)
-    kv_heads = config.integer("num_key_value_heads", heads, most=MAX_HEADS)
+    kv_heads = changes.get("kv_heads") or _kv_heads(config, heads)
     head_size = config.integer("head_dim", max(width // heads, 1), most=MAX_WIDTH)
-    if heads % kv_heads:
-        raise config.wrong("num_key_value_heads", kv_heads, f"a divisor of the {heads} attention heads")
     layers = config.integer("num_hidden_layers", most=MAX_LAYERS)
     rotary = changes["rotary"] if "rotary" in changes else read_rotary(config, head_size)
     layer = LayerOptions(rotary, changes.get("window"), changes.get("attention_scale", head_size**-0.5))
@@ -86,16 +100,32 @@ def common(config: Config, family: str, **changes: Any) -> Architecture:
         "heads": heads,
         "kv_heads": kv_heads,
         "head_size": head_size,
-        "ffn_width": config.integer("intermediate_size", 4 * width, most=MAX_WIDTH * 8),
+        "ffn_width": changes.get("ffn_width") or read_ffn_width(config),
         "vocabulary": config.integer("vocab_size", most=MAX_VOCABULARY),
-        "context": config.integer("max_position_embeddings", most=MAX_CONTEXT),
         "layer_options": (layer,) * layers,
         "norm_eps": config.number("norm_eps", 1e-6, least=0.0, most=1.0),
         "activation": read_activation(config, "silu"),
         "tied": config.flag("tie_word_embeddings"),
     }
     layer_wide = ("rotary", "window", "attention_scale")
-    return Architecture(**fields | {name: value for name, value in changes.items() if name not in layer_wide})
+    fields |= {name: value for name, value in changes.items() if name not in (*layer_wide, "kv_heads")}
+    fields.setdefault("context", context_length(config, fields["layer_options"]))
+    stated = config.integer("max_position_embeddings", most=MAX_CONTEXT)
+    return Architecture(**fields, extended_from=stated if fields["context"] > stated else None)
+
+
+def _kv_heads(config: Config, heads: int) -> int:
+    if config.is_null("num_key_value_heads"):  # an explicit null means as many
+        return heads
+    kv_heads = config.integer("num_key_value_heads", heads, most=MAX_HEADS)
+    if heads % kv_heads:
+        raise config.wrong("num_key_value_heads", kv_heads, f"a divisor of the {heads} attention heads")
+    return kv_heads
+
+
+def read_ffn_width(config: Config, default: int | None = None) -> int:
+    """Elements between the feed-forward matrices."""
+    return config.integer("intermediate_size", default, most=MAX_WIDTH * 8)
 
 
 def head_size_of(config: Config) -> int:
@@ -125,11 +155,21 @@ def layer_kinds(config: Config, layers: int, is_sliding: Callable[[int], bool]) 
     kinds = config.strings("layer_types")
     if kinds is None:
         return tuple(is_sliding(layer) for layer in range(layers))
+    kinds = tuple("full_attention" if kind == "attention" else kind for kind in kinds)  # its older name
     if len(kinds) != layers or not set(kinds) <= {"sliding_attention", "full_attention"}:
         raise config.wrong(
             "layer_types", list(kinds), f"{layers} times “sliding_attention” or “full_attention”"
         )
     return tuple(kind == "sliding_attention" for kind in kinds)
+
+
+def windowed_layers(architecture: Architecture, windowed: tuple[bool, ...], window: int) -> Architecture:
+    """`architecture` with a window in the layers that are marked, and none in the others."""
+    layers = zip(architecture.layer_options, windowed, strict=True)
+    return replace(
+        architecture,
+        layer_options=tuple(replace(layer, window=window if short else None) for layer, short in layers),
+    )
 
 
 def partial_rotary(config: Config, **options: Any) -> Rotary:

@@ -42,12 +42,17 @@ GGUF_SLOTS: Mapping[str, str] = {
     "down": "blk.{}.ffn_down",
     "ffn_output_norm": "blk.{}.post_ffw_norm",
 }
-_NO_PARAMETERS = (r".*rotary_emb\.inv_freq", r".*\.masked_bias")
+_NO_PARAMETERS = (
+    r".*rotary_emb\.inv_freq",
+    r".*\.masked_bias",
+    r"v_head\..*",  # a judge of texts that training with TRL leaves beside the model
+)
 _GGUF_NO_PARAMETERS = (
     r"(v|a|mm)\..*",  # the image or audio side that some files carry along; text does not pass through it
     r"rope_freqs\.weight",
     r"rope_factors_(long|short)\.weight",
     r"blk\.\d+\.attn_rot_embd\.weight",
+    r".*\.input_scale",  # for who rounds activations to four bits, which nobody does here
 )
 
 
@@ -65,7 +70,10 @@ def safetensors_names(slots: Mapping[str, str], prefix: str = "model.", **option
 def gguf_names(*, adjacent_pairs: bool = False, **changes: str) -> Names:
     """llama.cpp's names, with some slots elsewhere."""
     return Names(
-        with_slots(GGUF_SLOTS, **changes), adjacent_pairs=adjacent_pairs, ignored=_GGUF_NO_PARAMETERS
+        with_slots(GGUF_SLOTS, **changes),
+        adjacent_pairs=adjacent_pairs,
+        scales=True,
+        ignored=_GGUF_NO_PARAMETERS,
     )
 
 

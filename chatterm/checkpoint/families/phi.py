@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.config import Config
-from chatterm.checkpoint.families.family import Family, common, partial_rotary
+from chatterm.checkpoint.families.family import (
+    ATTENTION,
+    FEED_FORWARD,
+    LAYER_NORM,
+    NORMS,
+    RMS_NORM,
+    Family,
+    common,
+    partial_rotary,
+)
 from chatterm.checkpoint.families.names import GGUF, LLAMA_SLOTS, gguf_names, safetensors_names, with_slots
 
 
@@ -63,6 +72,10 @@ FAMILIES = (
         GGUF,
         {"norm_eps": 1e-5, "hidden_act": "gelu_new"},
         {"partial_rotary_factor": 0.5},
+        keys=LAYER_NORM,
+        biases=dict.fromkeys(
+            (*ATTENTION, *FEED_FORWARD, *NORMS, "query_norm", "key_norm", "unembedding"), True
+        ),
     ),
     Family(
         "phi3",
@@ -71,6 +84,8 @@ FAMILIES = (
         _phi3,
         safetensors_names(_PHI3_SLOTS),
         gguf_names(gate="", up="", gate_up="blk.{}.ffn_up"),
-        {"rms_norm_eps": 1e-5},
+        {"norm_eps": 1e-5},
+        {"original_max_position_embeddings": 4096},
+        keys=RMS_NORM,
     ),
 )

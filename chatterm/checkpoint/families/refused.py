@@ -20,6 +20,10 @@ _KINDS: tuple[tuple[str, str], ...] = (
      "a multimodal model"),
     (r".*(bert|electra|deberta|nomic|modernbert|jina).*", "an encoder, which does not write text"),
 )  # fmt: skip
+_OTHER_TASK = re.compile(
+    r"\w*(For(SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice|MaskedLM|Score|Embedding"
+    r"|RewardModel|Retrieval)|RewardModel|BiModel|Bidirectional\w*|Encoder\w*|DoubleHeadsModel)"
+)
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 _OTHER_INPUTS = ("vision_config", "audio_config", "text_config", "vision_tower")
 
@@ -49,6 +53,11 @@ def refuse_config(config: Mapping[str, Any], where: str) -> None:
         raise _unsupported(where, name, "a multimodal model")
     if name not in BY_MODEL_TYPE:
         raise _unsupported(where, name, _kind_of(name))
+    if task := _other_task(config.get("architectures")):
+        raise UserError(
+            f"{where} is a “{task[:60]}”, which judges or embeds text and does not write any; chatterm runs "
+            "models that write."
+        )
 
 
 def refuse_gguf(metadata: Mapping[str, Any], where: str) -> None:
@@ -60,7 +69,8 @@ def refuse_gguf(metadata: Mapping[str, Any], where: str) -> None:
         )
     if _positive(metadata.get(f"{name}.expert_count")):
         raise _unsupported(where, name, "a mixture of experts")
-    if any(key.startswith(f"{name}.ssm.") for key in metadata):
+    # a dense Granite 4 is called “granite” and has these keys all the same; tensors would show if it is not
+    if name not in BY_GGUF_ARCHITECTURE and any(key.startswith(f"{name}.ssm.") for key in metadata):
         raise _unsupported(where, name, "a state-space or recurrent model")
     if name not in BY_GGUF_ARCHITECTURE:
         raise _unsupported(where, name, _kind_of(name))
@@ -75,6 +85,14 @@ def model_type(config: Mapping[str, Any]) -> str:
     first = classes[0] if isinstance(classes, list) and classes else ""
     lower = str(first).lower().removesuffix("forcausallm").removesuffix("lmheadmodel")
     return lower or "(not stated)"
+
+
+def _other_task(classes: object) -> str | None:
+    """The class of a model that does something else than write, by the names that transformers gives them."""
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        return None
+    others = [name for name in classes if _OTHER_TASK.fullmatch(name)]
+    return others[0] if others and len(others) == len(classes) else None
 
 
 def _quantisation_method(config: Mapping[str, Any]) -> str | None:

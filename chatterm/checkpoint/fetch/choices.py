@@ -19,15 +19,15 @@ from chatterm import inert
 from chatterm.checkpoint import folders
 from chatterm.checkpoint.architecture import Architecture
 from chatterm.checkpoint.catalog import HubSource, find_entry
-from chatterm.checkpoint.config import Config
-from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE, BY_MODEL_TYPE
-from chatterm.checkpoint.families.refused import model_type, refuse_config, refuse_gguf
+from chatterm.checkpoint.families import BY_GGUF_ARCHITECTURE
+from chatterm.checkpoint.families.refused import refuse_config, refuse_gguf
 from chatterm.checkpoint.fetch.hub import Hub, HubError, Listing, Sibling, connect, plainly, select
 from chatterm.checkpoint.fetch.repository import facts_of, shortened
 from chatterm.checkpoint.fetch.web import RefusedError, Timeouts, UnreachableError
 from chatterm.checkpoint.gguf import GGUFFile, peek
-from chatterm.checkpoint.gguf_config import gguf_config
-from chatterm.checkpoint.memory import STAYS_PACKED, memory_around
+from chatterm.checkpoint.gguf_architecture import gguf_architecture
+from chatterm.checkpoint.json_config import read_json_config
+from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS, memory_around
 from chatterm.engine.supply import HubChoice, HubRepository
 from chatterm.errors import UserError
 
@@ -104,7 +104,7 @@ def _choices(
         for path, parts in list(groups.items())[:MOST]:
             size = sum(part.size or 0 for part in parts)
             quantisation = folders.quantisation_in(_stem(path))
-            held = size if _stays_packed(quantisation) or not weights else 4 * weights
+            held = _held(size, quantisation, weights)
             twin = _TWIN if Path(path).name in called else ""
             called.add(Path(path).name)
             found.append(
@@ -127,6 +127,15 @@ def _choices(
 # --- the safetensors checkpoint -------------------------------------------------------------------------
 
 
+def _held(size: int, quantisation: str | None, weights: int | None) -> int:
+    """Bytes in memory of a file of that size."""
+    if not weights:
+        return size
+    if not _stays_packed(quantisation):
+        return 4 * weights
+    return max(size, int(weights * TILE_BITS.get((quantisation or "").upper(), 0) / 8))
+
+
 def _stays_packed(quantisation: str | None) -> bool:
     """Whether weights of a file so called stay as small in memory; Q4_K_M is Q4_K and some larger ones."""
     return quantisation is None or "_".join(quantisation.upper().split("_")[:2]) in STAYS_PACKED
@@ -144,8 +153,7 @@ def _whole(
     if config is not None:
         try:
             refuse_config(config, "It")
-            family = BY_MODEL_TYPE[model_type(config)]
-            shape = family.options(Config(config, "config.json", {**family.defaults, **family.json_defaults}))
+            shape = read_json_config(config, "config.json")
         except UserError as error:
             problem = shortened(f"{error.sentence.split(';')[0].rstrip('.')}.")
     weights = sum(file.size for file in files if file.name.endswith(".safetensors"))
@@ -263,10 +271,6 @@ def _gguf_shape(metadata: dict[str, Any], path: str) -> Architecture | None:
         return None
     kind = str(metadata["general.architecture"])
     try:
-        config = gguf_config(GGUFFile(Path(path), (), 3, metadata, {}), kind)
-        config.setdefault(
-            "vocab_size", 1
-        )  # it stands behind the bytes that were read, and is one row of many
-        return family.options(Config(config, path, {**family.defaults, **family.gguf_defaults}))
+        return gguf_architecture(GGUFFile(Path(path), (), 3, metadata, {}), kind, family)
     except UserError:
         return None

@@ -27,6 +27,7 @@ from chatterm.checkpoint.fetch.storage import make_room, settle, workplace
 from chatterm.checkpoint.fetch.transfer import Checksum, RemoteFile, download
 from chatterm.checkpoint.fetch.unfinished import Note, noted
 from chatterm.checkpoint.fetch.web import Client, RefusedError, Timeouts, UnreachableError
+from chatterm.checkpoint.weight_files import SINGLE
 from chatterm.errors import UserError
 
 MAX_LISTING_BYTES = 32 << 20
@@ -249,10 +250,10 @@ def _checksums(sibling: Sibling, expected: str | None) -> tuple[Checksum, ...]:
 
 def _checkpoint(siblings: dict[str, Sibling], repository: str) -> list[str]:
     weights = [path for path in siblings if _WEIGHTS.fullmatch(path)]
-    if folders.SINGLE_WEIGHTS in weights:
-        weights = [folders.SINGLE_WEIGHTS]
+    if SINGLE in weights:
+        weights = [SINGLE]
     shards = any(_SHARD.fullmatch(path) for path in weights)
-    if "config.json" in siblings and (folders.SINGLE_WEIGHTS in weights or shards):
+    if "config.json" in siblings and (SINGLE in weights or shards):
         return [*(path for path in siblings if _SMALL.fullmatch(path)), *weights]
     if ggufs := sorted(path for path in siblings if path.lower().endswith(".gguf")):
         kinds = dict.fromkeys(

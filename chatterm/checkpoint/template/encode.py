@@ -66,6 +66,7 @@ def encode_chat(
     markers = template.thinking
     disguise = _Disguise(tokenizer, markers, [*(message.content for message in messages), template.text])
     turns = [disguise.turn(Turn(message.role, message.content)) for message in messages]
+    _ = template.manner  # has a budget of its own
     with rendering():
         rendered = render_folding(template, turns, continue_reply=continue_reply)
     text = disguise.remove(rendered.text)

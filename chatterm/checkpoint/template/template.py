@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import jinja2
+from jinja2 import meta
 
 from chatterm.checkpoint.template.budget import BudgetError, rendering
 from chatterm.checkpoint.template.folding import render_folding
+from chatterm.checkpoint.template.manner import AS_TEXT, Manner, Parts, find_manner
 from chatterm.checkpoint.template.messages import ChatMessage, Rendered, TemplateRefusedError, Turn
 from chatterm.checkpoint.template.sandbox import ChatEnvironment
 from chatterm.checkpoint.thinking import ThinkingMarkers
+from chatterm.checkpoint.tokenizer.named import ROLES
 from chatterm.errors import UserError
 
 MOST_ADDED = 1 << 17
@@ -20,7 +24,11 @@ MOST_ADDED = 1 << 17
 MOST_COPIES = 4
 """Times that it may write the messages."""
 
+_WRITTEN_OUT = ("{'type': 'text'", '{"type": "text"')
+"""A list of parts that was written out as it is."""
+
 _TAG = "CONTINUE_FINAL_MESSAGE_TAG "
+_ROLES = ("system", "user", "assistant")
 _ENVIRONMENT = ChatEnvironment()
 
 
@@ -63,6 +71,28 @@ class ChatTemplate:
             reason = str(error).rstrip(".") or "it is too complicated"
             raise UserError(f"The chat template in {source} cannot be read: {reason}.") from error
 
+    @cached_property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences for the user about what is odd in it: names of tokens that the checkpoint lacks."""
+        variables = meta.find_undeclared_variables(_ENVIRONMENT.parse(self.text))
+        unknown = sorted(name for name in variables.difference(self.names, ROLES) if name.endswith("_token"))
+        if not unknown:
+            return ()
+        return (
+            f"Its chat template writes {' and '.join(unknown)}, which the checkpoint does not name, so "
+            "nothing stands in that place.",
+        )
+
+    @cached_property
+    def manner(self) -> Manner:
+        """How the template takes what is said, found out once.
+
+        Raises:
+            UserError: the template runs away.
+        """
+        with rendering():
+            return find_manner(self)
+
     def render(self, messages: Sequence[ChatMessage], *, continue_reply: bool = False) -> Rendered:
         """The conversation as the model is to see it, ready for its reply.
 
@@ -75,45 +105,63 @@ class ChatTemplate:
         turns = [Turn(message.role, message.content) for message in messages]
         if not turns:
             raise UserError("There is no message to reply to.")
+        _ = self.manner  # has a budget of its own
         with rendering():
             return render_folding(self, turns, continue_reply=continue_reply)
 
-    def apply(self, turns: Sequence[Turn], *, continue_reply: bool = False, reply: bool = True) -> str:
+    def apply(
+        self,
+        turns: Sequence[Turn],
+        *,
+        continue_reply: bool = False,
+        reply: bool = True,
+        parts: Parts = AS_TEXT,
+    ) -> str:
         """The conversation exactly as transformers' `apply_chat_template` renders it.
 
-        `reply` adds what begins the model's turn; `continue_reply` leaves the last turn open instead.
+        `reply` adds what begins the model's turn; `continue_reply` leaves the last turn open instead. `parts`
+        says whose words go in as a list of parts.
 
         Raises:
             TemplateRefusedError: the template raised an error.
             UserError: the template runs away.
         """
         if not continue_reply:
-            return self._run([self._message(turn) for turn in turns], add_generation_prompt=reply)
-        final = turns[-1].content
-        tagged = [*map(self._message, turns[:-1]), {"role": turns[-1].role, "content": final + _TAG}]
-        text = self._run(tagged, add_generation_prompt=False)
-        if final.strip() not in text or _TAG.strip() not in text:
+            return self._run(turns, [self._message(turn, parts) for turn in turns], reply)
+        *before, last = turns
+        tagged = last._replace(content=last.content + _TAG)
+        messages = [*(self._message(turn, parts) for turn in before), _plain(tagged, parts)]
+        text = self._run(turns, messages, reply=False)
+        if last.content.strip() not in text or _TAG.strip() not in text:
             raise TemplateRefusedError("it does not show the reply that is to be continued")
         end = text.rindex(_TAG.strip())
         kept = text[end : end + len(_TAG)] == _TAG
         return text[:end] if kept else text[:end].rstrip()
 
-    def _message(self, turn: Turn) -> dict[str, Any]:
+    def _message(self, turn: Turn, parts: Parts) -> dict[str, Any]:
         """The turn as templates see it; a thought goes into its own field where the template has one."""
-        plain = {"role": str(turn.role), "content": str(turn.content)}
         if turn.role == "assistant" and self.thinking is not None and "reasoning_content" in self.text:
             thought, answer = self.thinking.split(turn.content)
             if thought is not None:
-                return {**plain, "content": answer, "reasoning_content": thought}
-        return plain
+                return {**_plain(turn._replace(content=answer), parts), "reasoning_content": thought}
+        return _plain(turn, parts)
 
-    def _run(self, messages: list[dict[str, Any]], **options: Any) -> str:
+    def _run(self, turns: Sequence[Turn], messages: list[dict[str, Any]], reply: bool) -> str:
+        text = self._text_of(turns, messages, reply)
+        if any(isinstance(message["content"], list) for message in messages):
+            said = [turn.content for turn in turns]
+            if any(sign in text and not any(sign in words for words in said) for sign in _WRITTEN_OUT):
+                raise TemplateRefusedError("it takes no list of parts")
+        return text
+
+    def _text_of(self, turns: Sequence[Turn], messages: list[dict[str, Any]], reply: bool) -> str:
         try:
             with rendering():
                 text = self._template.render(
-                    messages=messages, tools=None, documents=None, **{**self.names, **options}
+                    **{**self.names, "messages": messages, "tools": None, "documents": None},
+                    add_generation_prompt=reply,
                 )
-                said = sum(len(message["content"]) for message in messages)
+                said = sum(len(turn.content) for turn in turns)
                 if len(text) > MOST_ADDED + MOST_COPIES * said:
                     raise BudgetError("it writes far more than the conversation holds")
                 return text
@@ -126,3 +174,9 @@ class ChatTemplate:
             raise TemplateRefusedError(str(error.message or error)) from error
         except Exception as error:  # anything that Python raises inside untrusted code
             raise TemplateRefusedError(f"{type(error).__name__}: {error}") from error
+
+
+def _plain(turn: Turn, parts: Parts) -> dict[str, Any]:
+    said = str(turn.content)
+    as_parts = turn.role in parts or (turn.role not in _ROLES and "user" in parts)
+    return {"role": str(turn.role), "content": [{"type": "text", "text": said}] if as_parts else said}

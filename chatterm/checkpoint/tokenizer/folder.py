@@ -12,8 +12,10 @@ from tokenizers import AddedToken, decoders, pre_tokenizers
 
 from chatterm.checkpoint.files import inside, read_bytes, read_json, read_json_if_there, read_text
 from chatterm.checkpoint.thinking import NAMES
+from chatterm.checkpoint.tokenizer.beginning import beginning, put_before
 from chatterm.checkpoint.tokenizer.bpe import bpe_model
 from chatterm.checkpoint.tokenizer.growth import ORDINARY, Growth
+from chatterm.checkpoint.tokenizer.named import NamedTokens, content, named_tokens
 from chatterm.checkpoint.tokenizer.outline import (
     MAX_TOKENIZER_BYTES,
     broken_tokenizer,
@@ -21,31 +23,42 @@ from chatterm.checkpoint.tokenizer.outline import (
     check_outline,
     check_tokens,
 )
+from chatterm.checkpoint.tokenizer.rows import MAX_VOCABULARY, beyond_rows_notice, within_rows
 from chatterm.checkpoint.tokenizer.sentencepiece import (
     read_sentencepiece,
     sentencepiece_backend,
     sentencepiece_growth,
 )
-from chatterm.checkpoint.tokenizer.special import end_tokens, looks_like_control
+from chatterm.checkpoint.tokenizer.special import (
+    SURE_NAMES,
+    end_tokens,
+    is_word,
+    looks_like_control,
+    marker_ids,
+)
 from chatterm.checkpoint.tokenizer.tokenizer import Kind, Tokenizer
 from chatterm.errors import UserError
 
 MAX_MERGES_BYTES = 16 << 20
-_ROLES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 
-def tokenizer_from_folder(folder: Path) -> Tokenizer:
+def tokenizer_from_folder(folder: Path, rows: int | None = None) -> Tokenizer:
     """The tokenizer of a checkpoint folder; the first of the three forms that is there.
+
+    Args:
+        folder: of the checkpoint.
+        rows: of the embedding, where known; tokens beyond them are left out.
 
     Raises:
         UserError: there is none, or it cannot be read.
     """
     config = read_json_if_there(folder, "tokenizer_config.json")
-    prepends_space = False
+    prepends_space = default_bos = False
+    processed = None
     growth = ORDINARY
     if (path := inside(folder, "tokenizer.json")).is_file():
         backend, growth = _from_json(path)
-        default_bos = _begins_with(backend, path) is not None
+        processed = put_before(backend, str(path))
     elif (path := inside(folder, "tokenizer.model")).is_file():
         model = read_sentencepiece(path)
         prepends_space = model.adds_space and not model.removes_extra_spaces
@@ -59,12 +72,41 @@ def tokenizer_from_folder(folder: Path) -> Tokenizer:
         merges := inside(folder, "merges.txt")
     ).is_file():
         backend = _from_vocabulary(path, merges)
-        default_bos = False
     else:
         raise UserError(
             f"{folder} has no tokenizer: no tokenizer.json, tokenizer.model, or vocab.json with merges.txt."
         )
-    return _finish(backend, folder, config, default_bos, prepends_space, growth, source=path.name)
+    kind, strips_space = _kind(backend, path)
+    backend.post_processor = None  # the beginning token is added here, and spans keep their white space
+    named = named_tokens(folder, config)
+    with broken_tokenizer(f"{folder} adds tokens that cannot be used"):
+        _add_tokens(backend, folder, config, named, rows)
+    backend, beyond = _fitted(backend, rows, path)
+    if processed is not None:
+        processed = tuple(token for token in processed if backend.id_to_token(token) is not None)
+    begins = beginning(config, processed, _id(backend, named.names.get("bos_token")), default_bos)
+    ends = _stated_ends(_id(backend, named.names.get("eos_token")), folder)
+    control = _mark_control(backend, {*ends, *begins.tokens}, bytes_=kind == "byte-level")
+    added = backend.get_added_tokens_decoder()
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    check_tokens(vocabulary, str(path))
+    return Tokenizer(
+        backend,
+        kind=kind,
+        vocabulary=max(vocabulary.values(), default=-1) + 1,
+        control=control.values(),
+        protected=[index for index, token in added.items() if token.content in NAMES],
+        bos_id=begins.bos_id,
+        adds_bos=bool(begins.tokens),
+        end_ids=end_tokens(control, ends),
+        strips_space=strips_space,
+        prepends_space=prepends_space,
+        names=named.names,
+        source=path.name,
+        growth=growth,
+        begins=begins.tokens,
+        notices=(*begins.notices, *beyond_rows_notice(beyond)),
+    )
 
 
 def _from_json(path: Path) -> tuple[tokenizers.Tokenizer, Growth]:
@@ -96,34 +138,41 @@ def _from_vocabulary(vocabulary_path: Path, merges_path: Path) -> tokenizers.Tok
     return backend
 
 
-def _begins_with(backend: tokenizers.Tokenizer, path: Path) -> int | None:
-    """The token that the file's own post-processing puts before a text, or None."""
-    with broken_tokenizer(f"{path} is not usable as a tokenizer"):
-        ids: list[int] = backend.encode("", add_special_tokens=True).ids
-    return next(iter(ids), None)
+def _fitted(
+    backend: tokenizers.Tokenizer, rows: int | None, path: Path
+) -> tuple[tokenizers.Tokenizer, list[str]]:
+    """The tokenizer without tokens beyond the rows of the embedding, and the names of those."""
+    if rows is None:
+        return backend, []
+    vocabulary = backend.get_vocab(with_added_tokens=True)
+    if max(vocabulary.values(), default=0) >= MAX_VOCABULARY:
+        return backend, []  # to be refused
+    beyond = sorted((token for token in vocabulary if vocabulary[token] >= rows), key=vocabulary.__getitem__)
+    return (within_rows(backend, rows, str(path)) if beyond else backend), beyond
 
 
-def _finish(
-    backend: tokenizers.Tokenizer,
-    folder: Path,
-    config: Mapping[str, Any],
-    default_bos: bool,
-    prepends_space: bool,
-    growth: Growth,
-    *,
-    source: str,
-) -> Tokenizer:
-    first = _begins_with(backend, folder / source)
-    kind, strips_space = _kind(backend, folder / source)
-    backend.post_processor = None  # the beginning token is added here, and spans keep their white space
-    names = _names(folder, config)
-    with broken_tokenizer(f"{folder} adds tokens that cannot be used"):
-        _add_tokens(backend, folder, config, names.values())
+def _mark_control(backend: tokenizers.Tokenizer, stated: Iterable[int], *, bytes_: bool) -> dict[str, int]:
+    """Makes control tokens of those that are so by flag, shape, name or role; gives their ids by name.
+
+    Markers that are in the vocabulary and were never added are added, unless they are words of it.
+    """
     added = backend.get_added_tokens_decoder()
+    ids = backend.get_vocab(with_added_tokens=True)
+    missing = (marker_ids(ids) | set(stated)).difference(added)
+    markers = [token for token in sorted(missing) if backend.id_to_token(token) is not None]
+    markers = [token for token in markers if not is_word(backend, token, bytes_=bytes_)]
+    backend.add_tokens(
+        [AddedToken(backend.id_to_token(token), normalized=False, special=True) for token in markers]
+    )
+    added = backend.get_added_tokens_decoder()
+    steers = set(stated)
     control = {
         token.content: index
         for index, token in added.items()
-        if token.special or looks_like_control(token.content)
+        if token.special
+        or looks_like_control(token.content)
+        or token.content in SURE_NAMES
+        or index in steers
     }
     backend.add_tokens(
         [
@@ -139,25 +188,7 @@ def _finish(
             if (token.content in control or token.content in NAMES) and not token.special
         ]
     )
-    vocabulary = backend.get_vocab(with_added_tokens=True)
-    check_tokens(vocabulary, str(folder / source))
-    bos_id = _id(backend, names.get("bos_token"))
-    adds = config.get("add_bos_token")
-    return Tokenizer(
-        backend,
-        kind=kind,
-        vocabulary=max(vocabulary.values(), default=-1) + 1,
-        control=control.values(),
-        protected=[index for index, token in added.items() if token.content in NAMES],
-        bos_id=bos_id,
-        adds_bos=adds if isinstance(adds, bool) else default_bos and first in (None, bos_id),
-        end_ids=end_tokens(control, _stated_ends(backend, folder, names)),
-        strips_space=strips_space,
-        prepends_space=prepends_space,
-        names=names,
-        source=source,
-        growth=growth,
-    )
+    return control
 
 
 def _kind(backend: tokenizers.Tokenizer, path: Path) -> tuple[Kind, bool]:
@@ -190,20 +221,12 @@ def _flatten(step: Any) -> Iterable[dict[str, Any]]:
             yield from _flatten(part)
 
 
-def _names(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    """The special tokens by role, from `tokenizer_config.json`, else `special_tokens_map.json`."""
-    mapped = read_json_if_there(folder, "special_tokens_map.json")
-    found = {role: _content(config.get(role)) or _content(mapped.get(role)) for role in _ROLES}
-    return {role: name for role, name in found.items() if name is not None}
-
-
-def _content(value: Any) -> str | None:
-    content = value.get("content") if isinstance(value, dict) else value
-    return content if isinstance(content, str) and content else None
-
-
 def _add_tokens(
-    backend: tokenizers.Tokenizer, folder: Path, config: Mapping[str, Any], special: Iterable[str]
+    backend: tokenizers.Tokenizer,
+    folder: Path,
+    config: Mapping[str, Any],
+    named: NamedTokens,
+    rows: int | None,
 ) -> None:
     """Adds what only the side files know: `added_tokens_decoder`, `added_tokens.json`, the special tokens."""
     known = {token.content for token in backend.get_added_tokens_decoder().values()}
@@ -213,7 +236,7 @@ def _add_tokens(
         if isinstance(number, int):
             wanted[number] = AddedToken(name, normalized=False)
     for key, token in stated.items() if isinstance(stated, dict) else ():
-        if str(key).isdecimal() and isinstance(token, dict) and _content(token):
+        if str(key).isdecimal() and isinstance(token, dict) and content(token):
             flags = {
                 flag: bool(token.get(flag, False)) for flag in ("single_word", "lstrip", "rstrip", "special")
             }
@@ -232,8 +255,11 @@ def _add_tokens(
         known.add(token.content)
         added.append(token)
     backend.add_tokens(added)  # together: each call builds the search for all of them anew
-    for name in special:
-        if name not in known and backend.token_to_id(name) is not None:
+    known = {token.content for token in backend.get_added_tokens_decoder().values()}
+    for name in dict.fromkeys((*named.names.values(), *named.others)):
+        is_new = backend.token_to_id(name) is None
+        has_row = rows is not None and backend.get_vocab_size(with_added_tokens=True) < rows
+        if name not in known and (has_row or not is_new):  # as transformers does, in this order
             backend.add_tokens([AddedToken(name, normalized=False, special=True)])
 
 
@@ -242,9 +268,9 @@ def _id(backend: tokenizers.Tokenizer, name: str | None) -> int | None:
     return found
 
 
-def _stated_ends(backend: tokenizers.Tokenizer, folder: Path, names: Mapping[str, str]) -> set[int]:
+def _stated_ends(eos: int | None, folder: Path) -> set[int]:
     """End tokens from the tokenizer's own files, `generation_config.json` and `config.json` together."""
-    ends: list[Any] = [_id(backend, names.get("eos_token"))]
+    ends: list[Any] = [eos]
     for file in ("generation_config.json", "config.json"):
         value = read_json_if_there(folder, file).get("eos_token_id")
         ends += value if isinstance(value, list) else [value]

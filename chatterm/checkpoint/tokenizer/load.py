@@ -11,10 +11,10 @@ from chatterm.checkpoint.alarm import tokenizing
 from chatterm.checkpoint.tokenizer.folder import tokenizer_from_folder
 from chatterm.checkpoint.tokenizer.gguf import tokenizer_from_gguf
 from chatterm.checkpoint.tokenizer.outline import MAX_TOKENIZER_BYTES
+from chatterm.checkpoint.tokenizer.rows import MAX_VOCABULARY
 from chatterm.checkpoint.tokenizer.tokenizer import Tokenizer
 from chatterm.errors import UserError
 
-MAX_VOCABULARY = 1 << 22
 BYTES_PER_SECOND = 4 << 20
 """A fifth of what two cores of 2023 read of a `tokenizer.json`; half a minute is enough for any."""
 
@@ -30,8 +30,20 @@ class HasMetadata(Protocol):
         """Its keys; arrays of strings as `list[str]`."""
 
 
+class HasRows(Protocol):
+    """The shape of a model."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Rows of the embedding."""
+
+
 class OpenCheckpoint(Protocol):
-    """What is needed of an opened checkpoint: one of the two is not None."""
+    """What is needed of an opened checkpoint: one of folder and file is not None."""
+
+    @property
+    def architecture(self) -> HasRows:
+        """The shape of the model."""
 
     @property
     def folder(self) -> Path | None:
@@ -48,11 +60,12 @@ def load_tokenizer(checkpoint: OpenCheckpoint) -> Tokenizer:
     Raises:
         UserError: it has none, or one that cannot be read exactly.
     """
+    rows = checkpoint.architecture.vocabulary
     with tokenizing(_size(checkpoint) / BYTES_PER_SECOND):
         if checkpoint.gguf is not None:
-            tokenizer = tokenizer_from_gguf(checkpoint.gguf.metadata)
+            tokenizer = tokenizer_from_gguf(checkpoint.gguf.metadata, rows)
         elif checkpoint.folder is not None:
-            tokenizer = tokenizer_from_folder(checkpoint.folder)
+            tokenizer = tokenizer_from_folder(checkpoint.folder, rows)
         else:
             raise UserError("This checkpoint is neither a GGUF file nor a folder, so it has no tokenizer.")
         if tokenizer.vocabulary > MAX_VOCABULARY:

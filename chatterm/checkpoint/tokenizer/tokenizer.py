@@ -47,6 +47,8 @@ class Tokenizer:
         end_ids: tokens that end a reply.
         names: the special tokens by role ("bos_token", "eos_token" …), for templates.
         source: the file or key that it was read from.
+        begins: the tokens that a plain text begins with, `bos_id` first; none unless `adds_bos`.
+        notices: sentences for the user about what is odd in the vocabulary.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class Tokenizer:
         names: Mapping[str, str],
         source: str,
         growth: Growth = ORDINARY,
+        begins: Sequence[int] | None = None,
+        notices: tuple[str, ...] = (),
     ) -> None:
         self._backend = backend
         self._growth = growth
@@ -72,6 +76,9 @@ class Tokenizer:
         self.vocabulary = vocabulary
         self.bos_id = bos_id
         self.adds_bos = adds_bos and bos_id is not None
+        usual = () if bos_id is None or not adds_bos else (bos_id,)
+        self.begins = usual if begins is None else tuple(begins)
+        self.notices = notices
         self.end_ids = frozenset(end_ids)
         self.names = dict(names)
         self.source = source
@@ -101,10 +108,10 @@ class Tokenizer:
         return self.with_bos(spans) if add_bos else spans
 
     def with_bos(self, spans: list[TokenSpan]) -> list[TokenSpan]:
-        """The tokens with the beginning token first, if this vocabulary wants one and it is not there yet."""
-        if not self.adds_bos or self.bos_id is None or (spans and spans[0].id == self.bos_id):
+        """The tokens with what a text begins with in front, if this vocabulary wants it and it is missing."""
+        if not self.begins or (spans and spans[0].id == self.begins[0]):
             return spans
-        return [TokenSpan(self.bos_id, 0, 0), *spans]
+        return [*(TokenSpan(token, 0, 0) for token in self.begins), *spans]
 
     def encode_marked(self, text: str, own: Sequence[TokenSpan]) -> list[TokenSpan]:
         """The ids of `text` where exactly the characters at `own` are the control tokens given there.
@@ -258,6 +265,10 @@ class Tokenizer:
     def is_special(self, token: int) -> bool:
         """Whether the token is a control token: it steers the model and is no part of the text."""
         return token in self._control
+
+    def is_protected(self, token: int) -> bool:
+        """Whether no plain text becomes this token: a control token, or a thinking marker."""
+        return token in self._protected
 
     def id_of(self, name: str) -> int | None:
         """The id of the token that is called exactly `name` in the vocabulary."""

@@ -41,12 +41,21 @@ _INTEGERS = frozenset({"top_k", "penalty_last_n", "mirostat"})
 
 _UNSUPPORTED: Mapping[str, Any] = {
     "num_beams": 1,
-    "no_repeat_ngram_size": 0,
     "encoder_repetition_penalty": 1.0,
+    "encoder_no_repeat_ngram_size": 0,
     "epsilon_cutoff": 0.0,
     "eta_cutoff": 0.0,
     "penalty_alpha": 0.0,
     "top_h": None,
+    "exponential_decay_length_penalty": None,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "guidance_scale": 1,
+    "watermarking_config": None,
+    "dola_layers": None,
+    "token_healing": False,
+    "constraints": None,
+    "force_words_ids": None,
 }
 """Settings of generation_config.json that the sampler has no step for, and where they do nothing."""
 
@@ -95,6 +104,9 @@ def starting_values(generation_config: Mapping[str, Any]) -> StartingValues:
             continue
         parameters = changed
         taken.append(field)
+    if "repetition_penalty" in taken and generation_config.get("repetition_penalty") not in (None, 1):
+        parameters = parameters.replace(penalty_last_n=-1)  # transformers and vLLM look back on everything
+        taken.append("penalty_last_n")
     sequence = generation_config.get(_GGUF + "sequence")
     if sequence is not None:
         order = _order(sequence)

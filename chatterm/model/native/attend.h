@@ -10,30 +10,36 @@
 
 enum { CHUNK = 128 /* positions */, TOGETHER = 4 /* queries, and keys, at once */ };
 
+/* Positions of one key/value head. In a narrow cache number i of a vector is its integer i times the vector's scale. */
+typedef struct {
+    const uint8_t *keys, *values;
+    float key_scales[CHUNK], value_scales[CHUNK]; /* zero beyond `count` */
+    int start, count;                             /* the first that anybody sees, and the end */
+} Chunk;
+
 typedef struct {
     const float *query[TOGETHER];
     int from[TOGETHER], to[TOGETHER]; /* positions seen of the chunk */
     int place[TOGETHER];              /* of its result in Engine.part */
 } Queries;
 
-ALWAYS f32x16 load_cached(const void *p, int at, int half) {
-    return half ? load_f16((const uint16_t *)p + at) : load_f32((const float *)p + at);
+ALWAYS f32x16 load_cached(const void *p, int at, int narrow) {
+    return narrow ? load_i16((const int16_t *)p + at) : load_f32((const float *)p + at);
 }
 
 /* The last numbers of a vector whose size is no multiple of 16, and zeros. */
-ALWAYS f32x16 load_rest(const void *p, int at, int count, int half) {
+ALWAYS f32x16 load_rest(const void *p, int at, int count, int narrow) {
     uint8_t rest[4 * LANES] = {0};
-    int bytes = half ? 2 : 4;
+    int bytes = narrow ? 2 : 4;
     memcpy(rest, (const uint8_t *)p + (size_t)at * bytes, (size_t)count * bytes);
-    return load_cached(rest, 0, half);
+    return load_cached(rest, 0, narrow);
 }
 
-/* scores[q][i] = query q · key i for `count` keys, one after the other in memory; rounded up to whole fours. */
-ALWAYS void score(
-    const Queries *queries, int Q, const uint8_t *keys, const uint8_t *values, int from, int count, int size, int half,
-    float scores[][CHUNK]) {
-    int bytes = size * (half ? 2 : 4), whole = size / LANES * LANES;
-    for (int i = from; i < count; i += TOGETHER) {
+/* scores[q][i] = query q · key i, without the key's scale, for the chunk's keys; rounded up to whole fours. */
+ALWAYS void score(const Queries *queries, int Q, const Chunk *chunk, int size, int narrow, float scores[][CHUNK]) {
+    const uint8_t *keys = chunk->keys, *values = chunk->values;
+    int bytes = size * (narrow ? 2 : 4), whole = size / LANES * LANES, count = chunk->count;
+    for (int i = chunk->start; i < count; i += TOGETHER) {
         f32x16 sum[TOGETHER][TOGETHER]; /* by query and key */
         const uint8_t *key[TOGETHER];
 #pragma GCC unroll 4
@@ -50,14 +56,14 @@ ALWAYS void score(
         for (int k = 0; k < whole; k += LANES) {
 #pragma GCC unroll 4
             for (int j = 0; j < TOGETHER; j++) {
-                f32x16 part = load_cached(key[j], k, half);
+                f32x16 part = load_cached(key[j], k, narrow);
 #pragma GCC unroll 4
                 for (int q = 0; q < Q; q++) sum[q][j] += part * load_f32(queries->query[q] + k);
             }
         }
         if (whole < size) {
             for (int j = 0; j < TOGETHER; j++) {
-                f32x16 part = load_rest(key[j], whole, size - whole, half);
+                f32x16 part = load_rest(key[j], whole, size - whole, narrow);
                 for (int q = 0; q < Q; q++) sum[q][j] += part * load_rest(queries->query[q], whole, size - whole, 0);
             }
         }
@@ -68,18 +74,17 @@ ALWAYS void score(
 
 /* out = Σ weights[q][i] · value i, for up to four vectors of 16 numbers beginning at `at`. */
 ALWAYS void mix_strip(
-    int Q, int vectors, const uint8_t *values, int at, int from, int count, int size, int half, float scores[][CHUNK],
-    float *const *out) {
+    int Q, int vectors, const Chunk *chunk, int at, int size, int narrow, float scores[][CHUNK], float *const *out) {
     f32x16 sum[TOGETHER][4];
-    size_t bytes = (size_t)size * (half ? 2 : 4);
+    size_t bytes = (size_t)size * (narrow ? 2 : 4);
 #pragma GCC unroll 4
     for (int q = 0; q < Q; q++)
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) sum[q][v] = splat(0);
-    for (int i = from; i < count; i++) {
+    for (int i = chunk->start; i < chunk->count; i++) {
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
-            f32x16 value = load_cached(values + i * bytes, at + LANES * v, half);
+            f32x16 value = load_cached(chunk->values + i * bytes, at + LANES * v, narrow);
 #pragma GCC unroll 4
             for (int q = 0; q < Q; q++) sum[q][v] += value * scores[q][i];
         }
@@ -90,33 +95,33 @@ ALWAYS void mix_strip(
         for (int v = 0; v < vectors; v++) store_f32(out[q] + at + LANES * v, sum[q][v]);
 }
 
-ALWAYS void mix(
-    int Q, const uint8_t *values, int from, int count, int size, int half, float scores[][CHUNK], float *const *out) {
+ALWAYS void mix(int Q, const Chunk *chunk, int size, int narrow, float scores[][CHUNK], float *const *out) {
     int at = 0;
-    for (; at + 4 * LANES <= size; at += 4 * LANES) mix_strip(Q, 4, values, at, from, count, size, half, scores, out);
-    for (; at + LANES <= size; at += LANES) mix_strip(Q, 1, values, at, from, count, size, half, scores, out);
+    for (; at + 4 * LANES <= size; at += 4 * LANES) mix_strip(Q, 4, chunk, at, size, narrow, scores, out);
+    for (; at + LANES <= size; at += LANES) mix_strip(Q, 1, chunk, at, size, narrow, scores, out);
     if (at == size) return;
     for (int q = 0; q < Q; q++) {
         f32x16 sum = splat(0);
-        for (int i = from; i < count; i++) {
-            const uint8_t *value = values + (size_t)i * size * (half ? 2 : 4);
-            sum += load_rest(value, at, size - at, half) * scores[q][i];
+        for (int i = chunk->start; i < chunk->count; i++) {
+            const uint8_t *value = chunk->values + (size_t)i * size * (narrow ? 2 : 4);
+            sum += load_rest(value, at, size - at, narrow) * scores[q][i];
         }
         memcpy(out[q] + at, &sum, sizeof(float) * (size - at));
     }
 }
 
-/* Scores → weights, not yet divided by their sum. */
-static void soften(const Engine *e, float *scores, int from, int to, int start, int count, int place) {
+/* Scores → weights, not yet divided by their sum, but times the scales of the values that they are for. */
+static void soften(const Engine *e, float *scores, int from, int to, const Chunk *chunk, int place) {
     const int32_t counting[LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     float cap = e->model->attention_soft_cap, largest = -INFINITY;
     f32x16 most = splat(-INFINITY), sum = splat(0);
     i32x16 lanes;
     memcpy(&lanes, counting, sizeof lanes);
-    start -= start % LANES;
+    int start = chunk->start - chunk->start % LANES, count = chunk->count, narrow = e->step->narrow;
     for (int i = start; i < count; i += LANES) {
         i32x16 seen = (lanes + i >= from) & (lanes + i < to);
         f32x16 s = load_f32(scores + i) * e->layer->attention_scale;
+        if (narrow) s *= load_f32(chunk->key_scales + i);
         if (cap > 0)
             for (int lane = 0; lane < LANES; lane++) s[lane] = cap * tanhf(s[lane] / cap);
         s = choose(seen, s, splat(-INFINITY));
@@ -127,43 +132,55 @@ static void soften(const Engine *e, float *scores, int from, int to, int start, 
     for (int i = start; i < count; i += LANES) {
         i32x16 seen = (lanes + i >= from) & (lanes + i < to);
         f32x16 weights = choose(seen, exp16(load_f32(scores + i) - largest), splat(0));
-        store_f32(scores + i, weights);
         sum += weights;
+        if (narrow) weights *= load_f32(chunk->value_scales + i);
+        store_f32(scores + i, weights);
     }
     e->part_max[place] = largest;
     e->part_sum[place] = sum16(sum);
 }
 
-ALWAYS void attend(
-    const Engine *e, const Queries *queries, int Q, const uint8_t *keys, const uint8_t *values, int start, int count, int half) {
+ALWAYS void attend(const Engine *e, const Queries *queries, int Q, const Chunk *chunk, int narrow) {
     int size = e->model->head_size;
     float scores[TOGETHER][CHUNK] __attribute__((aligned(64)));
     float *out[TOGETHER];
-    score(queries, Q, keys, values, start, count, size, half, scores);
+    score(queries, Q, chunk, size, narrow, scores);
     for (int q = 0; q < Q; q++) {
-        soften(e, scores[q], queries->from[q], queries->to[q], start, count, queries->place[q]);
+        soften(e, scores[q], queries->from[q], queries->to[q], chunk, queries->place[q]);
         out[q] = e->part + (size_t)queries->place[q] * size;
     }
-    mix(Q, values, start, count, size, half, scores, out);
+    mix(Q, chunk, size, narrow, scores, out);
 }
 
-static void attend_some(
-    const Engine *e, const Queries *queries, int Q, const uint8_t *keys, const uint8_t *values, int start, int count, int half) {
-    switch (2 * Q + half) {
-    case 2: attend(e, queries, 1, keys, values, start, count, 0); break;
-    case 3: attend(e, queries, 1, keys, values, start, count, 1); break;
-    case 4: attend(e, queries, 2, keys, values, start, count, 0); break;
-    case 5: attend(e, queries, 2, keys, values, start, count, 1); break;
-    case 6: attend(e, queries, 3, keys, values, start, count, 0); break;
-    case 7: attend(e, queries, 3, keys, values, start, count, 1); break;
-    case 8: attend(e, queries, 4, keys, values, start, count, 0); break;
-    case 9: attend(e, queries, 4, keys, values, start, count, 1); break;
+static void attend_some(const Engine *e, const Queries *queries, int Q, const Chunk *chunk) {
+    switch (2 * Q + (e->step->narrow != 0)) {
+    case 2: attend(e, queries, 1, chunk, 0); break;
+    case 3: attend(e, queries, 1, chunk, 1); break;
+    case 4: attend(e, queries, 2, chunk, 0); break;
+    case 5: attend(e, queries, 2, chunk, 1); break;
+    case 6: attend(e, queries, 3, chunk, 0); break;
+    case 7: attend(e, queries, 3, chunk, 1); break;
+    case 8: attend(e, queries, 4, chunk, 0); break;
+    case 9: attend(e, queries, 4, chunk, 1); break;
     }
 }
 
-static uint8_t *cached(const Engine *e, void *cache, int kv_head, int position) {
-    size_t head = (size_t)e->index * e->model->kv_heads + kv_head;
-    return (uint8_t *)cache + (head * e->step->capacity + position) * e->model->head_size * (e->step->half ? 2 : 4);
+/* Where a vector stands among all vectors of keys, and of values. */
+static size_t cached_at(const Engine *e, int kv_head, int position) {
+    return ((size_t)e->index * e->model->kv_heads + kv_head) * e->step->capacity + position;
+}
+
+static uint8_t *cached(const Engine *e, void *cache, size_t at) {
+    return (uint8_t *)cache + at * e->model->head_size * (e->step->narrow ? 2 : 4);
+}
+
+static void find_scales(const Engine *e, size_t at, Chunk *chunk) {
+    size_t bytes = sizeof(float) * chunk->count;
+    if (!e->step->narrow) return;
+    memset(chunk->key_scales, 0, sizeof chunk->key_scales);
+    memset(chunk->value_scales, 0, sizeof chunk->value_scales);
+    memcpy(chunk->key_scales, e->step->key_scales + at, bytes);
+    memcpy(chunk->value_scales, e->step->value_scales + at, bytes);
 }
 
 static int first_seen(const Engine *e, int position) {
@@ -182,10 +199,14 @@ static void attend_piece(void *context, int piece) {
     const Step *step = e->step;
     int group = m->heads / m->kv_heads, kv = piece / e->chunks, chunk = piece % e->chunks;
     int base = (e->first_chunk + chunk) * CHUNK, end = step->position + e->rows;
-    int count = end - base < CHUNK ? end - base : CHUNK;
     int start = first_seen(e, step->position) - base;
-    start = start < 0 ? 0 : start - start % TOGETHER;
-    const uint8_t *keys = cached(e, step->keys, kv, base), *values = cached(e, step->values, kv, base);
+    size_t at = cached_at(e, kv, base);
+    Chunk positions;
+    positions.keys = cached(e, step->keys, at);
+    positions.values = cached(e, step->values, at);
+    positions.start = start < 0 ? 0 : start - start % TOGETHER;
+    positions.count = end - base < CHUNK ? end - base : CHUNK;
+    find_scales(e, at, &positions);
     for (int first = 0; first < e->rows * group; first += TOGETHER) {
         Queries queries;
         int Q = e->rows * group - first < TOGETHER ? e->rows * group - first : TOGETHER;
@@ -196,7 +217,7 @@ static void attend_piece(void *context, int piece) {
             queries.to[q] = position + 1 - base;
             queries.place[q] = result_place(e, row, head, chunk);
         }
-        attend_some(e, &queries, Q, keys, values, start, count, step->half);
+        attend_some(e, &queries, Q, &positions);
     }
 }
 
@@ -218,26 +239,41 @@ static void join_piece(void *context, int piece) {
     for (int i = 0; i < size; i++) out[i] /= sum;
 }
 
+/* A vector as 16-bit integers. Returns their scale: the largest magnitude becomes 32767. What is not finite makes all of it no
+ * number. The same in chatterm/model/vectors.py. */
+static float narrow_vector(const float *x, int size, int16_t *out) {
+    u32x16 most = {0};
+    uint32_t bits = 0;
+    float largest;
+    for (int i = 0; i < size; i += LANES) {
+        u32x16 part = (u32x16)magnitude(load_rest(x, i, size - i < LANES ? size - i : LANES, 0));
+        most = (u32x16)choose((i32x16)(part > most), (f32x16)part, (f32x16)most);
+    }
+    for (int lane = 0; lane < LANES; lane++) bits = most[lane] > bits ? most[lane] : bits;
+    memcpy(&largest, &bits, sizeof largest);
+    memset(out, 0, sizeof *out * size);
+    if (bits >= 0x7f800000) return NAN; /* as bits, what is no number is larger than what is */
+    float factor = 32767 / fmaxf(largest, 1e-30f);
+    for (int i = 0; i < size; i += LANES) {
+        int count = size - i < LANES ? size - i : LANES;
+        int16_t whole[LANES];
+        store_i16(whole, load_rest(x, i, count, 0) * factor);
+        memcpy(out + i, whole, sizeof *out * count);
+    }
+    return largest / 32767;
+}
+
 /* Keys or values of the new tokens go into the cache. */
-static void store_cached(Engine *e, void *cache, const float *rows) {
+static void store_cached(const Engine *e, void *cache, float *scales, const float *rows) {
     const Model *m = e->model;
     int size = m->head_size;
     for (int row = 0; row < e->rows; row++) {
         for (int kv = 0; kv < m->kv_heads; kv++) {
             const float *x = rows + row * e->heads_width + kv * size;
-            uint8_t *out = cached(e, cache, kv, e->step->position + row);
-            if (!e->step->half) {
-                memcpy(out, x, sizeof(float) * size);
-                continue;
-            }
-            for (int i = 0; i < size; i += LANES) {
-                int count = size - i < LANES ? size - i : LANES;
-                f32x16 part = load_rest(x, i, count, 0);
-                uint16_t halves[LANES];
-                for (int k = 0; k < LANES; k++) e->too_large |= fabsf(part[k]) > 65504.0f;
-                store_f16(halves, part);
-                memcpy(out + 2 * i, halves, 2 * count);
-            }
+            size_t at = cached_at(e, kv, e->step->position + row);
+            uint8_t *out = cached(e, cache, at);
+            if (e->step->narrow) scales[at] = narrow_vector(x, size, (int16_t *)out);
+            else memcpy(out, x, sizeof(float) * size);
         }
     }
 }
@@ -246,8 +282,8 @@ static void attend_all(Engine *e) {
     int last = e->step->position + e->rows - 1;
     e->first_chunk = first_seen(e, e->step->position) / CHUNK;
     e->chunks = last / CHUNK - e->first_chunk + 1;
-    store_cached(e, e->step->keys, e->keys);
-    store_cached(e, e->step->values, e->values);
+    store_cached(e, e->step->keys, e->step->key_scales, e->keys);
+    store_cached(e, e->step->values, e->step->value_scales, e->values);
     share(e->pool, attend_piece, e, e->model->kv_heads * e->chunks);
     int queries = e->rows * e->model->heads;
     if (e->rows * e->chunks > 32) share(e->pool, join_piece, e, queries);

@@ -115,10 +115,12 @@ class Step(Structure):
         ("tokens", c_void_p),
         *(
             (name, c_int32)
-            for name in ("count", "position", "capacity", "half", "first_logits", "logits_stride")
+            for name in ("count", "position", "capacity", "narrow", "first_logits", "logits_stride")
         ),
         ("keys", c_void_p),
         ("values", c_void_p),
+        ("key_scales", c_void_p),
+        ("value_scales", c_void_p),
         ("cosines", POINTER(c_void_p)),
         ("sines", POINTER(c_void_p)),
         ("logits", c_void_p),
@@ -138,7 +140,10 @@ def open_library(path: Path) -> ctypes.CDLL:
         "chatterm_most_rows": (c_int, ()),
         "chatterm_kind": (c_int, (c_int,)),
         "chatterm_packed_bytes": (c_size_t, (c_int, c_int, c_int)),
-        "chatterm_pack": (None, (c_int, c_void_p, c_size_t, c_int, c_int, c_void_p)),
+        "chatterm_pack": (
+            None,
+            (c_void_p, c_int, c_void_p, c_size_t, c_void_p, c_int, c_int, c_void_p),
+        ),
         "chatterm_expand": (None, (c_void_p, POINTER(Matrix), c_void_p, c_int)),
         "chatterm_rows": (None, (POINTER(Matrix), c_void_p, c_int, c_void_p)),
         "chatterm_multiply": (
@@ -152,7 +157,7 @@ def open_library(path: Path) -> ctypes.CDLL:
         "chatterm_engine": (c_void_p, (POINTER(Model), c_void_p, c_int)),
         "chatterm_end_engine": (None, (c_void_p,)),
         "chatterm_watch": (None, (c_void_p, c_void_p)),
-        "chatterm_step": (c_int, (c_void_p, POINTER(Step))),
+        "chatterm_step": (None, (c_void_p, POINTER(Step))),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)

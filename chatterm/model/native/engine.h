@@ -47,10 +47,11 @@ typedef struct {
     int32_t count;         /* 1 … VECTORS tokens */
     int32_t position;      /* of the first */
     int32_t capacity;      /* positions for which the cache has room */
-    int32_t half;          /* whether the cache is in half precision, else float32 */
+    int32_t narrow;        /* whether the cache is of 16-bit integers with scales, else of float32 */
     int32_t first_logits;  /* the first token after which logits are wanted */
     int32_t logits_stride; /* floats from one token's logits to the next's */
     void *keys, *values;   /* (layers, kv_heads, capacity, head_size) */
+    float *key_scales, *value_scales; /* (layers, kv_heads, capacity) of a narrow cache: what its integers are multiples of */
     const float *const *cosines;
     const float *const *sines; /* of these positions, each (count, rotary_dimensions), sines negative in the first half */
     float *logits;             /* (count - first_logits, at least vocabulary rounded up to whole tiles) */
@@ -80,7 +81,6 @@ typedef struct {
     /* of attention, one of each per token, head and chunk */
     float *part, *part_max, *part_sum;
     int first_chunk, chunks;
-    int too_large; /* whether a key or value did not fit into half precision */
     /* what the running phase multiplies */
     const Matrix *matrix[MATRICES];
     float *out[MATRICES];

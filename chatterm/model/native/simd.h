@@ -16,6 +16,7 @@ typedef float f32x16 __attribute__((vector_size(64)));
 typedef uint32_t u32x16 __attribute__((vector_size(64)));
 typedef int32_t i32x16 __attribute__((vector_size(64)));
 typedef uint16_t u16x16 __attribute__((vector_size(32)));
+typedef int16_t i16x16 __attribute__((vector_size(32)));
 typedef int8_t i8x16 __attribute__((vector_size(16)));
 typedef uint8_t u8x16 __attribute__((vector_size(16)));
 
@@ -65,6 +66,16 @@ static inline f32x16 load_u8(const void *p) {
 #endif
 }
 
+static inline f32x16 load_i16(const void *p) {
+#if defined(__AVX512F__)
+    return (f32x16)_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p)));
+#else
+    i16x16 v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(__builtin_convertvector(v, i32x16), f32x16);
+#endif
+}
+
 static inline f32x16 load_bf16(const void *p) {
     u16x16 v;
     memcpy(&v, p, sizeof v);
@@ -95,20 +106,12 @@ static inline f32x16 choose(i32x16 mask, f32x16 a, f32x16 b) {
 
 static inline f32x16 magnitude(f32x16 x) { return (f32x16)((u32x16)x & 0x7fffffff); }
 
-/* Rounded to nearest even, for magnitudes up to 65504. */
-static inline void store_f16(void *p, f32x16 x) {
-#if defined(__AVX512F__)
-    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-#else
-    u32x16 bits = (u32x16)magnitude(x), sign = (u32x16)x >> 16 & 0x8000;
-    u32x16 normal = ((bits + 0xfff + (bits >> 13 & 1)) >> 13) - (112 << 10);
-    /* below 2^-14: near one half floats have the spacing of half precision's subnormals */
-    u32x16 subnormal = (u32x16)((f32x16)bits + 0.5f) - 0x3f000000;
-    i32x16 small = (i32x16)(bits < 0x38800000);
-    u32x16 wide = sign | (u32x16)choose(small, (f32x16)subnormal, (f32x16)normal);
-    u16x16 half = __builtin_convertvector(wide, u16x16);
-    memcpy(p, &half, sizeof half);
-#endif
+/* Rounded to the nearest whole number and the even one, for magnitudes below 2^15. */
+static inline void store_i16(void *p, f32x16 x) {
+    /* from 1.5 · 2^23 on, floats are the whole numbers, and their bits count with them */
+    i32x16 whole = (i32x16)(x + 0x1.8p23f) - 0x4b400000;
+    i16x16 v = __builtin_convertvector(whole, i16x16);
+    memcpy(p, &v, sizeof v);
 }
 
 /* The sum over the lanes, always in the same order. */

@@ -207,13 +207,6 @@ EXPORT size_t chatterm_packed_bytes(int kind, int rows, int columns) {
     return (size_t)((rows + LANES - 1) / LANES) * tile_bytes(kind, columns) + AHEAD;
 }
 
-/* Rows of blocks of `type` → tiles. `out` is zeroed and aligned to 64 bytes. */
-EXPORT void chatterm_pack(int type, const uint8_t *rows, size_t row_bytes, int count, int columns, uint8_t *out) {
-    size_t bytes = tile_bytes(kind_of(type), columns);
-    for (int row = 0; row < count; row++)
-        pack_row(type, rows + row * row_bytes, columns, out + row / LANES * bytes, row % LANES);
-}
-
 typedef struct {
     const Matrix *matrix;
     uint16_t *half; /* bfloat16, rounded to nearest even */
@@ -334,19 +327,17 @@ EXPORT void chatterm_end_engine(Engine *e) {
 /* From now on the seconds of each phase are added to these; null: no longer. */
 EXPORT void chatterm_watch(Engine *e, double *seconds) { e->seconds = seconds; }
 
-/* Decode some tokens. Returns 1 if a key or value is too large for a cache in half precision: nothing is right then. */
-EXPORT int chatterm_step(Engine *e, const Step *step) {
+/* Decode some tokens. */
+EXPORT void chatterm_step(Engine *e, const Step *step) {
     e->step = step;
     e->rows = step->count;
-    e->too_large = 0;
     if (e->seconds) e->since = now();
     for (int row = 0; row < e->rows; row++) embed(e, row);
     done(e, EMBED);
-    for (e->index = 0; e->index < e->model->layers && !e->too_large; e->index++) {
+    for (e->index = 0; e->index < e->model->layers; e->index++) {
         e->layer = &e->model->layer[e->index];
         block(e);
     }
-    if (!e->too_large) unembed(e);
+    unembed(e);
     done(e, UNEMBED);
-    return e->too_large;
 }

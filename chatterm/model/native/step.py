@@ -12,13 +12,16 @@ from torch import Tensor
 from chatterm.checkpoint.architecture import Activation, Architecture, NormKind, QueryKeyNorm
 from chatterm.model.native.binding import RECORDED, Layer, Matrix, Model, Norm, Step
 from chatterm.model.native.build import library
+from chatterm.model.native.checked import address, indices_address
 from chatterm.model.norm import Norm as NormModule
 from chatterm.model.rotary import Turn
 from chatterm.model.taps import BLOCK_POINTS, Taps
 from chatterm.model.tiled import TiledLinear
+from chatterm.model.vectors import NARROW
 
 if TYPE_CHECKING:
     from chatterm.model.block import Block
+    from chatterm.model.cache import Cache
     from chatterm.model.decoder import Decoder
 
 _LANES = 16
@@ -37,6 +40,9 @@ class NativeStep:
     def __init__(self, decoder: Decoder, embedding: TiledLinear, unembedding: TiledLinear) -> None:
         self._decoder = decoder
         a = decoder.architecture
+        positions = decoder.positions
+        if positions is not None:
+            address(positions, "learned positions", (a.context, a.width), torch.float32)
         self._layers = (Layer * a.layers)()
         for layer, block in zip(self._layers, decoder.blocks, strict=True):
             _fill_layer(layer, block, decoder)  # type: ignore[arg-type]
@@ -67,11 +73,16 @@ class NativeStep:
             embedding=embedding.parts[0].matrix,
             unembedding=unembedding.parts[0].matrix,
             final_norm=_norm(decoder.final_norm),
-            positions=None if decoder.positions is None else decoder.positions.data_ptr(),
+            positions=None if positions is None else positions.data_ptr(),
             layer=self._layers,
         )
         kinds = 1 + max(decoder.rotary_kind(layer) for layer in range(a.layers))
         self._cosines, self._sines = (ctypes.c_void_p * kinds)(), (ctypes.c_void_p * kinds)()
+        self._turned = {
+            decoder.rotary_kind(layer)
+            for layer in range(a.layers)
+            if a.layer_options[layer].rotary is not None
+        }
         self._pool = embedding.parts[0].pool
         self._engine: int | None = None
         self._seconds: ctypes.Array[ctypes.c_double] | None = None
@@ -87,8 +98,7 @@ class NativeStep:
         self,
         tokens: Tensor,
         position: int,
-        keys: Tensor,
-        values: Tensor,
+        cache: Cache,
         turns: Sequence[Turn | None],
         *,
         last_only: bool,
@@ -99,9 +109,7 @@ class NativeStep:
         Args:
             tokens: ids, `(T,)` int64, 1 ≤ T ≤ `most_rows`.
             position: where the first stands; the cache holds the positions before it.
-            keys: the cache, `(layers, kv_heads, capacity, head_size)` float32 or float16; the positions of
-                the tokens are written.
-            values: likewise.
+            cache: of float32 or narrow numbers, with room for the tokens, whose positions are written.
             turns: the rotation of these positions for each kind of layer.
             last_only: logits after the last token only.
             record: contiguous float32 tensors `(layers, T, …)` by name (`RECORDED`), which are filled with
@@ -111,26 +119,23 @@ class NativeStep:
             Float32 logits `(T, vocabulary)`, or `(1, vocabulary)` if `last_only`.
 
         Raises:
-            OverflowError: a key or value is beyond the range of float16. The step can be repeated.
+            ValueError: something is not of the type, shape or place that the operator reads.
         """
-        self._reserve(keys.shape[2])
         tokens = tokens.contiguous()
-        count = tokens.shape[0]
-        logits = torch.empty(1 if last_only else count, self._padded)
+        count = tokens.numel()
+        if not 1 <= count <= self.most_rows:
+            raise ValueError(f"a step is for 1 to {self.most_rows} tokens, not {count}")
         step = self._step
-        step.tokens, step.count, step.position = tokens.data_ptr(), count, position
-        step.capacity, step.half = keys.shape[2], keys.dtype == torch.float16
+        step.tokens = indices_address(tokens, "tokens", count, self._model.vocabulary)
+        step.count, step.position = count, position
         step.first_logits = count - 1 if last_only else 0
-        step.keys, step.values = keys.data_ptr(), values.data_ptr()
+        self._set_cache(cache, position + count)
+        self._set_turns(turns, count)
+        self._set_record(record or {}, count)
+        logits = torch.empty(1 if last_only else count, self._padded)
         step.logits = logits.data_ptr()
-        for kind, turn in enumerate(turns):
-            if turn is not None:
-                self._cosines[kind], self._sines[kind] = turn.cos.data_ptr(), turn.sin.data_ptr()
-        for name in RECORDED:
-            wanted = None if record is None else record.get(name)
-            setattr(step.record, name, None if wanted is None else wanted.data_ptr())
-        if self._run(self._engine, self._step_address):
-            raise OverflowError("a key or value is beyond the range of float16")
+        self._reserve(step.capacity)
+        self._run(self._engine, self._step_address)
         return logits[:, : self._model.vocabulary]
 
     def watch(self) -> None:
@@ -143,6 +148,48 @@ class NativeStep:
     def seconds(self) -> dict[str, float]:
         """Of all steps since `watch`, by phase; on several threads the time until the last is done."""
         return {} if self._seconds is None else dict(zip(PHASES, self._seconds, strict=True))
+    def _set_cache(self, cache: Cache, length: int) -> None:
+        """Where keys and values of `length` positions are."""
+        a, step = self._decoder.architecture, self._step
+        keys, values = cache.keys, cache.values
+        capacity = keys.shape[2]
+        if length > capacity or step.position < 0:
+            raise ValueError(f"positions up to {length} do not fit into a cache of {capacity}")
+        if a.learned_positions and length > a.context:
+            raise ValueError(f"there are {a.context} learned positions, not {length}")
+        vectors = (a.layers, a.kv_heads, capacity)
+        step.capacity, step.narrow = capacity, keys.dtype == NARROW
+        step.keys = address(keys, "keys", (*vectors, a.head_size), torch.float32, NARROW)
+        step.values = address(values, "values", (*vectors, a.head_size), keys.dtype)
+        step.key_scales = step.value_scales = None
+        if step.narrow:
+            if cache.key_scales is None or cache.value_scales is None:
+                raise ValueError("16-bit keys and values need their scales")
+            step.key_scales = address(cache.key_scales, "the keys' scales", vectors, torch.float32)
+            step.value_scales = address(cache.value_scales, "the values' scales", vectors, torch.float32)
+
+    def _set_turns(self, turns: Sequence[Turn | None], count: int) -> None:
+        """Where the rotations of `count` positions are."""
+        if len(turns) != len(self._cosines):
+            raise ValueError(f"there are {len(self._cosines)} kinds of layers, not {len(turns)}")
+        for kind, turn in enumerate(turns):
+            if turn is None:
+                if kind in self._turned:
+                    raise ValueError(f"layers of kind {kind} are rotated, and there is no rotation for them")
+                continue
+            shape = (count, 1, self._model.rotary_dimensions)
+            self._cosines[kind] = address(turn.cos, "cosines", shape, torch.float32)
+            self._sines[kind] = address(turn.sin, "sines", shape, torch.float32)
+
+    def _set_record(self, record: Mapping[str, Tensor], count: int) -> None:
+        """Where to write down what the blocks compute with."""
+        for name in RECORDED:
+            wanted = record.get(name)
+            place = None
+            if wanted is not None:
+                shape = recorded_shape(self._decoder.architecture, name, count)
+                place = address(wanted, f"the record of {name}", shape, torch.float32)
+            setattr(self._step.record, name, place)
 
     def _reserve(self, capacity: int) -> None:
         """Scratch memory for that many positions."""
@@ -168,8 +215,6 @@ class NativeStep:
 def new_record(architecture: Architecture, taps: Taps, count: int) -> dict[str, Tensor]:
     """Memory for what taps read of `count` tokens in a step, `(layers, count, …)` by tap point."""
     a = architecture
-    heads, kv_heads = (a.heads, a.head_size), (a.kv_heads, a.head_size)
-    shapes = {"queries": heads, "keys": kv_heads, "values": kv_heads, "heads": heads}
     wanted = {point for point in BLOCK_POINTS if any(taps.wants(point, layer) for layer in range(a.layers))}
     if taps.wants("embedding"):
         wanted.add("input")
@@ -177,12 +222,16 @@ def new_record(architecture: Architecture, taps: Taps, count: int) -> dict[str, 
         wanted.add("queries")
     if a.parallel:
         wanted.discard("middle")
-    record = {}
-    for point in RECORDED:
-        if point in wanted:
-            size = shapes.get(point, (a.ffn_width if point == "activations" else a.width,))
-            record[point] = torch.empty(a.layers, count, *size)
-    return record
+    return {point: torch.empty(recorded_shape(a, point, count)) for point in RECORDED if point in wanted}
+
+
+def recorded_shape(architecture: Architecture, point: str, count: int) -> tuple[int, ...]:
+    """`(layers, count, …)`: of what is recorded at a tap point of `count` tokens."""
+    a = architecture
+    heads, kv_heads = (a.heads, a.head_size), (a.kv_heads, a.head_size)
+    shapes = {"queries": heads, "keys": kv_heads, "values": kv_heads, "heads": heads}
+    size = shapes.get(point, (a.ffn_width if point == "activations" else a.width,))
+    return (a.layers, count, *size)
 
 
 def native_step(decoder: Decoder) -> NativeStep | None:
@@ -222,5 +271,7 @@ def _matrices(linear: object) -> list[Matrix]:
 def _norm(norm: NormModule | None) -> Norm:
     if norm is None:
         return Norm(None, None)
-    assert norm.weight.is_contiguous()
-    return Norm(norm.weight.data_ptr(), None if norm.bias is None else norm.bias.data_ptr())
+    shape = norm.weight.shape
+    weight = address(norm.weight, "a norm's weights", shape, torch.float32)
+    bias = None if norm.bias is None else address(norm.bias, "a norm's biases", shape, torch.float32)
+    return Norm(weight, bias)

@@ -4,24 +4,25 @@
  * A tile runs over all columns of its 16 rows, group after group, each group's values followed by its scales:
  *
  *   kind  group     values                             scales                                  from
- *   I4    32 cols   256 B nibbles                      16 half s, 16 half m                    Q4_0, Q4_1
+ *   I4    32 cols   256 B nibbles                      16 half s, 16 half m                    Q4_0, Q4_1, Q1_0, Q2_0
  *   I5    32 cols   256 B nibbles + 64 B fifth bits    16 half s, 16 half m                    Q5_0, Q5_1
  *   I8    32 cols   512 B int8                         16 half s                               Q8_0
  *   K4    256 cols  8 × (256 B nibbles, 16 sc, 16 mn)  16 half d, 16 half dmin (first)         Q4_K
  *   K5    256 cols  8 × (320 B as I5, 16 sc, 16 mn)    16 half d, 16 half dmin (first)         Q5_K
  *   K6    256 cols  16 × (256 B int8, 16 B sc)         16 half d (first)                       Q6_K
+ *   E4    16 cols   128 B nibbles                      16 float s                              FP4 (MXFP4, NVFP4)
  *   F32, F16, BF16  1 col: 16 values                   none
  *
- * I4, I5: w = s·q + m.  I8: w = s·q.  K4, K5: w = d·sc·q − dmin·mn.  K6: w = d·sc·q.
+ * I4, I5: w = s·q + m.  I8: w = s·q.  K4, K5: w = d·sc·q − dmin·mn.  K6: w = d·sc·q.  E4: w = s·e(q), see four_bit_float.
  * Nibbles: four vectors of 16 × 32 bits; the lane of row r in vector c holds columns 8c … 8c+7, lowest first. */
 #ifndef CHATTERM_TILES_H
 #define CHATTERM_TILES_H
 
 #include "simd.h"
 
-enum Kind { F32 = 0, F16 = 1, BF16 = 2, I4 = 3, I5 = 4, I8 = 5, K4 = 6, K5 = 7, K6 = 8 };
+enum Kind { F32 = 0, F16 = 1, BF16 = 2, I4 = 3, I5 = 4, I8 = 5, K4 = 6, K5 = 7, K6 = 8, E4 = 9 };
 
-enum { I4_GROUP = 320, I5_GROUP = 384, I8_GROUP = 544, K4_GROUP = 64 + 8 * 288, K5_GROUP = 64 + 8 * 352, K6_GROUP = 32 + 16 * 272 };
+enum { I4_GROUP = 320, I5_GROUP = 384, I8_GROUP = 544, K4_GROUP = 64 + 8 * 288, K5_GROUP = 64 + 8 * 352, K6_GROUP = 32 + 16 * 272, E4_GROUP = 192 };
 
 /* How far ahead of its use memory is asked for; measured, see docs/performance.md. */
 enum { AHEAD = 4096 };
@@ -46,6 +47,7 @@ static inline size_t tile_bytes(int kind, int columns) {
     case K4: return (size_t)columns / 256 * K4_GROUP;
     case K5: return (size_t)columns / 256 * K5_GROUP;
     case K6: return (size_t)columns / 256 * K6_GROUP;
+    case E4: return (size_t)columns / 16 * E4_GROUP;
     }
     return 0;
 }
@@ -72,6 +74,21 @@ static inline f32x16 low_five(u32x16 v, u32x16 high) {
     return (f32x16)_mm512_permutex2var_ps(low_table, index, high_table);
 #else
     return __builtin_convertvector((i32x16)((v & 15) | (high & 16)), f32x16);
+#endif
+}
+
+/* The lowest four bits of every lane as a number of one sign, two exponent and one mantissa bits (E2M1), doubled so that
+ * it is whole: 0 1 2 3 4 6 8 12 and their negatives. */
+static inline f32x16 four_bit_float(u32x16 v) {
+#if defined(__AVX512F__)
+    const __m512 table = _mm512_setr_ps(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+    return (f32x16)_mm512_permutexvar_ps((__m512i)v, table);
+#else
+    u32x16 exponent = v >> 1 & 3;
+    i32x16 normal = (i32x16)(exponent > 0);
+    u32x16 size = ((v & 1) | ((u32x16)normal & 2)) << (exponent + (u32x16)normal); /* a true mask is −1 */
+    f32x16 value = __builtin_convertvector((i32x16)size, f32x16);
+    return (f32x16)((u32x16)value | (v & 8) << 28);
 #endif
 }
 
@@ -137,6 +154,24 @@ ALWAYS void dot_fives(const uint8_t *q, const float *x, int R, f32x16 *sum) {
             EACH_VECTOR part[r] += w * x[k * R + r];
         }
         join_quarters(c, R, sum, second, part);
+    }
+}
+
+/* Σ e(q)·x over 16 columns of nibbles. */
+ALWAYS void dot_four_bit_floats(const uint8_t *q, const float *x, int R, f32x16 *sum) {
+    f32x16 part[VECTORS];
+#pragma GCC unroll 2
+    for (int c = 0; c < 2; c++) {
+        PREFETCH_LINE(q + 64 * c);
+        u32x16 v = load_u32(q + 64 * c);
+        f32x16 w = four_bit_float(v);
+        EACH_VECTOR part[r] = w * x[8 * c * R + r];
+#pragma GCC unroll 7
+        for (int j = 1; j < 8; j++) {
+            w = four_bit_float(v >> (4 * j));
+            EACH_VECTOR part[r] += w * x[(8 * c + j) * R + r];
+        }
+        EACH_VECTOR sum[r] = c == 0 ? part[r] : sum[r] + part[r];
     }
 }
 
@@ -274,6 +309,14 @@ ALWAYS void tile_times(int kind, int columns, const uint8_t *p, const Panel *pan
             EACH_VECTOR total[r] += d * scaled[r];
         }
         break;
+    case E4:
+        for (int g = 0; g < columns / 16; g++, p += E4_GROUP) {
+            dot_four_bit_floats(p, panel->x + (size_t)g * 16 * R, R, dot);
+            PREFETCH_LINE(p + 128);
+            f32x16 scale = load_f32(p + 128);
+            EACH_VECTOR total[r] += scale * dot[r];
+        }
+        break;
     }
     EACH_VECTOR out[r] = total[r];
 }
@@ -332,6 +375,9 @@ static inline f32x16 tile_column(int kind, const uint8_t *tile, int column) {
         p = head + 32 + 272 * (column % 256 / 16);
         return load_f16(head) * load_i8(p + 256) * load_i8(p + 16 * (column % 16));
     }
+    case E4:
+        p = tile + (size_t)(column / 16) * E4_GROUP;
+        return load_f32(p + 128) * four_bit_float(load_u32(p + 64 * (column % 16 / 8)) >> (4 * (column % 8)));
     }
     return splat(0);
 }

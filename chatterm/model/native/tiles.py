@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from chatterm.checkpoint.blocks import Bytes
+from chatterm.checkpoint.layout import Rows
+from chatterm.checkpoint.pages import Pages
 from chatterm.checkpoint.tensors import PackedWeight, Weight
 from chatterm.model.native.binding import ALIGNMENT, MOST_MATRICES, Matrix
 from chatterm.model.native.build import library
+from chatterm.model.native.checked import address, indices_address
+from chatterm.model.native.four_bit import FP4, KINDS, four_bit_groups
 
 LANES = 16
-QUANTISED_KINDS = 3
-"""From this kind of tile on (`tiles.h`) numbers are quantised."""
+PLAIN_KINDS = frozenset({0, 1, 2, 9})
+"""Kinds of tiles (`tiles.h`) with which many vectors are multiplied in float32."""
+GIVEN_BACK = 8 << 20
+"""Bytes of a mapped file that are packed, about, before their memory is given back."""
+
 _DENSE_TYPES = {torch.float32: 0, torch.float16: 1, torch.bfloat16: 30}
 """GGUF's numbers for the plain types."""
 
@@ -49,24 +58,30 @@ class Tiles:
     Quantised blocks keep their numbers exactly, in about as many bytes.
     """
 
-    def __init__(self, weight: Weight, bias: Tensor | None, pool: Pool) -> None:
-        """Pack a matrix.
+    def __init__(self, weight: Weight, bias: Tensor | None, pool: Pool, pages: Pages | None = None) -> None:
+        """Pack a matrix; the memory of what was read of it is given back to `pages` on the way.
 
         Raises:
             TypeError: no tile holds this type; see `fits`.
+            ValueError: the bias does not belong to the matrix.
         """
         self.pool = pool
         self.rows, self.columns = weight.shape
-        kind, data, row_bytes = _source(weight)
-        tile_kind = library().chatterm_kind(kind)
+        if bias is not None and bias.shape != (self.rows,):
+            raise ValueError(f"{self.rows} rows cannot have a bias of the shape {tuple(bias.shape)}")
+        source = _source(weight)
+        tile_kind = library().chatterm_kind(source.kind)
         if tile_kind < 0:
-            raise TypeError(f"no tile holds {kind}")
+            raise TypeError(f"no tile holds {source.kind}")
         size = library().chatterm_packed_bytes(tile_kind, self.rows, self.columns)
         self._memory = np.zeros(size + ALIGNMENT, np.uint8)
         start = self._memory.ctypes.data
         start += -start % ALIGNMENT
-        address = data.data_ptr() if isinstance(data, Tensor) else data.ctypes.data
-        library().chatterm_pack(kind, address, row_bytes, self.rows, self.columns, start)
+        tile_bytes = _tile_bytes(tile_kind, self.columns)
+        step = self.rows if source.order is not None else source.rows_at_once
+        for first in range(0, self.rows, step):
+            count = min(step, self.rows - first)
+            source.pack(pool, first, count, self.columns, start + first // LANES * tile_bytes, pages)
         self.matrix = Matrix(tile_kind, self.rows, self.columns, 0, start, None)
         self._bias: Tensor | None = None
         if bias is not None:
@@ -80,8 +95,8 @@ class Tiles:
 
     @property
     def is_plain(self) -> bool:
-        """Whether W is stored as plain numbers."""
-        return int(self.matrix.kind) < QUANTISED_KINDS
+        """Whether many vectors are multiplied with it in float32 where no matrix unit is used."""
+        return int(self.matrix.kind) in PLAIN_KINDS
 
     @property
     def nbytes(self) -> int:
@@ -94,27 +109,32 @@ class Tiles:
 
     def expand(self, out: Tensor) -> Tensor:
         """W as numbers, written to `out` `(rows, columns)`, contiguous float32 or bfloat16."""
-        wide = out.dtype == torch.float32
-        library().chatterm_expand(self.pool.handle, ctypes.byref(self.matrix), out.data_ptr(), int(wide))
-        return out
+        if out.shape[0] != self.rows:
+            raise ValueError(f"W has {self.rows} rows, not {out.shape[0]}")
+        return self._expand(self.matrix, out)
 
     def expand_rows(self, first: int, out: Tensor) -> Tensor:
         """As `expand`, for rows `first` … of W, as many as `out` has; `first` is a multiple of 16."""
+        if first < 0 or first % LANES or first + out.shape[0] > self.rows:
+            raise ValueError(f"rows {first} … {first + out.shape[0] - 1} are no tiles of {self.rows} rows")
         kind, columns = self.matrix.kind, self.columns
-        tile_bytes = library().chatterm_packed_bytes(kind, LANES, columns) - library().chatterm_packed_bytes(
-            kind, 0, columns
+        data = self.matrix.data + first // LANES * _tile_bytes(kind, columns)
+        return self._expand(Matrix(kind, out.shape[0], columns, 0, data, None), out)
+
+    def _expand(self, matrix: Matrix, out: Tensor) -> Tensor:
+        place = address(
+            out, "what is written to", (matrix.rows, matrix.columns), torch.float32, torch.bfloat16
         )
-        data = self.matrix.data + first // LANES * tile_bytes
-        part = Matrix(kind, out.shape[0], columns, 0, data, None)
         wide = out.dtype == torch.float32
-        library().chatterm_expand(self.pool.handle, ctypes.byref(part), out.data_ptr(), int(wide))
+        library().chatterm_expand(self.pool.handle, ctypes.byref(matrix), place, int(wide))
         return out
 
     def look_up(self, rows: Tensor) -> Tensor:
         """Some rows `(T,)` int64 of W; `(T, columns)` float32."""
         rows = rows.contiguous()
         out = torch.empty(rows.numel(), self.columns)
-        library().chatterm_rows(ctypes.byref(self.matrix), rows.data_ptr(), rows.numel(), out.data_ptr())
+        indices = indices_address(rows, "rows", rows.numel(), self.rows)
+        library().chatterm_rows(ctypes.byref(self.matrix), indices, rows.numel(), out.data_ptr())
         return out
 
 
@@ -122,8 +142,17 @@ class Product:
     """Some matrices over the same columns, times a few vectors at once."""
 
     def __init__(self, parts: Sequence[Tiles]) -> None:
-        """`parts` are at most `MOST_MATRICES`."""
-        assert len(parts) <= MOST_MATRICES
+        """`parts` are at most `MOST_MATRICES`, with as many columns and the same threads.
+
+        Raises:
+            ValueError: they are not.
+        """
+        if not 1 <= len(parts) <= MOST_MATRICES:
+            raise ValueError(f"1 to {MOST_MATRICES} matrices are multiplied at once, not {len(parts)}")
+        if any(part.columns != parts[0].columns for part in parts):
+            raise ValueError(
+                f"matrices with {[part.columns for part in parts]} columns have no common vectors"
+            )
         self._parts = list(parts)
         self._matrices = (ctypes.POINTER(Matrix) * len(parts))(*(ctypes.pointer(p.matrix) for p in parts))
         self._multiply = library().chatterm_multiply
@@ -143,6 +172,7 @@ class Product:
         """
         x = x.contiguous()
         count = x.shape[0]
+        address(x, "vectors", (count, self._parts[0].columns), torch.float32)
         y = torch.empty(count, self._width)
         pool = self._parts[0].pool
         scratch = pool.scratch(self._scratch_size)
@@ -164,14 +194,56 @@ class Product:
 def fits(weight: Weight) -> bool:
     """Whether tiles can hold this weight exactly."""
     if isinstance(weight, PackedWeight):
-        return bool(library().chatterm_kind(int(weight.type)) >= 0)
+        return weight.type in KINDS or (weight.scale == 1 and library().chatterm_kind(int(weight.type)) >= 0)
     return weight.dtype in _DENSE_TYPES
 
 
-def _source(weight: Weight) -> tuple[int, Tensor | np.ndarray[tuple[int, ...], np.dtype[np.uint8]], int]:
-    """GGUF's number of the type, the rows in memory, and the bytes from one to the next."""
+def _tile_bytes(kind: int, columns: int) -> int:
+    """Bytes from one tile to the next."""
+    size: Callable[[int, int, int], int] = library().chatterm_packed_bytes
+    return size(kind, LANES, columns) - size(kind, 0, columns)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Rows of blocks in memory."""
+
+    kind: int  # GGUF's number of the type
+    data: Tensor | Bytes  # keeps them there
+    address: int
+    row_bytes: int
+    order: Rows | None = None  # which of them are wanted, one after the other; None = all
+
+    @property
+    def rows_at_once(self) -> int:
+        """As many rows, of whole tiles, as are given back together."""
+        return max(1, GIVEN_BACK // (self.row_bytes * LANES)) * LANES
+
+    def pack(self, pool: Pool, first: int, count: int, columns: int, start: int, pages: Pages | None) -> None:
+        """Pack `count` rows from `first` on to memory at `start`; `first` is 0 where there is an order."""
+        at, size = self.address + first * self.row_bytes, count * self.row_bytes
+        order = 0
+        if self.order is not None:
+            order = self.order.ctypes.data
+            lowest = int(self.order.min())
+            size = (int(self.order.max()) + 1 - lowest) * self.row_bytes
+        if pages is not None:
+            pages.fetch(at + size, size)
+        library().chatterm_pack(
+            pool.handle, self.kind, at, self.row_bytes, order or None, count, columns, start
+        )
+        if pages is not None:
+            pages.give_back(at if self.order is None else at + lowest * self.row_bytes, size)
+
+
+def _source(weight: Weight) -> _Source:
+    if isinstance(weight, PackedWeight) and weight.type in KINDS:
+        groups = four_bit_groups(weight)
+        return _Source(FP4, groups, groups.ctypes.data, groups.strides[0])
     if isinstance(weight, PackedWeight):
-        blocks = np.ascontiguousarray(weight.blocks).reshape(weight.shape[0], -1)
-        return int(weight.type), blocks, blocks.strides[0]
+        blocks = np.ascontiguousarray(weight.blocks).reshape(weight.blocks.shape[0], -1)
+        order = None if weight.order is None else np.ascontiguousarray(weight.order, np.int64)
+        return _Source(int(weight.type), blocks, blocks.ctypes.data, blocks.strides[0], order)
     weight = weight.contiguous()
-    return _DENSE_TYPES[weight.dtype], weight, weight.shape[1] * weight.element_size()
+    row_bytes = weight.shape[1] * weight.element_size()
+    return _Source(_DENSE_TYPES[weight.dtype], weight, weight.data_ptr(), row_bytes)

@@ -6,12 +6,13 @@
 
 typedef struct {
     const float *queries; /* (tokens, heads, head_size), tokens query_stride apart */
-    const void *keys, *values; /* (kv_heads, seen, head_size), heads kv_stride apart; half or float, each */
+    const void *keys, *values; /* (kv_heads, seen, head_size), heads kv_stride apart: float, or narrow */
+    const float *key_scales, *value_scales; /* (kv_heads, seen), heads scale_stride apart, of narrow ones: 16-bit integers */
     float *out;           /* (tokens, heads, head_size), contiguous */
     uint16_t *key_operands, *value_operands; /* for the matrix unit */
-    size_t query_stride, kv_stride;
+    size_t query_stride, kv_stride, scale_stride;
     int tokens, heads, kv_heads, head_size, seen, first; /* the first token stands at index `first` of what is seen */
-    int window, keys_half, values_half; /* window 0: all */
+    int window, parts;    /* window 0: all; parts of queries and keys, for the matrix unit */
     float scale, soft_cap; /* soft_cap 0: none */
 } Attending;
 

@@ -49,19 +49,21 @@ static void lay_queries(const Attending *a, int kv_head, int first, int row, int
 }
 
 /* Some rows of the cache in float32, SPAN numbers from one to the next. */
-static void lay_rows(const Attending *a, const void *part, int half, int head, int key, int count, float (*to)[SPAN]) {
+static void lay_rows(const Attending *a, const void *part, const float *scales, int head, int key, int count, float (*to)[SPAN]) {
     int size = a->head_size;
     for (int row = 0; row < count; row++) {
         size_t at = (size_t)head * a->kv_stride + (size_t)(key + row) * size;
-        const uint16_t *from = (const uint16_t *)part + at;
-        if (!half) {
+        const int16_t *from = (const int16_t *)part + at;
+        if (!scales) {
             memcpy(to[row], (const float *)part + at, sizeof(float) * size);
             continue;
         }
+        float scale = scales[(size_t)head * a->scale_stride + key + row];
         for (int i = 0; i < size; i += LANES) {
-            uint16_t some[LANES] = {0};
-            memcpy(some, from + i, sizeof *some * (size - i < LANES ? size - i : LANES));
-            store_f32(to[row] + i, load_f16(size - i < LANES ? some : from + i));
+            int16_t some[LANES] = {0};
+            int whole = size - i >= LANES;
+            if (!whole) memcpy(some, from + i, sizeof *some * (size - i));
+            store_f32(to[row] + i, load_i16(whole ? from + i : some) * scale);
         }
     }
 }
@@ -124,8 +126,8 @@ static void lanes_piece(void *context, int piece) {
     int start = a->window && first - a->window + 1 > 0 ? first - a->window + 1 : 0;
     for (int key = start; key < stop; key += SEEN_AT_ONCE) {
         int count = stop - key < SEEN_AT_ONCE ? stop - key : SEEN_AT_ONCE;
-        lay_rows(a, a->keys, a->keys_half, kv_head, key, count, (void *)keys);
-        lay_rows(a, a->values, a->values_half, kv_head, key, count, (void *)values);
+        lay_rows(a, a->keys, a->key_scales, kv_head, key, count, (void *)keys);
+        lay_rows(a, a->values, a->value_scales, kv_head, key, count, (void *)values);
         for (int s = 0; s < strips; s++) {
             if (key > softmax[s].last) continue;
             times_rows(times_some_plain, count, (void *)(queries + s * lanes), size, keys, SPAN, (void *)scores, 0);

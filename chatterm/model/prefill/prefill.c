@@ -71,23 +71,25 @@ EXPORT void chatterm_prefill_product(
 EXPORT int chatterm_prefill_most_depth(void) { return SPAN; }
 
 /* Numbers of 16 bits that chatterm_prefill_attention needs in `operands`. */
-EXPORT size_t chatterm_prefill_attention_memory(int kv_heads, int head_size, int seen, int unit) {
+EXPORT size_t chatterm_prefill_attention_memory(int kv_heads, int head_size, int seen, int narrow, int unit) {
 #if defined(HAVE_UNIT)
     Attending a = {.kv_heads = kv_heads, .head_size = head_size, .seen = seen};
-    if (unit && unit_attends(&a)) return unit_attention_memory(&a);
+    if (unit && unit_attends(&a)) return unit_attention_memory(&a, narrow);
 #endif
     return 0;
 }
 
 EXPORT void chatterm_prefill_attention(
-    Pool *pool, const float *queries, size_t query_stride, const void *keys, const void *values, size_t kv_stride, int keys_half,
-    int values_half, int tokens, int heads, int kv_heads, int head_size, int seen, int first, int window, float scale,
-    float soft_cap, int unit, uint16_t *operands, float *out) {
+EXPORT void chatterm_prefill_attention(
+    Pool *pool, const float *queries, size_t query_stride, const void *keys, const void *values, size_t kv_stride,
+    const float *key_scales, const float *value_scales, size_t scale_stride,
+    int tokens, int heads, int kv_heads, int head_size, int seen, int first, int window, float scale, float soft_cap,
+    int unit, uint16_t *operands, float *out) {
     Attending a = {
         .queries = queries, .keys = keys, .values = values, .out = out, .key_operands = operands, .query_stride = query_stride,
         .kv_stride = kv_stride, .tokens = tokens, .heads = heads, .kv_heads = kv_heads, .head_size = head_size, .seen = seen,
-        .first = first, .window = window, .keys_half = keys_half, .values_half = values_half, .scale = scale,
-        .soft_cap = soft_cap,
+        .first = first, .window = window, .key_scales = key_scales, .value_scales = value_scales,
+        .scale_stride = scale_stride, .scale = scale, .soft_cap = soft_cap,
     };
 #if defined(HAVE_UNIT)
     if (unit && unit_attends(&a)) {
@@ -95,6 +97,7 @@ EXPORT void chatterm_prefill_attention(
         return;
     }
 #endif
+    (void)unit;
     share(pool, lanes_piece, &a, attention_pieces(&a));
 }
 

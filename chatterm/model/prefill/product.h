@@ -69,6 +69,7 @@ static void expand(const Matrix *m, int tile, int first, int steps, int parts, u
         CASE(K4)
         CASE(K5)
         CASE(K6)
+        CASE(E4)
 #undef CASE
     }
 }
@@ -85,7 +86,7 @@ static void configure(void) {
     _tile_loadconfig(&config);
 }
 
-/* 32 tokens × 32 rows of the matrix: y (+)= x·w, over `steps` blocks of columns. */
+/* 32 tokens × 32 rows of the matrix: y (+)= x·w, over `steps` blocks of columns. `parts` is 1, 2 or 3. */
 static inline __attribute__((always_inline)) void multiply_square(
     const uint16_t *x0, const uint16_t *x1, const uint16_t *w0, const uint16_t *w1, int steps, int parts, float *y0,
     float *y1, int stride, const float *bias, int add) {
@@ -112,20 +113,16 @@ static inline __attribute__((always_inline)) void multiply_square(
     _tile_dpbf16ps(3, 5, 7);
     for (int s = 0; s < steps; s++) {
         ptrdiff_t at = (ptrdiff_t)s * BLOCK * parts;
-        _tile_loadd(6, w0 + at, 64);
-        _tile_loadd(7, w1 + at, 64);
-        if (parts == 2) {
-            _tile_loadd(4, x0 + at + BLOCK, 64);
-            _tile_loadd(5, x1 + at + BLOCK, 64);
-            TIMES
-        }
-        _tile_loadd(4, x0 + at, 64);
-        _tile_loadd(5, x1 + at, 64);
-        TIMES
-        if (parts == 2) {
-            _tile_loadd(6, w0 + at + BLOCK, 64);
-            _tile_loadd(7, w1 + at + BLOCK, 64);
-            TIMES
+#pragma GCC unroll 3
+        for (int j = 0; j < parts; j++) { /* products of parts that are together smaller than the smallest part are left out */
+            _tile_loadd(6, w0 + at + j * BLOCK, 64);
+            _tile_loadd(7, w1 + at + j * BLOCK, 64);
+#pragma GCC unroll 3
+            for (int i = parts - 1 - j; i >= 0; i--) {
+                _tile_loadd(4, x0 + at + i * BLOCK, 64);
+                _tile_loadd(5, x1 + at + i * BLOCK, 64);
+                TIMES
+            }
         }
     }
 #undef TIMES

@@ -89,13 +89,11 @@ class Reader:
             self._normed(norm, part, part)
         if turn is not None:
             self._operator.turn(parts[:, :both], turn.cos, turn.sin, turn.dimensions)
-        keys, values, span = cache.append(
-            attention.layer, parts[:, heads:both], parts[:, both:], attention.window
-        )
+        layer = attention.layer
+        span = cache.store(layer, parts[:, heads:both], parts[:, both:], attention.window)
         mixed = self._operator.attention(
             parts[:, :heads],
-            keys,
-            values,
+            cache.stored(layer, span.start, span.stop),
             first=cache.length - span.start,
             window=attention.window,
             scale=attention.scale,

@@ -29,7 +29,7 @@ static inline size_t unit_bytes(int tokens, int columns) {
 enum { UNIT_PAYS = 96 };
 
 static inline int unit_multiplies(const Matrix *m, int tokens) {
-    return m->rows % 32 == 0 && (is_plain(m->kind) || tokens >= UNIT_PAYS);
+    return m->rows % 32 == 0 && (m->kind <= BF16 || tokens >= UNIT_PAYS);
 }
 
 static int unit_pieces(const Product *p) { return (tiles_of(p->matrix) + p->grain - 1) / p->grain; }
@@ -46,10 +46,15 @@ static void unit_split(Pool *pool, const float *x, size_t stride, int rows, int 
 
 static inline int unit_attends(const Attending *a) { return a->head_size <= MOST_DEPTH; }
 
-static inline size_t unit_attention_memory(const Attending *a) { return 2 * (size_t)a->kv_heads * operand_size(a); }
+static inline int unit_parts(int narrow) { return narrow ? NARROW_PARTS : FLOAT_PARTS; }
+
+static inline size_t unit_attention_memory(const Attending *a, int narrow) {
+    return (size_t)a->kv_heads * (operand_size(a, unit_parts(narrow)) + operand_size(a, PARTS));
+}
 
 static void unit_attention(Pool *pool, Attending *a) {
-    a->value_operands = a->key_operands + (size_t)a->kv_heads * operand_size(a);
+    a->parts = unit_parts(a->key_scales != NULL);
+    a->value_operands = a->key_operands + (size_t)a->kv_heads * operand_size(a, a->parts);
     share(pool, operand_piece, a, a->kv_heads * key_steps(a));
     share(pool, attention_piece, a, (a->tokens + QUERIES - 1) / QUERIES * a->heads);
 }

@@ -25,7 +25,7 @@ typedef struct {
     float minima[GROUPS][STRIP_ROWS];
 } Strip;
 
-static inline int is_plain(int kind) { return kind == F32 || kind == F16 || kind == BF16; }
+static inline int is_plain(int kind) { return kind <= BF16 || kind == E4; }
 
 /* Columns that have one scale. */
 static inline int columns_scaled(int kind) { return kind >= K4 ? SPAN : 32; }

@@ -110,15 +110,17 @@ class ChatScreen(DrawingScreen):
 
     def on_mount(self) -> None:
         """Show what there is, and follow it."""
-        self.set_interval(1.0, self._look_after_engine)
+        self.set_interval(1.0, self._look_after)
         self._fit_to(self.app.size.width)
+        self.query_one(Composer).draws = self
         if self.has_class("-sidebar"):
             self.call_after_refresh(self.sidebar.look_again, anew=True)
         self.draw_from_now_on()
 
-    def _look_after_engine(self) -> None:
+    def _look_after(self) -> None:
         if self.session.live is None:
             self.session.host.look()
+            self.look_around()
 
     # --- from the widgets -------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
-"""Several continuations from one token, drawn with one seed after the other and shown side by side."""
+"""Several continuations from one token, each with its own seed, written together and shown side by side."""
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -23,6 +24,7 @@ from chatterm.engine.protocol import Reply
 from chatterm.errors import UserError
 from chatterm.language import _, mark
 from chatterm.tui import bars, keys
+from chatterm.tui.engines import LocalEngine
 from chatterm.tui.forking import Branch
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.session import ChatSession
@@ -174,9 +176,13 @@ class ContinuationsScreen(Dialog[bool]):
         self._count = COUNT
         self._chosen = 0
         self._drawn: list[Continuation] = []
-        self._reply: Reply | None = None
-        self._working = False
+        self._replies: list[Reply] = []
         self._left = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether some of them are still being written."""
+        return bool(self._replies) or any(one.state == "waiting" for one in self._drawn)
 
     def compose(self) -> ComposeResult:
         """What they follow, and they."""
@@ -207,34 +213,34 @@ class ContinuationsScreen(Dialog[bool]):
         del self._drawn[self._count :]
         self._chosen = min(self._chosen, len(self._drawn) - 1)
         self._show()
-        if not self._working:
-            self._working = True
-            self.app.run_worker(self._work(), exit_on_error=True)
+        self.app.run_worker(self._work(), exit_on_error=True)
 
     def _show(self) -> None:
         if not self._left:
             self.query_one(Columns).show(self._drawn, self._chosen)
 
     async def _work(self) -> None:
+        """Write all that wait; they have the same beginning, so the engine writes them together."""
         try:
             engine = await self._session.settle(self._branch)
-            while not self._left and (one := self._next()) is not None:
-                sampling = self._session.values.sampling.replace(seed=one.seed)
-                reply = self._session.forks.draw(engine, self._branch, self._session.turns, sampling, LENGTH)
-                await self._write(one, reply)
+            waiting = [one for one in self._drawn if one.state == "waiting" and not self._left]
+            for one in waiting:
+                one.state = _("writing …")
+            replies = [self._begin(engine, one) for one in waiting]
+            await asyncio.gather(*map(self._write, waiting, replies))
         except (UserError, ValueError) as error:
             gone = _("This reply is no longer in the chat.")
             said = error.sentence if isinstance(error, UserError) else gone
             if not self._left:
                 self.query_one(Static).update(said)
-        finally:
-            self._working, self._reply = False, None
 
-    def _next(self) -> Continuation | None:
-        return next((one for one in self._drawn if one.state == "waiting"), None)
+    def _begin(self, engine: LocalEngine, one: Continuation) -> Reply:
+        sampling = self._session.values.sampling.replace(seed=one.seed)
+        reply = self._session.forks.draw(engine, self._branch, self._session.turns, sampling, LENGTH)
+        self._replies.append(reply)
+        return reply
 
     async def _write(self, one: Continuation, reply: Reply) -> None:
-        self._reply, one.state = reply, _("writing …")
         begun = True
         async for event in reply:
             if one not in self._drawn and begun:
@@ -250,6 +256,7 @@ class ContinuationsScreen(Dialog[bool]):
                     one.text += event.text
                     one.state = "■ " + _("ends here") if event.reason in ("end", "stop") else ""
             self._show()
+        self._replies.remove(reply)
 
     # --- keys -------------------------------------------------------------------------------------------
 
@@ -292,8 +299,8 @@ class ContinuationsScreen(Dialog[bool]):
 
     def _stop(self) -> None:
         self._left = True
-        if self._reply is not None:
-            self._reply.stop()
+        for reply in self._replies:
+            reply.stop()
 
     def on_click(self, event: events.Click) -> None:
         """Choose one; a click on the chosen one adopts it."""

@@ -7,12 +7,16 @@ from time import monotonic, process_time
 from typing import Literal
 
 from textual import on
+from textual.timer import Timer
+from textual.widget import Widget
 
 from chatterm import inert
 from chatterm.language import _
 from chatterm.tui import messages
+from chatterm.tui.drawn import Drawn
 from chatterm.tui.models import about
 from chatterm.tui.screens.arranged import ArrangedScreen
+from chatterm.tui.screens.compositor import SparingCompositor
 from chatterm.tui.screens.conversations import ConversationsScreen
 from chatterm.tui.screens.writing import WritingScreen
 from chatterm.tui.session import ChatSession
@@ -39,6 +43,9 @@ LONGEST_REST = 0.2
 """Seconds after which it is drawn whatever else is done, as long as somebody types without a pause; but not
 before what the last drawing itself took is paid for."""
 
+AWAKE = 1.0
+"""Seconds for which the clock goes on after something was typed or the session said something."""
+
 NEWS = 10.0
 """Seconds for which something that happened beside the conversation is shown."""
 
@@ -51,16 +58,63 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
 
     def __init__(self, session: ChatSession, layout_file: Path | None) -> None:
         super().__init__(session, layout_file)
+        self._compositor = SparingCompositor()
         self._drawn = 0  # tokens of the live reply that are on the screen
         self._drawn_at = self._work_then = 0.0  # when it was last drawn, and what all had taken until then
         self._drawing_took = 0.0
         self._look_is_old = True
+        self._clock: Timer | None = None
+        self._awake_until = 0.0
 
     def draw_from_now_on(self) -> None:
         """Show what there is, and begin to draw growing replies."""
-        self.set_interval(FRAME, self._frame)
+        self._clock = self.set_interval(FRAME, self._frame)
+        self.wake()
         self.arrange_as_before()
         self.show_all()
+
+    def wake(self) -> None:
+        """Let the clock go: something has happened that may lead to a drawing."""
+        self._awake_until = monotonic() + AWAKE
+        if self._clock is not None:
+            self._clock.resume()
+
+    def look_around(self) -> None:
+        """What the clock does at each frame, once; to be called now and then while it rests."""
+        self._frame()
+
+    def draw_now(self, widget: Widget) -> Drawn | None:
+        """Draw what changed in one widget before all others have their turn, if nothing moves for it.
+
+        By itself Textual draws all that changed a little later, together with what the model wrote meanwhile.
+
+        Returns:
+            What was drawn, for `draw_again`; None if nothing was.
+        """
+        places = self._compositor.visible_widgets
+        if not self._stands_still or widget not in places or self._compositor._dirty_regions:
+            return None
+        self._compositor.update_widgets({widget})
+        update = self._compositor.render_update(screen_stack=self.app._background_screens)
+        widget._repaint_required = False
+        self._dirty_widgets.discard(widget)
+        if update is None:
+            return None
+        self.app._display(self, update)
+        return Drawn(places, update)
+
+    def draw_again(self, drawn: Drawn) -> bool:
+        """Draw what has been drawn before, if every widget is where it was; whether it is so."""
+        if not self._stands_still or self._compositor.visible_widgets is not drawn.places:
+            return False
+        self.app._display(self, drawn.update)
+        return True
+
+    @property
+    def _stands_still(self) -> bool:
+        """Whether it is this screen that is seen, and nothing is about to move in it."""
+        moves = self._layout_required or self._scroll_required or self._repaint_required
+        return not moves and not self.app._batch_count and self is self.app.screen
 
     def show_all(self) -> None:
         """Draw everything."""
@@ -87,6 +141,13 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
         elif self._look_is_old:  # at another moment: two short drawings hold up a key less than a long one
             self.show_look()
         self.inspector.catch_up()
+        if live is None and not self._look_is_old and monotonic() > self._awake_until:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Stop the clock: a chat in which nothing happens leaves the processor alone."""
+        if self._clock is not None:
+            self._clock.pause()
 
     def _may_draw(self) -> bool:
         """Whether the last drawing, with all that was done since, was paid for by rest."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 from chatterm.engine.messages import Rendered
-from chatterm.engine.records import ModelInfo
+from chatterm.engine.records import ModelInfo, Tokens
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui.filling import Filling, fill
@@ -47,6 +47,8 @@ class ChatSession(SavedSession):
         turns = [*self.turns, Turn("user", draft)] if draft.strip() else list(self.turns)
         last = question_of(turns, Turn("notice"))
         if last is not None and last.role == "assistant":
+            if last.answers_raw(engine.info.name):
+                return await engine.render(Tokens(last.prompt))
             turns = turns[: turns.index(last)]
         if not any(turn.role == "user" for turn in turns):
             raise UserError(_("Nothing has been said yet, so there is nothing that the model would read."))
@@ -145,7 +147,7 @@ class ChatSession(SavedSession):
     # --- the model --------------------------------------------------------------------------------------
 
     def _model_is_ready(self, info: ModelInfo, told: bool) -> None:
-        self.values.begin_from(info.sampling, info.sampling_source)
+        self.values.begin_from(info.sampling, info.sampling_source, info.rules)
         self.keeper.values = self.values.to_keep
         self.keeper.model = info.name
         for notice in info.notices:

@@ -68,6 +68,7 @@ class SessionState:
             threads=settings.threads or None,
             exact=settings.exact,
             quantise=settings.quantise,
+            context=settings.context or None,
         )
         self.engines = Engines(start_engine, how, lambda: post(StateChanged()))
         self.reader = Reader(

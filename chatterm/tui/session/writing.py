@@ -51,6 +51,10 @@ class WritingSession(SessionState):
         place = self.turns.index(last) + (last.role == "user")
         if place < len(self.turns):
             self._cut_off(place)
+        info = self.engines.info
+        if last.role == "assistant" and info is not None and last.answers_raw(info.name):
+            self.answer_raw(last.prompt)
+            return
         self._unanswered = True
         self._answer()
 

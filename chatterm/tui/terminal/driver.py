@@ -17,7 +17,7 @@ import sys
 import termios
 import threading
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -30,15 +30,17 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.messages import InBandWindowResize
 
+from chatterm.tui.terminal import opening
 from chatterm.tui.terminal.input import InputReader
-from chatterm.tui.terminal.output import Output
+from chatterm.tui.terminal.opening import Opening
+from chatterm.tui.terminal.output import SYNC, Output, is_drawing
 
 if TYPE_CHECKING:
     from textual.app import App
 
 READ_BYTES: Final = 1 << 16
 TICK: Final = 0.05
-"""Seconds between two looks at the clock while the terminal says nothing."""
+"""Seconds between two looks at the clock while what was read may be the beginning of something."""
 PAUSE: Final = 0.01
 """Seconds between two looks at whether the application has caught up with what was typed."""
 MOST_WAITING: Final = 64
@@ -53,7 +55,7 @@ KITTY_KEYS: Final = 0b1 | 0b1000 | 0b10000
 OLD: Final = ("linux", "vt", "ansi", "cons", "sun", "wy")
 """Terminals (TERM begins so) that print pieces of sequences which came after their time."""
 
-_ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[?1000h\x1b[?1003h\x1b[?1006h\x1b[?1004h\x1b[?2004h"
+_ENTER: Final = f"{opening.ENTER}\x1b[?1000h\x1b[?1003h\x1b[?1006h\x1b[?1004h"
 _ENTER_AGAIN: Final = _ENTER.replace("?1049h", "?1047h")  # the cursor that is to come back has been saved
 _ASK_WHAT_IT_CAN: Final = "\x1b[?2026$p\x1b[?2048$p"
 _PUSH_KEYS, _SET_KEYS, _POP_KEYS = f"\x1b[>{KITTY_KEYS}u", f"\x1b[={KITTY_KEYS}u", "\x1b[<u"
@@ -95,6 +97,10 @@ class TerminalDriver(Driver):
         self._in_band_resize = False
         self._pointer_changed = False
         self._is_lent = False
+        self._opening: Opening | None = None
+        self._listens = False
+        self._typed = b""  # before anybody listened
+        self._first_drawings: list[str] | None = []
         signal.signal(signal.SIGTSTP, self._asked_to_sleep)
         signal.signal(signal.SIGCONT, self._woken)
 
@@ -103,13 +109,24 @@ class TerminalDriver(Driver):
         """The application can leave the terminal to others for a while."""
         return True
 
+    def take_over(self, opening: Opening) -> None:
+        """Go on from what has been done with the terminal before there was an application."""
+        self._opening = opening
+
     # --- writing ----------------------------------------------------------------------------------------
 
     def write(self, data: str) -> None:
         """Write soon; nothing waits for it."""
         if self._output is not None:
+            if self._first_drawings is not None and data not in SYNC and is_drawing(data):
+                self._first_drawings.append(data)
             self._pointer_changed |= data.startswith(_POINTER)
             self._output.write(data)
+
+    def first_drawings(self) -> list[str]:
+        """What has been drawn until now; what comes later is not kept."""
+        drawings, self._first_drawings = self._first_drawings or [], None
+        return drawings
 
     def _limit(self) -> int:
         columns, rows = self._terminal_size()
@@ -133,20 +150,27 @@ class TerminalDriver(Driver):
         """Take the terminal over."""
         if self._output is not None:
             return
+        begun, self._opening = self._opening, None
         with contextlib.suppress(termios.error):
             self._before = termios.tcgetattr(self.fileno)
+        if begun is not None:
+            begun.hand_over()
+            self._before = begun.before
         self._make_raw()
         self._writing_to = _own_descriptor(self._out)
         self._output = Output(self._writing_to, self._encoding, self._limit, self._caught_up)
         self._output.start()
-        self.write(_ENTER)
+        self.write(_ENTER.removeprefix(opening.ENTER) if begun is not None and begun.has_entered else _ENTER)
         if self._has_kitty_keys:
             self.write(_PUSH_KEYS)
         if self._can_be_asked:
             self.write(_ASK_WHAT_IT_CAN)
         signal.signal(signal.SIGWINCH, self._resized)
         self._tell_size()
-        self._start_reading()
+        if begun is not None:
+            self._typed = begun.typed
+        if self._listens:
+            self._start_reading()
 
     def _make_raw(self) -> None:
         """No echo, no lines, no signals, no translation: what is typed comes here at once and as it is."""
@@ -256,10 +280,18 @@ class TerminalDriver(Driver):
 
     # --- reading ----------------------------------------------------------------------------------------
 
+    def listen(self) -> None:
+        """From now on there is somebody for what is typed, and has been typed until now."""
+        if not self._listens:
+            self._listens = True
+            if self._output is not None:
+                self._start_reading()
+
     def _start_reading(self) -> None:
         self._wake = os.pipe()
+        typed, self._typed = self._typed, b""
         self._input = threading.Thread(
-            target=self._read, args=(self._wake[0],), daemon=True, name="terminal input"
+            target=self._read, args=(self._wake[0], typed), daemon=True, name="terminal input"
         )
         self._input.start()
 
@@ -273,10 +305,13 @@ class TerminalDriver(Driver):
             os.close(end)
         self._wake = None
 
-    def _read(self, wake: int) -> None:
+    def _read(self, wake: int, data: bytes) -> None:
+        """Pass on what is typed, after the `data` read before, until something comes out of `wake`."""
         reader = InputReader()
+        if not self._pass_on(reader.feed(data, monotonic()), wake):
+            return
         while True:
-            ready = select.select([self.fileno, wake], [], [], TICK)[0]
+            ready = select.select([self.fileno, wake], [], [], TICK if reader.is_waiting else None)[0]
             if wake in ready:
                 return
             if not ready:
@@ -290,11 +325,17 @@ class TerminalDriver(Driver):
                     self._gone()
                     return
                 found = reader.feed(data, monotonic())
-            for message in found:
-                self.process_message(message)
-                while self._has_enough_to_do():
-                    if select.select([wake], [], [], PAUSE)[0]:
-                        return
+            if not self._pass_on(found, wake):
+                return
+
+    def _pass_on(self, found: Iterator[Message], wake: int) -> bool:
+        """As fast as the application takes it; False if there is to be no more of it."""
+        for message in found:
+            self.process_message(message)
+            while self._has_enough_to_do():
+                if select.select([wake], [], [], PAUSE)[0]:
+                    return False
+        return True
 
     def _has_enough_to_do(self) -> bool:
         """Whether so much typed is waiting that more would only make leaving wait too."""

@@ -8,6 +8,7 @@ waiting behind a slow link.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from rich.cells import cell_len
@@ -96,6 +97,8 @@ class Frames:
 
 def _settled(text: str, column: int) -> str:
     """A text that ends where it should, however wide the terminal draws what nobody is sure of."""
+    if text.isascii():
+        return text
     written, end = [], 0
     for unsure in _UNSURE.finditer(text):
         start, width = column + cell_len(text[: unsure.start()]), cell_len(unsure[0])
@@ -105,6 +108,7 @@ def _settled(text: str, column: int) -> str:
     return "".join([*written, text[end:]])
 
 
+@lru_cache(1024)  # a line that has been scrolled is drawn anew, and is the same text
 def _runs(body: str) -> tuple[tuple[str, str], ...] | None:
     """Texts with the parameters of their styles, neighbours of one style together; None for anything else."""
     runs: list[tuple[str, str]] = []

@@ -46,8 +46,8 @@ _PIECE: Final = re.compile(
 class InputReader:
     """Bytes in, messages for the application out.
 
-    `feed` takes what was read, `tick` is called when nothing came for a while. Both are given the time, in
-    seconds of a clock that only goes forward, and yield what there is to tell.
+    `feed` takes what was read; `tick` is called when nothing came for a while, as long as it `is_waiting`.
+    Both are given the time, in seconds of a clock that only goes forward, and yield what there is to tell.
     """
 
     def __init__(self) -> None:
@@ -58,6 +58,11 @@ class InputReader:
         self._marked = False  # the paste was marked as one, so it has an end that says so
         self._room = 0
         self._heard = 0.0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether `tick` may have something to tell although nothing more comes."""
+        return self._paste is not None or bool(self._held) or self._parser._timeout_time is not None
 
     def feed(self, data: bytes, now: float) -> Iterator[Message]:
         """Take what was read."""

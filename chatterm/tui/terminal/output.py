@@ -29,6 +29,11 @@ def is_drawing(text: str) -> bool:
     return text in SYNC or _DRAWS.match(text) is not None
 
 
+def _size(text: str) -> int:
+    """What counts of it: a frame's begin waits for its end, and must not be too much for the rest."""
+    return 0 if text in SYNC else len(text)
+
+
 class Output(threading.Thread):
     """A queue in front of the terminal. Writing to it never waits.
 
@@ -60,26 +65,34 @@ class Output(threading.Thread):
         self._behind = False
         self._stopping = False
         self._gave_up = False
+        self._is_whole = True  # no frame has begun that has not ended
 
     def write(self, text: str) -> None:
         """Write soon."""
         with self._changed:
             if self._gave_up:
                 return
+            if text in SYNC:
+                self._is_whole = text == SYNC[1]
             if is_drawing(text):
                 if self._behind:
                     return
-                if self._is_slow() or self._size + len(text) > max(self._limit(), len(text)):
+                if self._is_slow() or (text not in SYNC and self._is_too_much(text)):
                     self._throw_drawings_away()
+                    self._changed.notify()
                     return
             self._waiting.append(text)
-            self._size += len(text)
-            self._changed.notify()
+            self._size += _size(text)
+            if self._is_whole:  # the thread is not woken for each part of a frame
+                self._changed.notify()
 
     def redraw(self) -> None:
         """The screen is no longer what was drawn: the next drawings are written as they are."""
         with self._changed:
             self._changed_by_others = True
+
+    def _is_too_much(self, drawing: str) -> bool:
+        return self._size + len(drawing) > max(self._limit(), len(drawing))
 
     def _is_slow(self) -> bool:
         since = self._stuck_since
@@ -87,14 +100,14 @@ class Output(threading.Thread):
 
     def _throw_drawings_away(self) -> None:
         self._waiting = deque(text for text in self._waiting if not is_drawing(text))
-        self._size = sum(map(len, self._waiting))
+        self._size = sum(map(_size, self._waiting))
         self._behind = True
 
     def run(self) -> None:
         """Write until `stop`."""
         while True:
             with self._changed:
-                while not (self._waiting or self._stopping or self._behind):
+                while not ((self._waiting and self._is_whole) or self._stopping or self._behind):
                     self._changed.wait()
                 if self._changed_by_others:
                     self._changed_by_others = False

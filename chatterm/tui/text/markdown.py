@@ -275,7 +275,10 @@ class _Layout:
         copy = Span(COPY, style=FENCE | FAINT)
         margin = [*rest, CODE_MARGIN]
         lines = wrap(spans, self.width, margin, margin, words=False, fill=FENCE)
-        return [Line([*first, label, copy], FENCE), *lines]
+        head = Line([*first, label, copy], FENCE)
+        if head.width > self.width:
+            head = Line([*first, label], FENCE)
+        return [head, *lines]
 
     def _list(self, tokens: list[Token], first: list[Span], rest: list[Span]) -> list[Line]:
         depth = tokens[0].level // 2

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from time import monotonic
+from typing import ClassVar, Self
 
+from rich.style import Style
 from textual import events
+from textual._text_area_theme import TextAreaTheme
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import TextArea
 
 from chatterm.language import _, mark, several
 from chatterm.tui import attachments, keys
+from chatterm.tui.drawn import Drawn, DrawsAtOnce
 from chatterm.tui.messages import CompletionWanted, LongPaste, Submitted
 from chatterm.tui.widgets.completions import Completions
 
@@ -23,6 +28,9 @@ A terminal that does not mark pasted text sends its line ends as Enter; what fol
 typed. An input method's Enter chooses a candidate inside the terminal and reaches a program as text, if at
 all: only the key itself sends, never text that holds a newline.
 """
+
+BURST = 0.008
+"""Seconds between two keys that nobody types: an input method's, a script's, or those that had to wait."""
 
 HISTORY = 200
 PLACEHOLDER = mark("Ask something …")
@@ -50,6 +58,9 @@ class Composer(TextArea):
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("message")
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+        self._dressed: tuple[TextAreaTheme, Style] | None = None
+        self._blinks: dict[bool, Drawn] = {}  # as it is drawn with the cursor and without
+        self._is_blinking = False
         super().__init__(
             id=id,
             soft_wrap=True,
@@ -63,8 +74,23 @@ class Composer(TextArea):
         self._draft = ""
         self._sending: Timer | None = None
         self.completions: Completions | None = None
+        self._taken = 0.0  # when the last key was
+        self.draws: DrawsAtOnce | None = None  # the screen, if it can
         self.foreign: set[Path] = set()  # files that only a text from elsewhere names
         self.has_attachments = False  # there is something to send without a word
+
+    def notify_style_update(self) -> None:
+        """Other colours."""
+        self._dressed = None
+        super().notify_style_update()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some lines. Textual's text area finds all its colours anew for each key and each blink."""
+        theme, style = self._theme, self.rich_style
+        if self._dressed is None or self._dressed[0] is not theme or self._dressed[1] != style:
+            theme.apply_css(self)
+            self._dressed = theme, style
+        return super(TextArea, self).render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """A line; none where the terminal is too narrow for a sign, by whose width Textual would divide."""
@@ -94,6 +120,38 @@ class Composer(TextArea):
         self.move_cursor(self.document.end)
 
     async def _on_key(self, event: events.Key) -> None:
+        """Whoever types sees it at once; keys that follow faster than anybody types are drawn together."""
+        await self._take(event)
+        before, self._taken = self._taken, monotonic()
+        if self._taken - before >= BURST:
+            self._show_now()
+
+    def _toggle_cursor_blink_visible(self) -> None:
+        """The cursor comes or goes; each time as it did before, while nothing else has changed."""
+        shows = not self._cursor_visible
+        drawn = self._blinks.get(shows)
+        if drawn is not None and self.draws is not None and self.draws.draw_again(drawn):
+            self.set_reactive(TextArea._cursor_visible, shows)
+            self._styles_cache.clear()
+            return
+        self._is_blinking = True
+        super()._toggle_cursor_blink_visible()
+        self._is_blinking = False
+        if self._cursor_visible is shows and (drawn := self._show_now()) is not None:
+            self._blinks[shows] = drawn
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Draw again."""
+        if not self._is_blinking:
+            self._blinks.clear()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+    def _show_now(self) -> Drawn | None:
+        return self.draws.draw_now(self) if self.draws is not None and self.is_attached else None
+
+    async def _take(self, event: events.Key) -> None:
         """All keys are taken in their turn; a bound one that bubbles would come after the next sign."""
         if self._completes(event.key):
             event.stop()

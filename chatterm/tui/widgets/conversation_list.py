@@ -68,6 +68,7 @@ class ConversationList(RowList):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._rows: list[Row] = []
+        self._shown: tuple[list[Row], int | None, frozenset[int]] | None = None
         self.current: int | None = None  # the conversation that is open here …
         self.elsewhere: frozenset[int] = frozenset()  # … and those that are open in other windows
 
@@ -78,6 +79,10 @@ class ConversationList(RowList):
 
     def show(self, rows: list[Row], *, keep: bool) -> None:
         """Show these. `keep`: the cursor stays on its conversation, or hit, if that is still there."""
+        shown = (rows, self.current, self.elsewhere)
+        if keep and shown == self._shown:
+            return
+        self._shown = shown
         before, was = self.row, self.cursor
         self._rows = rows
         place = next((n for n, row in enumerate(rows) if keep and _same(row, before)), None)

@@ -14,8 +14,9 @@ from textual.widget import Widget
 
 from chatterm.language import _, mark
 from chatterm.tui import keys
-from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED, KNOBS, MORE_KNOBS, Knob
+from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED, KNOBS, MORE_KNOBS, RULES, Knob
 from chatterm.tui.messages import Nudged, Reset, ValueChosen
+from chatterm.tui.rules import in_words
 from chatterm.tui.text.lines import FAINT, MUTED
 from chatterm.tui.values import SamplingValues
 from chatterm.tui.widgets.paint import Paint
@@ -81,7 +82,7 @@ class KnobTable(Widget, can_focus=True):
                 Segment("   ↓ " + _("{count} more").format(count=len(FIELDS) - self._top - self._rows), muted)
             ]
         elif y == self._rows + 1:
-            says = self._refused or _(self._knob.says if self._knob is not None else SEED_SAYS)
+            says = self._refused or self._says()
             segments = [Segment(f" {says}", base if self._refused else muted)]
         elif y == self._rows + 2:
             source = _(self._values.source or NO_MODEL)
@@ -89,6 +90,13 @@ class KnobTable(Widget, can_focus=True):
         else:
             segments = []
         return Strip(segments).crop_extend(0, self.size.width, base)
+
+    def _says(self) -> str:
+        """What the chosen value does."""
+        if self._knob is None:
+            return _(SEED_SAYS)
+        rules = in_words(self._values.rules) if self._knob.field == RULES else ""
+        return _("it says: {rules}; 0: no matter").format(rules=rules) if rules else _(self._knob.says)
 
     def _draw(self, row: int) -> list[Segment]:
         base = self.rich_style

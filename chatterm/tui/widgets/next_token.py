@@ -20,6 +20,7 @@ from chatterm.engine.records import Candidate
 from chatterm.language import _, mark
 from chatterm.tui import bars, keys, messages
 from chatterm.tui.lookout import Look
+from chatterm.tui.rules import STEPS as RULES
 from chatterm.tui.text.lines import MUTED
 from chatterm.tui.widgets.candidates import STEP_NAMES, Candidates, Row
 from chatterm.tui.widgets.paint import Paint
@@ -316,7 +317,10 @@ class NextTokenPanel(Widget, can_focus=True):
             step = _step_name(row.removed_by)
             room = sampled + PERCENT
             full = _("removed: {step}").format(step=step)
-            words = next((w for w in (full, f"✕ {step}") if cell_len(w) <= room), "✕")
+            whose = (
+                [_("removed: {step} by the checkpoint").format(step=step)] if row.removed_by in RULES else []
+            )
+            words = next((w for w in (*whose, full, f"✕ {step}") if cell_len(w) <= room), "✕")
             return [*segments, Segment(bars.fit(words, room), muted)]
         return [
             *segments,
@@ -377,4 +381,4 @@ def _how_it_came(look: Look) -> str:
 
 def _step_name(step: str) -> str:
     """A step of the sampler; that of a saved reply may come from a file of somebody else's."""
-    return STEP_NAMES.get(step) or inert.line(step)
+    return _(RULES[step]) if step in RULES else STEP_NAMES.get(step) or inert.line(step)

@@ -262,6 +262,23 @@ class TurnList(ScrollView):
         self._paint.forget()
         self.refresh()
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Some lines of the view, as they are written to the terminal.
+
+        A line that is only elsewhere now is the same strip as before, so that nothing about it is done anew;
+        Textual's own way begins with the strips of a widget's rows, which are all others after a scroll.
+        """
+        styles = self.styles
+        if styles.gutter.totals != (0, 0) or self.opacity != 1 or styles.tint.a or styles.text_opacity != 1:
+            return super().render_lines(crop)
+        background = self.background_colors[1]
+        strips = [self.render_line(y) for y in crop.line_range]
+        for line_filter in self.get_line_filters():
+            strips = [strip.apply_filter(line_filter, background) for strip in strips]
+        if crop.column_span != (0, self.size.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
+
     def render_line(self, y: int) -> Strip:
         """One line of the view."""
         number = y + round(self.scroll_y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from rich.cells import cell_len
 
@@ -48,6 +49,7 @@ class TurnView:
         self._short = False  # too narrow to say all about it
         self._markdown: Markdown | None = None
         self._settled_lines = 0  # of the body: those of blocks that will not change
+        self._same = 0  # of the body: those that stayed as they were when it was last laid out
         self._length = -1
         self._folds: dict[int, int] = {}  # lines of the body that open or fold an attachment, and which
         self._folded_as: tuple[object, ...] = ()
@@ -75,7 +77,8 @@ class TurnView:
     def update(self) -> int:
         """Bring the lines up to date; the first line that changed."""
         turn = self.turn
-        first = len(self.head) + self._settled_lines
+        self._same = self._settled_lines
+        head = len(self.head)
         if turn.role == "notice":
             bar = [Span("▏ ", style=FAINT)]
             self.body = wrap([Span(inert.line(turn.text), style=MUTED)], self.width - INDENT, bar)
@@ -91,7 +94,7 @@ class TurnView:
             self._folded_as = folded_as
             self._lay_out()
         self.foot = self._foot()
-        return first
+        return head + self._same
 
     def _lay_out(self) -> None:
         turn = self.turn
@@ -111,8 +114,10 @@ class TurnView:
     def _join(self, kept: int) -> None:
         """Take over the lines of the Markdown, of which the first `kept` blocks are the same as before."""
         assert self._markdown is not None
-        del self.body[self._markdown.height(kept) :]
-        self.body.extend(self._markdown.lines(kept))
+        begin = self._markdown.height(kept)
+        before, self.body[begin:] = self.body[begin:], self._markdown.lines(kept)
+        pairs = zip(before[:-1], self.body[begin:], strict=False)  # behind the last one was the caret
+        self._same = begin + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         self._settled_lines = self._markdown.height(len(self._markdown.blocks) - 1)
 
     def _lay_out_thinking(self, start: int, end: int) -> None:

@@ -152,7 +152,8 @@ def test_the_default_model_reads_the_same_in_both_forms(
 def test_both_forms_of_the_default_model_know_the_same(default_pair: tuple[Tokenizer, Tokenizer]) -> None:
     for tokenizer in default_pair:
         assert tokenizer.vocabulary == 49152
-        assert {tokenizer.piece(id_) for id_ in tokenizer.end_ids} == {"<|im_end|>", "<|endoftext|>"}
+        ends = {tokenizer.piece(id_) for id_ in tokenizer.end_ids}
+        assert ends == {"<|im_end|>", "<|endoftext|>", "<reponame>"}
         assert tokenizer.bos_id == 1
         assert not tokenizer.adds_bos
 

@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer as Backend
 
 from chatterm.checkpoint.open import open_checkpoint
-from chatterm.checkpoint.tokenizer import load_tokenizer
+from chatterm.checkpoint.tokenizer import load_tokenizer, tokenizer_from_folder
 from chatterm.checkpoint.tokenizer.merges import merges_from_scores
 from chatterm.checkpoint.tokenizer.outline import broken_tokenizer, check_character_map, check_outline
 from chatterm.errors import UserError
@@ -129,7 +129,7 @@ def test_many_added_tokens_are_added_together(tmp_path: Path) -> None:
     config["added_tokens_decoder"] |= {str(first + at): {"content": f"<x{at}>"} for at in range(3000)}
     config["added_tokens_decoder"][str(first + 9000)] = {"content": "<after a gap>"}
     path.write_text(json.dumps(config), "utf-8")
-    tokenizer = load_tokenizer(open_checkpoint(folder))
+    tokenizer = tokenizer_from_folder(folder)
     assert tokenizer.id_of("<x2999>") == first + 2999
     assert tokenizer.id_of("<after a gap>") is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chatterm.checkpoint.template import ChatTemplate
+from chatterm.checkpoint.template.manner import Manner
 from chatterm.checkpoint.template.messages import Turn
 from chatterm.errors import UserError
 
@@ -13,7 +14,16 @@ HELLO = [Turn("user", "hello")]
 
 
 def render(text: str) -> str:
-    return ChatTemplate(text, "a test").render(HELLO).text
+    """What stands before the message, without the trial that a template gets first."""
+    template = ChatTemplate(text + "\x1e{{ messages[0].content }}", "a test")
+    template.manner = Manner(certain=True)
+    return template.render(HELLO).text.partition("\x1e")[0]
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are counted until there are too many of them, however busy the machine is."""
+    monkeypatch.setattr("chatterm.checkpoint.template.budget.MAX_SECONDS", 1000.0)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +129,15 @@ def test_a_template_writes_no_more_than_a_few_times_the_conversation() -> None:
     assert len(render("{{ 'x' * 130000 }}")) == 130_000
 
 
-def test_attempts_in_other_forms_share_one_budget() -> None:
+def test_the_trial_of_a_template_is_cut_off_too(unhurried: None) -> None:
+    template = ChatTemplate(
+        "{% for a in range(99999) %}{% for b in range(99) %}{% endfor %}{% endfor %}", "x"
+    )
+    with pytest.raises(UserError, match="cut off: it loops without end"):
+        _ = template.manner
+
+
+def test_attempts_in_other_forms_share_one_budget(unhurried: None) -> None:
     """A template that refuses a conversation after much work is not given that work again and again."""
     work = "{% for a in range(90000) %}{% for b in range(9) %}{% endfor %}{% endfor %}"
     template = ChatTemplate(work + "{{ raise_exception('no') }}", "a test")

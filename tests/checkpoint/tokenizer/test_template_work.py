@@ -10,6 +10,7 @@ import pytest
 
 from chatterm.checkpoint.template import ChatTemplate
 from chatterm.checkpoint.template.budget import MAX_STRING, Budget
+from chatterm.checkpoint.template.manner import Manner
 from chatterm.checkpoint.template.messages import Turn
 from chatterm.errors import UserError
 
@@ -23,7 +24,10 @@ LARGE = (
 
 
 def render(text: str) -> str:
-    return ChatTemplate(text, "a test").render([Turn("user", "hello")]).text
+    """What stands before the message, without the trial that a template gets first."""
+    template = ChatTemplate(text + "\x1e{{ messages[0].content }}", "a test")
+    template.manner = Manner(certain=True)
+    return template.render([Turn("user", "hello")]).text.partition("\x1e")[0]
 
 
 @pytest.fixture
@@ -135,7 +139,8 @@ def test_numbers_that_collide_are_no_keys(text: str) -> None:
         render(numbers + text.replace("T", "(t.split()|map('int'))"))
 
 
-def test_a_long_search_counts_by_its_length() -> None:
+def test_a_long_search_counts_by_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatterm.checkpoint.template.budget.MAX_SECONDS", 1000.0)
     text = "{% set s = 'š' * 32700 %}{% set t = 'ɡ' * 32767 ~ 'š' %}"
     for search in ("s|trim(t)", "s.strip(t)", "s.rsplit(t)"):
         render(f"{text}{{% if {search} %}}{{% endif %}}")
@@ -145,6 +150,7 @@ def test_a_long_search_counts_by_its_length() -> None:
 
 def test_a_recursive_loop_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatterm.checkpoint.template.budget.MAX_STEPS", 100_000)
+    monkeypatch.setattr("chatterm.checkpoint.template.budget.MAX_SECONDS", 1000.0)
     text = "{% for i in range(9) recursive %}{{ loop([1] * 30000) if loop.depth0 == 0 }}{% endfor %}"
     with pytest.raises(UserError, match="loops without end"):
         render(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,9 @@ def added_beside(folder: Path, token: str) -> Path:
 def test_a_token_longer_than_any_real_one_is_refused(tmp_path: Path, write: Write) -> None:
     def load(length: int) -> Tokenizer:
         folder = specimens.folder(tmp_path / str(length))
-        return load_tokenizer(open_checkpoint(write(folder, "x" * length)))
+        checkpoint = open_checkpoint(write(folder, "x" * length))
+        shape = replace(checkpoint.architecture, vocabulary=specimens.VOCABULARY + 1)
+        return load_tokenizer(replace(checkpoint, architecture=shape))
 
     assert load(MAX_TOKEN).id_of("x" * MAX_TOKEN) is not None
     with pytest.raises(UserError, match=f"holds a token of {MAX_TOKEN + 1} characters"):

@@ -32,6 +32,13 @@ class Stuck:
         for number in range(frames):
             self.output.write(frame(number))
 
+    def take_all(self, data: bytes) -> bool:
+        """Whether these bytes come, and before any others."""
+        taken = b""
+        while len(taken) < len(data) and select.select([self.reading], [], [], 30)[0]:
+            taken += os.read(self.reading, len(data) - len(taken))
+        return taken == data
+
     def take(self) -> bytes:
         taken = b""
         while select.select([self.reading], [], [], 0.5)[0]:
@@ -51,6 +58,41 @@ def test_what_draws_is_thrown_away_and_what_sets_up_is_kept():
     assert len(taken) < 1_000_000
     stuck.output.write(frame(-1))
     assert stuck.take() == frame(-1).encode()
+    assert stuck.output.stop(10)
+
+
+def test_a_frame_is_written_when_it_is_whole():
+    stuck = Stuck()
+    begin, end = output.SYNC
+    stuck.output.write(begin)
+    stuck.output.write(frame(1))
+    assert stuck.take() == b""
+    stuck.output.write(end)
+    assert stuck.take_all(f"{begin}{frame(1)}{end}".encode())
+    assert stuck.output.stop(10)
+
+
+def test_a_frame_of_any_size_is_written():
+    stuck = Stuck()
+    begin, end = output.SYNC
+    large = "\x1b[1;1H" + "x" * (LIMIT + 100)
+    for text in (begin, large, end):
+        stuck.output.write(text)
+    assert stuck.take_all(f"{begin}{large}{end}".encode())
+    assert not stuck.caught_up.is_set()
+    assert stuck.output.stop(10)
+
+
+def test_a_frame_that_is_too_much_is_drawn_anew_later():
+    stuck = Stuck()
+    begin, end = output.SYNC
+    stuck.output.write(begin)
+    stuck.output.write(frame(1) + "x" * LIMIT)
+    stuck.output.write(frame(2))
+    assert stuck.caught_up.wait(10)  # before the frame has ended
+    stuck.output.write(end)
+    stuck.output.write("\x1b]0;title\x07")
+    assert stuck.take_all(f"{end}\x1b]0;title\x07".encode())
     assert stuck.output.stop(10)
 
 

@@ -13,6 +13,12 @@ from chatterm.tui.text.tables import NARROWEST, Cell, _widths
 from tests.tui.text.counted import calls, grows_with_its_length
 
 
+@pytest.fixture(autouse=True)
+def _untimed(monkeypatch):
+    """On a busy machine counting takes longer than a text is allowed; what is broken off is not counted."""
+    monkeypatch.setattr("chatterm.allowance.timed", lambda: False)
+
+
 def repeated(piece: str):
     return lambda size: (piece * (size // len(piece) + 1))[:size]
 
