@@ -1,4 +1,5 @@
-"""All comparisons: `python -m benchmarks [peers] [accuracy] [cache] [interface] [gpu] [loading] [--write]`.
+"""All comparisons: `python -m benchmarks [peers] [accuracy] [cache] [interface] [gpu] [loading]
+[continuations] [--write]`.
 
 Measures chatterm against llama.cpp and transformers in one run, its probabilities against exact ones, the
 interface under load, and the engine on a GPU where there is one. `--write` puts the tables into
@@ -24,7 +25,7 @@ from benchmarks.llama_cpp import Instructions, folder
 from chatterm.checkpoint.locate import locate
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-SECTIONS = ("peers", "accuracy", "cache", "interface", "gpu", "loading")
+SECTIONS = ("peers", "accuracy", "cache", "continuations", "interface", "gpu", "loading")
 
 
 def main() -> None:
@@ -84,6 +85,12 @@ def _measure(section: str, models: list[Path], llama: Path | None, options: argp
         with tempfile.TemporaryDirectory() as folder:
             tiny = cache.measure_tiny(sharp.make, Path(folder))
         return cache.report([row for model in models for row in cache.measure(model)], tiny)
+    if section == "continuations":
+        from benchmarks import continuations
+
+        return continuations.report(
+            [continuations.compare(model, threads, rounds) for model in models], threads, rounds
+        )
     if section == "gpu":
         from benchmarks import gpu
 

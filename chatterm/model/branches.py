@@ -38,7 +38,11 @@ class Branches:
         self._first = -(-self.shared // PIECE) * PIECE
         self.lengths = [0] * most
         """Tokens of each branch so far."""
-        cache.allocate(self._first + most * self.room)
+        end = self._first + most * self.room
+        cache.allocate(end)
+        cache.clear(
+            self._first, end
+        )  # attention weighs what it does not see with zero, which only numbers bear
         self._rows: list[int] = []
         self._spans: dict[int | None, tuple[Span, Tensor]] = {}
 

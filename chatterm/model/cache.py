@@ -167,6 +167,11 @@ class Cache:
         """Keys and values at some places of a layer, `(kv_heads, len(slots), head_size)` each."""
         return self._keys.get_at(layer, slots, dtype), self._values.get_at(layer, slots, dtype)
 
+    def clear(self, start: int, stop: int) -> None:
+        """Let keys and values at these places be zero."""
+        self._keys.clear(start, stop)
+        self._values.clear(start, stop)
+
     def finish(self) -> None:
         """The forward pass is over; the new tokens count."""
         self.length += self._incoming

@@ -16,7 +16,7 @@ from chatterm.model.branches import Branches
 from chatterm.model.cache import Cache, visible
 from chatterm.model.graphs import GraphSteps
 from chatterm.model.linear import Linear
-from chatterm.model.native.step import NativeStep, native_step, new_record
+from chatterm.model.native.step import NativeStep, Places, native_step, new_record
 from chatterm.model.norm import Norm
 from chatterm.model.prefill.reader import FEWEST, Products, reader
 from chatterm.model.rotary import RotaryTable, Turn, depends_on_length, regime
@@ -258,14 +258,27 @@ class Decoder(nn.Module):
             None if table is None else table.turn_at(positions, 1 + max(positions))
             for table in self.rotary_tables
         ]
-        x = self.embed(tokens, torch.tensor(positions, device=self.device))
-        few = self._native is not None and len(positions) <= NATIVE_TOKENS
-        with one_thread() if few else nullcontext():  # the products have threads of their own
+        if self._native is not None:
+            logits = self._branched_step(self._native, tokens, branches, turns)
+        else:
+            x = self.embed(tokens, torch.tensor(positions, device=self.device))
             for block, kind in zip(self.blocks, self._kinds, strict=True):
                 x = block(x, branches, turns[kind], None)
             logits = self.unembed(x)
         branches.finish()
         return logits
+
+    def _branched_step(
+        self, native: NativeStep, tokens: Tensor, branches: Branches, turns: list[Turn | None]
+    ) -> Tensor:
+        positions, slots, starts = branches.positions, branches.slots, branches.starts
+        parts = []
+        for first in range(0, len(positions), native.most_rows):
+            some = slice(first, first + native.most_rows)
+            places = Places(branches.shared, positions[some], slots[some], starts[some])
+            few = [turn and turn[some] for turn in turns]
+            parts.append(native(tokens[some], places, branches.cache, few, last_only=False))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _rotated_as(self, cache: Cache, count: int) -> int:
         """The length of the text in which the next tokens stand, as far as their rotation depends on it.

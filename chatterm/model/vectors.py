@@ -95,6 +95,12 @@ class Vectors:
             return numbers.to(dtype)
         return (numbers * self.scales[layer, :, start:stop, None]).to(dtype)
 
+    def clear(self, start: int, stop: int) -> None:
+        """Let the vectors at these positions be zero."""
+        self.numbers[:, :, start:stop] = 0
+        if self.scales is not None:
+            self.scales[:, :, start:stop] = 0
+
     def copied(self, place: slice) -> tuple[Tensor, Tensor | None]:
         """What is stored at some positions, as it is stored."""
         scales = None if self.scales is None else self.scales[:, :, place].clone()

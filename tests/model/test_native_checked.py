@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from chatterm.model.load import load_decoder
 from chatterm.model.native.build import NotBuiltError, library
 from chatterm.model.native.checked import address, indices_address, rows_address
+from chatterm.model.native.step import Places
 from chatterm.model.native.tiles import Pool, Product, Tiles
 from chatterm.model.prefill.operator import Operator, prefill_library
 from chatterm.model.vectors import NARROW, Stored, narrowed
@@ -146,9 +147,17 @@ def test_a_step_refuses_tokens_and_positions_that_do_not_exist(decoder) -> None:
         native(torch.zeros(0, dtype=torch.int64), 0, cache, turns, last_only=True)
     with pytest.raises(ValueError, match="not 50"):
         native(torch.zeros(50, dtype=torch.int64), 0, cache, turns, last_only=True)
-    for position in (-1, 8):
-        with pytest.raises(ValueError, match="do not fit into a cache of 8"):
+    for position, why in ((-1, "cannot lie at -1"), (8, "do not fit into a cache of 8")):
+        with pytest.raises(ValueError, match=why):
             native(TOKENS[:1], position, cache, turns, last_only=True)
+    for some in (
+        ([1], [1], [2]),
+        ([2], [5], [4]),
+        ([3], [6], [5]),
+        ([], [], []),
+    ):
+        with pytest.raises(ValueError, match=r"cannot lie at|places for other than 1"):
+            native(TOKENS[:1], Places(2, *some), cache, turns, last_only=True)
 
 
 def test_a_step_refuses_other_rotations_and_records(decoder) -> None:
@@ -205,7 +214,6 @@ def test_tiles_refuse_what_does_not_belong_to_them() -> None:
 
 def test_reading_a_prompt_refuses_what_does_not_belong_to_it(operator) -> None:
     x, tiles = torch.randn(40, 64), Tiles(torch.randn(32, 64), None, operator.pool)
-    uneven = Tiles(torch.randn(48, 64), None, operator.pool)
     heads, cosines = torch.randn(40, 2, 16), torch.randn(40, 1, 16)
     out, columns = torch.empty(40, 64), torch.randn(64, 40).T
     norm = {"layer": False, "eps": 1e-5}
@@ -213,7 +221,6 @@ def test_reading_a_prompt_refuses_what_does_not_belong_to_it(operator) -> None:
     wrong = (
         (lambda: operator.product(x.double(), [tiles], "t"), "tokens must be float32"),
         (lambda: operator.product(x[:, :32], [tiles], "t"), "cannot be multiplied"),
-        (lambda: operator.product(x, [uneven], "t"), "cannot be multiplied"),
         (
             lambda: operator.product(columns, [tiles], "t"),
             "each row of tokens must be contiguous",

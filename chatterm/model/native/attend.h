@@ -192,30 +192,51 @@ static int result_place(const Engine *e, int row, int head, int chunk) {
     return (row * e->model->heads + head) * e->chunks + chunk;
 }
 
+/* What a token sees of a chunk that begins at `base`: the text so far, or the token's own positions, which lie elsewhere in the cache
+ * where there are several texts, but never in a chunk with what is shared. */
+static void sees(const Engine *e, int row, int base, int *from, int *to) {
+    const Step *step = e->step;
+    int first = first_seen(e, step->positions[row]), start = step->starts[row], end = step->slots[row] + 1;
+    if (start != step->shared) {
+        if (base >= start - start % CHUNK) first = start + (first > step->shared ? first - step->shared : 0);
+        else end = step->shared;
+    }
+    *from = first - base;
+    *to = end - base < CHUNK ? end - base : CHUNK;
+}
+
 /* One key/value head over one chunk of positions, for all queries of all tokens that share it. */
 static void attend_piece(void *context, int piece) {
     const Engine *e = context;
     const Model *m = e->model;
-    const Step *step = e->step;
     int group = m->heads / m->kv_heads, kv = piece / e->chunks, chunk = piece % e->chunks;
-    int base = (e->first_chunk + chunk) * CHUNK, end = step->position + e->rows;
-    int start = first_seen(e, step->position) - base;
+    int base = (e->first_chunk + chunk) * CHUNK, rows = 0, row_of[VECTORS], from[VECTORS], to[VECTORS];
     size_t at = cached_at(e, kv, base);
-    Chunk positions;
-    positions.keys = cached(e, step->keys, at);
-    positions.values = cached(e, step->values, at);
-    positions.start = start < 0 ? 0 : start - start % TOGETHER;
-    positions.count = end - base < CHUNK ? end - base : CHUNK;
+    Chunk positions = {.start = CHUNK, .count = 0};
+    for (int row = 0; row < e->rows; row++) {
+        sees(e, row, base, &from[rows], &to[rows]);
+        if (to[rows] <= 0 || from[rows] >= to[rows]) {
+            for (int q = 0; q < group; q++) e->part_sum[result_place(e, row, kv * group + q, chunk)] = 0;
+            continue;
+        }
+        if (from[rows] < positions.start) positions.start = from[rows];
+        if (to[rows] > positions.count) positions.count = to[rows];
+        row_of[rows++] = row;
+    }
+    if (rows == 0) return;
+    positions.keys = cached(e, e->step->keys, at);
+    positions.values = cached(e, e->step->values, at);
+    positions.start = positions.start < 0 ? 0 : positions.start - positions.start % TOGETHER;
     find_scales(e, at, &positions);
-    for (int first = 0; first < e->rows * group; first += TOGETHER) {
+    for (int first = 0; first < rows * group; first += TOGETHER) {
         Queries queries;
-        int Q = e->rows * group - first < TOGETHER ? e->rows * group - first : TOGETHER;
+        int Q = rows * group - first < TOGETHER ? rows * group - first : TOGETHER;
         for (int q = 0; q < Q; q++) {
-            int row = (first + q) / group, head = kv * group + (first + q) % group, position = step->position + row;
-            queries.query[q] = e->queries + row * e->heads_width + head * m->head_size;
-            queries.from[q] = first_seen(e, position) - base;
-            queries.to[q] = position + 1 - base;
-            queries.place[q] = result_place(e, row, head, chunk);
+            int i = (first + q) / group, head = kv * group + (first + q) % group;
+            queries.query[q] = e->queries + row_of[i] * e->heads_width + head * m->head_size;
+            queries.from[q] = from[i];
+            queries.to[q] = to[i];
+            queries.place[q] = result_place(e, row_of[i], head, chunk);
         }
         attend_some(e, &queries, Q, &positions);
     }
@@ -227,7 +248,8 @@ static void join_piece(void *context, int piece) {
     int size = e->model->head_size, row = piece / e->model->heads, head = piece % e->model->heads;
     float largest = -INFINITY, sum = 0, *out = e->mixed + row * e->heads_width + head * size;
     const int first = result_place(e, row, head, 0);
-    for (int place = first; place < first + e->chunks; place++) largest = fmaxf(largest, e->part_max[place]);
+    for (int place = first; place < first + e->chunks; place++)
+        if (e->part_sum[place] != 0) largest = fmaxf(largest, e->part_max[place]);
     memset(out, 0, sizeof(float) * size);
     for (int place = first; place < first + e->chunks; place++) {
         if (e->part_sum[place] == 0) continue; /* it sees nothing of this chunk */
@@ -270,7 +292,7 @@ static void store_cached(const Engine *e, void *cache, float *scales, const floa
     for (int row = 0; row < e->rows; row++) {
         for (int kv = 0; kv < m->kv_heads; kv++) {
             const float *x = rows + row * e->heads_width + kv * size;
-            size_t at = cached_at(e, kv, e->step->position + row);
+            size_t at = cached_at(e, kv, e->step->slots[row]);
             uint8_t *out = cached(e, cache, at);
             if (e->step->narrow) scales[at] = narrow_vector(x, size, (int16_t *)out);
             else memcpy(out, x, sizeof(float) * size);
@@ -279,8 +301,13 @@ static void store_cached(const Engine *e, void *cache, float *scales, const floa
 }
 
 static void attend_all(Engine *e) {
-    int last = e->step->position + e->rows - 1;
-    e->first_chunk = first_seen(e, e->step->position) / CHUNK;
+    int first = e->step->positions[0], last = 0;
+    for (int row = 0; row < e->rows; row++) {
+        if (e->step->positions[row] < first) first = e->step->positions[row];
+        if (e->step->slots[row] > last) last = e->step->slots[row];
+    }
+    first = first_seen(e, first); /* beyond what is shared it may lie anywhere */
+    e->first_chunk = (first < e->step->shared ? first : e->step->shared) / CHUNK;
     e->chunks = last / CHUNK - e->first_chunk + 1;
     store_cached(e, e->step->keys, e->step->key_scales, e->keys);
     store_cached(e, e->step->values, e->step->value_scales, e->values);

@@ -115,8 +115,9 @@ class Step(Structure):
         ("tokens", c_void_p),
         *(
             (name, c_int32)
-            for name in ("count", "position", "capacity", "narrow", "first_logits", "logits_stride")
+            for name in ("count", "shared", "capacity", "narrow", "first_logits", "logits_stride")
         ),
+        *((name, c_void_p) for name in ("positions", "slots", "starts")),
         ("keys", c_void_p),
         ("values", c_void_p),
         ("key_scales", c_void_p),

@@ -45,11 +45,14 @@ typedef struct {
 typedef struct {
     const int64_t *tokens;
     int32_t count;         /* 1 … VECTORS tokens */
-    int32_t position;      /* of the first */
+    int32_t shared;        /* positions that all of them see, before their own: the text so far */
     int32_t capacity;      /* positions for which the cache has room */
     int32_t narrow;        /* whether the cache is of 16-bit integers with scales, else of float32 */
     int32_t first_logits;  /* the first token after which logits are wanted */
     int32_t logits_stride; /* floats from one token's logits to the next's */
+    const int32_t *positions; /* of each token in its text, at least `shared` */
+    const int32_t *slots;     /* where in the cache its keys and values go */
+    const int32_t *starts;    /* where there its own positions begin: its text goes on from `shared` to here, up to its slot */
     void *keys, *values;   /* (layers, kv_heads, capacity, head_size) */
     float *key_scales, *value_scales; /* (layers, kv_heads, capacity) of a narrow cache: what its integers are multiples of */
     const float *const *cosines;

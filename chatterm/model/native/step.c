@@ -160,7 +160,7 @@ static void embed(Engine *e, int row) {
     float *x = e->x + row * e->width;
     for (int i = 0; i < m->width; i++) x[i] = tile_column(table->kind, tile, i)[token % LANES] * m->embedding_scale;
     if (!m->positions) return;
-    for (int i = 0; i < m->width; i++) x[i] += m->positions[(size_t)(e->step->position + row) * m->width + i];
+    for (int i = 0; i < m->width; i++) x[i] += m->positions[(size_t)e->step->positions[row] * m->width + i];
 }
 
 static void unembed(Engine *e) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from chatterm.model.decoder import Decoder
 
 _LANES = 16
+_CHUNK = 128
+"""Positions that attention takes at once (`attend.h`): none may hold both what is shared and what is not."""
 
 
 PHASES = (
@@ -32,6 +34,15 @@ PHASES = (
     *("gate and up", "down", "residual stream", "unembedding"),
 )
 """What a step does one after the other (`engine.h`)."""
+
+
+class Places(NamedTuple):
+    """Where the tokens of a step stand, which may belong to several texts with the same beginning."""
+
+    shared: int  # positions of the beginning
+    positions: Sequence[int]  # of each token in its text
+    slots: Sequence[int]  # where in the cache its keys and values go
+    starts: Sequence[int]  # where there its text goes on behind the beginning
 
 
 class NativeStep:
@@ -88,16 +99,20 @@ class NativeStep:
         self._seconds: ctypes.Array[ctypes.c_double] | None = None
         self._capacity = 0
         self._padded = a.vocabulary + -a.vocabulary % _LANES
-        self._step = Step(logits_stride=self._padded, cosines=self._cosines, sines=self._sines)
-        self._step_address = ctypes.byref(self._step)
-        self._run = library().chatterm_step
         self.most_rows: int = library().chatterm_most_rows()
         """Tokens in one step, at most."""
+        self._positions, self._slots, self._starts = ((ctypes.c_int32 * self.most_rows)() for _ in range(3))
+        self._step = Step(logits_stride=self._padded, cosines=self._cosines, sines=self._sines)
+        self._step_address = ctypes.byref(self._step)
+        self._step.positions, self._step.slots, self._step.starts = map(
+            ctypes.addressof, (self._positions, self._slots, self._starts)
+        )
+        self._run = library().chatterm_step
 
     def __call__(
         self,
         tokens: Tensor,
-        position: int,
+        places: int | Places,
         cache: Cache,
         turns: Sequence[Turn | None],
         *,
@@ -108,7 +123,8 @@ class NativeStep:
 
         Args:
             tokens: ids, `(T,)` int64, 1 ≤ T ≤ `most_rows`.
-            position: where the first stands; the cache holds the positions before it.
+            places: where they stand; a number is where the first of consecutive ones does, of a text whose
+                positions before it are in the cache.
             cache: of float32 or narrow numbers, with room for the tokens, whose positions are written.
             turns: the rotation of these positions for each kind of layer.
             last_only: logits after the last token only.
@@ -127,9 +143,13 @@ class NativeStep:
             raise ValueError(f"a step is for 1 to {self.most_rows} tokens, not {count}")
         step = self._step
         step.tokens = indices_address(tokens, "tokens", count, self._model.vocabulary)
-        step.count, step.position = count, position
+        step.count = count
+        if isinstance(places, int):
+            several = range(places, places + count)
+            places = Places(places, several, several, (places,) * count)
+        self._set_places(places, count)
         step.first_logits = count - 1 if last_only else 0
-        self._set_cache(cache, position + count)
+        self._set_cache(cache, 1 + max(places.slots))
         self._set_turns(turns, count)
         self._set_record(record or {}, count)
         logits = torch.empty(1 if last_only else count, self._padded)
@@ -148,15 +168,33 @@ class NativeStep:
     def seconds(self) -> dict[str, float]:
         """Of all steps since `watch`, by phase; on several threads the time until the last is done."""
         return {} if self._seconds is None else dict(zip(PHASES, self._seconds, strict=True))
+
+    def _set_places(self, places: Places, count: int) -> None:
+        """Where the tokens stand."""
+        a, shared = self._decoder.architecture, places.shared
+        if not len(places.positions) == len(places.slots) == len(places.starts) == count:
+            raise ValueError(f"there are places for other than {count} tokens")
+        for position, slot, start in zip(places.positions, places.slots, places.starts, strict=True):
+            own = position - shared
+            apart = start == shared or start >= -(-shared // _CHUNK) * _CHUNK
+            if shared < 0 or own < 0 or slot != start + own or not apart:
+                raise ValueError(
+                    f"a token at {position} of {shared} shared ones cannot lie at {slot} from {start} on"
+                )
+        if a.learned_positions and max(places.positions) >= a.context:
+            raise ValueError(f"there are {a.context} learned positions, not {1 + max(places.positions)}")
+        self._step.shared = shared
+        self._positions[:count] = places.positions
+        self._slots[:count] = places.slots
+        self._starts[:count] = places.starts
+
     def _set_cache(self, cache: Cache, length: int) -> None:
         """Where keys and values of `length` positions are."""
         a, step = self._decoder.architecture, self._step
         keys, values = cache.keys, cache.values
         capacity = keys.shape[2]
-        if length > capacity or step.position < 0:
+        if length > capacity:
             raise ValueError(f"positions up to {length} do not fit into a cache of {capacity}")
-        if a.learned_positions and length > a.context:
-            raise ValueError(f"there are {a.context} learned positions, not {length}")
         vectors = (a.layers, a.kv_heads, capacity)
         step.capacity, step.narrow = capacity, keys.dtype == NARROW
         step.keys = address(keys, "keys", (*vectors, a.head_size), torch.float32, NARROW)

@@ -80,7 +80,6 @@ EXPORT size_t chatterm_prefill_attention_memory(int kv_heads, int head_size, int
 }
 
 EXPORT void chatterm_prefill_attention(
-EXPORT void chatterm_prefill_attention(
     Pool *pool, const float *queries, size_t query_stride, const void *keys, const void *values, size_t kv_stride,
     const float *key_scales, const float *value_scales, size_t scale_stride,
     int tokens, int heads, int kv_heads, int head_size, int seen, int first, int window, float scale, float soft_cap,
