@@ -66,7 +66,7 @@ def report(found: list[tuple[str, Spread, Spread]], threads: int, rounds: int) -
         for name, alone, together in found
     ]
     head = ("model", "one after the other", "together", "ratio")
-    return f"""Tokens per second of {COUNT} continuations of {LENGTH} tokens each behind {PROMPT} tokens, sampled,
-with their candidates; {threads} threads, in turn, {rounds} rounds.
+    return f"""Tokens per second of {COUNT} continuations of {LENGTH} tokens each behind {PROMPT} tokens,
+sampled, with their candidates; {threads} threads, in turn, {rounds} rounds.
 
 {table(head, rows)}"""

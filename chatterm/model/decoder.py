@@ -108,6 +108,11 @@ class Decoder(nn.Module):
         """How many tokens at once are multiplied on a CPU."""
         return "float32" if self._reader is None else self._reader.products
 
+    def read_exactly(self) -> None:
+        """From now on, read prompts without rounding to 16 bits: for checkpoints that cannot bear it."""
+        if self._reader is not None:
+            self._reader.leave_whole_numbers()
+
     @property
     def prompt_chunk(self) -> int:
         """Tokens of a prompt to read per call: as many as take half a second, within bounds."""

@@ -61,6 +61,8 @@ def load_decoder(
     decoder = loader.load(context, exact, cache_dtype)
     if cache_dtype is None and not exact:
         decoder.cache_dtype = cache_type(decoder, checkpoint, quantise)
+        if decoder.cache_dtype == decoder.dtype:
+            decoder.read_exactly()  # what 16 bits of keys move, 16 bits of what they are made of move too
     return decoder
 
 

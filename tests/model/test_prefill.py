@@ -96,6 +96,26 @@ def test_a_product_with_packed_weights_keeps_four_digits(operator: Operator, kin
     assert float((error / (x.double().norm(dim=1) * dense.norm() / len(dense) ** 0.5)).max()) < 2e-4
 
 
+@pytest.mark.parametrize("kind", SCALES)
+def test_a_number_far_larger_than_the_others_leaves_them_their_digits(kind: str) -> None:
+    """As every transformer has them: what the others add up to is as exact as if it were not there."""
+    operator = Operator(Pool(2), unit=False)
+    torch.manual_seed(3)
+    weight = blocks_of(TYPES[kind], 48, 512)
+    x = torch.randn(14, 512)
+    x[:, 5], x[3, 300], x[3, 301] = 2000.0, -5000.0, 700.0
+    ours = operator.product(x, [Tiles(weight, None, operator.pool)], "test").double()
+    dense = torch.from_numpy(gguf.dequantize(weight.blocks, weight.type).copy()).double()
+    rest = x.clone()
+    rest[:, [5, 300, 301]] = 0
+    far = (x - rest).double() @ dense.T
+    error = (ours - far - rest.double() @ dense.T).norm(dim=1)
+    assert float((error / (rest.double().norm(dim=1) * dense.norm() / len(dense) ** 0.5)).max()) < 2e-4
+    operator.whole_numbers = False
+    ours = operator.product(x[:, :], [Tiles(weight, None, operator.pool)], "test").double()
+    assert float((ours - x.double() @ dense.T).norm() / (x.double() @ dense.T).norm()) < 1e-6
+
+
 def test_matrices_of_different_kinds_are_multiplied_together(operator: Operator) -> None:
     torch.manual_seed(0)
     weights = [blocks_of(TYPES[kind], 48, 256) for kind in SCALES]

@@ -44,7 +44,7 @@ _SIGNATURES = {
     "chatterm_prefill_product": (
         None,
         (
-            *(c_void_p, POINTER(POINTER(Matrix)), c_int, c_void_p, c_size_t, c_int, c_int),
+            *(c_void_p, POINTER(POINTER(Matrix)), c_int, c_void_p, c_size_t, c_int, c_int, c_int),
             *(c_void_p, c_void_p, c_size_t),
         ),
     ),
@@ -126,6 +126,8 @@ class Operator:
         self.library = prefill_library()
         self.pool = pool
         self.unit = matrix_unit() if unit is None else unit
+        self.whole_numbers = True
+        """Whether quantised weights are multiplied in whole numbers of 16 bits."""
         self.most_depth: int = self.library.chatterm_prefill_most_depth()
         """The largest head that `attention` serves."""
         self._kept: dict[str, Tensor] = {}
@@ -153,7 +155,8 @@ class Operator:
         pointers = (POINTER(Matrix) * len(matrices))(*(ctypes.pointer(m.matrix) for m in matrices))
         self.library.chatterm_prefill_product(
             *(self.pool.handle, pointers, len(matrices), rows_address(x, "tokens", (count, columns))),
-            *(x.stride(0), count, int(self.unit), operands.data_ptr(), out.data_ptr(), out_features),
+            *(x.stride(0), count, int(self.unit), int(not self.whole_numbers)),
+            *(operands.data_ptr(), out.data_ptr(), out_features),
         )
         return out[:count]
 

@@ -60,11 +60,11 @@ EXPORT size_t chatterm_prefill_operand_bytes(int tokens, int columns) {
 }
 
 /* y = x Wᵀ + b for some matrices over the same columns, whose results stand side by side. y has room for a multiple of 32
- * tokens. `unit`: through the matrix unit where the rows allow it. */
+ * tokens. `unit`: through the matrix unit where the rows allow it. `plain`: never in whole numbers. */
 EXPORT void chatterm_prefill_product(
-    Pool *pool, const Matrix *const *matrices, int count, const float *x, size_t x_stride, int tokens, int unit, void *operands,
-    float *y, size_t stride) {
-    multiply_all(pool, matrices, count, x, x_stride, tokens, unit, operands, y, stride);
+    Pool *pool, const Matrix *const *matrices, int count, const float *x, size_t x_stride, int tokens, int unit, int plain,
+    void *operands, float *y, size_t stride) {
+    multiply_all(pool, matrices, count, x, x_stride, tokens, unit, plain, operands, y, stride);
 }
 
 /* The largest head that attention serves. */

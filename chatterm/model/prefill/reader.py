@@ -35,8 +35,16 @@ class Reader:
     def __init__(self, operator: Operator, *, quantised: bool) -> None:
         """`quantised`: whether any of the weights are."""
         self._operator = operator
-        self.products = _products(operator.unit, quantised)
+        self._quantised = quantised
+
+    @property
+    def products(self) -> Products:
         """What is multiplied."""
+        return _products(self._operator.unit, self._quantised and self._operator.whole_numbers)
+
+    def leave_whole_numbers(self) -> None:
+        """From now on multiply in float32, or by the matrix unit: slower, and more exact."""
+        self._operator.whole_numbers = False
 
     def __call__(self, module: Module, x: Tensor, cache: Cache, turn: Turn | None) -> None:
         """One block; `x` `(T, width)` float32 contiguous, the residual stream, is changed in place."""

@@ -35,7 +35,7 @@ static int strips_for(const Matrix *m, int threads) {
 }
 
 static void multiply_all(
-    Pool *pool, const Matrix *const *matrices, int count, const float *x, size_t x_stride, int tokens, int unit, char *operands,
+    Pool *pool, const Matrix *const *matrices, int count, const float *x, size_t x_stride, int tokens, int unit, int plain, char *operands,
     float *y, size_t stride) {
     Tokens kept;
     int columns = matrices[0]->columns;
@@ -47,7 +47,7 @@ static void multiply_all(
         const Matrix *m = matrices[i];
         int pieces;
 #if defined(HAVE_UNIT)
-        p.by_unit[i] = unit && unit_multiplies(m, tokens);
+        p.by_unit[i] = unit && unit_multiplies(m, plain ? UNIT_PAYS : tokens);
         if (p.by_unit[i]) {
             p.product[i] = unit_product(m, (const uint16_t *)for_unit, tokens, y, stride, pool->threads);
             pieces = unit_pieces(&p.product[i]);
@@ -55,9 +55,9 @@ static void multiply_all(
         } else
 #endif
         {
-            p.whole[i] = (Whole){m, y, stride, tokens, strips_for(m, pool->threads), NULL};
+            p.whole[i] = (Whole){m, y, stride, tokens, strips_for(m, pool->threads), plain || is_plain(m->kind), NULL};
             pieces = (strips_of(m) + p.whole[i].strips - 1) / p.whole[i].strips;
-            if (is_plain(m->kind)) r.plain = 1;
+            if (p.whole[i].plain) r.plain = 1;
             else r.rounded = 1;
             r.most = largest(m->kind) > r.most ? largest(m->kind) : r.most;
         }

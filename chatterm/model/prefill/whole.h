@@ -1,8 +1,9 @@
 /* Many tokens times matrices in tiles, on processors that multiply pairs of 16-bit numbers.
  *
  * Weights of 4 to 8 bits are exact as whole numbers of 16 bits (unpack.h). A token's numbers are rounded to 16 bits, SPAN of them
- * with one scale, so that no sum of 32 bits can overflow; the error is some 1e-4 of the result where one number is far larger
- * than the other 255, and some 3e-5 elsewhere. Plain numbers are multiplied in float32.
+ * with one scale, so that no sum of 32 bits can overflow; the error is some 3e-5 of the result. A few numbers of a span that are far
+ * larger than its others, as there are in every transformer (arXiv:2208.07339, arXiv:2402.17762), would take the others' bits away:
+ * they are multiplied by themselves, in float32. Plain numbers are multiplied in float32.
  *
  * A piece of work is a few strips of the matrix and all tokens. For each span of columns its weights are unpacked once, into
  * the second-level cache, and meet every block of tokens there; sums stay in registers for the length of the span. */
@@ -15,6 +16,17 @@
 
 enum { MOST_STRIPS = 8 / STRIP_TILES, MOST_MATRICES = 8 };
 
+enum { MOST_FAR = 4 };
+
+/* How many times as large as the span's mean magnitude a number must be to be multiplied by itself. */
+static const float FAR_FROM_MEAN = 12;
+
+/* Numbers of a span that are multiplied by themselves. */
+typedef struct {
+    int32_t count, column[MOST_FAR];
+    float number[MOST_FAR];
+} Far;
+
 /* Tokens, in spans of columns: first those of the first span. */
 typedef struct {
     int tokens, columns, spans;
@@ -22,6 +34,7 @@ typedef struct {
     float *scales;       /* (spans, tokens) */
     float *sums;         /* (spans, tokens, GROUPS): of the rounded numbers */
     float *plain;        /* (spans, tokens, SPAN): unrounded */
+    Far *far;            /* (spans, tokens) */
 } Tokens;
 
 /* How many tokens are kept: blocks have an even number. */
@@ -37,7 +50,8 @@ static size_t arrange(Tokens *t, int tokens, int columns, char *memory) {
     t->plain = (float *)(memory + count * PAIRS * 4);
     t->sums = t->plain + count * SPAN;
     t->scales = t->sums + count * GROUPS;
-    return (count * (PAIRS + SPAN + GROUPS + 1) * 4 + 63) / 64 * 64;
+    t->far = (Far *)(t->scales + count);
+    return (count * ((PAIRS + SPAN + GROUPS + 1) * 4 + sizeof(Far)) + 63) / 64 * 64;
 }
 
 /* ---- tokens ---- */
@@ -79,15 +93,36 @@ static inline i32x16 paired(i32x16 a, i32x16 b) {
 
 static inline float sum_of(i32x16 v) { return sum16(__builtin_convertvector(v, f32x16)); }
 
-/* One span of one token; x holds SPAN numbers, zeros where there are none. */
-static void round_span(const Rounding *r, const float *x, size_t place) {
+/* Of the magnitudes of SPAN numbers the largest, also what is not a number, and the sum. */
+static void magnitudes(const float *x, float *top, float *all) {
     f32x16 most = splat(0), sum = splat(0);
     for (int k = 0; k < SPAN; k += LANES) {
         f32x16 v = magnitude(load_f32(x + k));
-        most = choose(v <= most, most, v); /* also what is not a number */
+        most = choose(v <= most, most, v);
         sum += v;
     }
-    float top = largest_of(most), all = sum16(sum);
+    *top = largest_of(most);
+    *all = sum16(sum);
+}
+
+/* Take numbers that are far larger than the others out of a span, and find the largest and the sum of what is left. */
+static void take_far(float *x, Far *far, float *top, float *all) {
+    far->count = 0;
+    magnitudes(x, top, all);
+    while (far->count < MOST_FAR && *top < INFINITY && *top * SPAN > FAR_FROM_MEAN * *all) {
+        int column = 0;
+        while (fabsf(x[column]) != *top) column++;
+        far->column[far->count] = column;
+        far->number[far->count++] = x[column];
+        x[column] = 0;
+        magnitudes(x, top, all);
+    }
+}
+
+/* One span of one token; x holds SPAN numbers, zeros where there are none, and is changed. */
+static void round_span(const Rounding *r, float *x, size_t place) {
+    float top, all;
+    take_far(x, r->to.far + place, &top, &all);
     /* so that Σ|x| · most stays below 2^31, with room for what rounding adds */
     float by_sum = 2.1e9f / ((float)r->most * all + 1e-30f), factor = 32767.0f / top;
     factor = r->most && by_sum < factor ? by_sum : factor;
@@ -114,13 +149,10 @@ static void round_piece(void *context, int piece) {
         for (int token = 2 * piece; token < 2 * piece + 2; token++) {
             size_t place = (size_t)span * r->to.tokens + token;
             const float *x = r->x + (size_t)token * r->stride + SPAN * span;
-            if (columns < SPAN || token >= r->rows) {
-                memset(padded, 0, sizeof padded);
-                if (token < r->rows) memcpy(padded, x, sizeof(float) * (size_t)columns);
-                x = padded;
-            }
-            if (r->rounded) round_span(r, x, place);
-            if (r->plain) memcpy(r->to.plain + place * SPAN, x, sizeof(float) * SPAN);
+            if (columns < SPAN || token >= r->rows) memset(padded, 0, sizeof padded);
+            if (token < r->rows) memcpy(padded, x, sizeof(float) * (size_t)columns);
+            if (r->plain) memcpy(r->to.plain + place * SPAN, padded, sizeof padded);
+            if (r->rounded) round_span(r, padded, place);
         }
     }
 }
@@ -273,6 +305,7 @@ typedef struct {
     float *y;      /* of its first row */
     size_t stride; /* numbers from one token's to the next's */
     int tokens, strips; /* strips in one piece */
+    int plain;          /* multiply in float32 */
     const Tokens *x;
 } Whole;
 
@@ -284,12 +317,27 @@ typedef union {
     float plain[SPAN][STRIP_ROWS];
 } Unpacked;
 
-static void unpack_strip(const Matrix *m, int strip, int span, int columns, Unpacked *to) {
+static void unpack_strip(const Matrix *m, int plain, int strip, int span, int columns, Unpacked *to) {
     for (int t = 0; t < STRIP_TILES; t++) {
         int tile = strip * STRIP_TILES + t;
         if (tile >= tiles_of(m)) tile = tiles_of(m) - 1; /* its rows are not written anywhere */
-        if (is_plain(m->kind)) unpack_plain(m, tile, SPAN * span, columns, to->plain, LANES * t);
+        if (plain) unpack_plain(m, tile, SPAN * span, columns, to->plain, LANES * t);
         else unpack(m, tile, span, columns / 32, &to->strip, LANES * t);
+    }
+}
+
+/* y += w · x for the numbers of a span that are multiplied by themselves. */
+static void add_far(const Strip *strip, int scaled, int minima, const Far *far, float *y) {
+    for (int i = 0; i < far->count; i++) {
+        int column = far->column[i], group = column / 32, high = column % 8 / 4;
+        const int16_t(*w)[2] = strip->pairs[16 * group + column % 32 / 8 * 4 + column % 4];
+        const float *scales = strip->scales[scaled == 32 ? group : 0];
+        for (int row = 0; row < STRIP_ROWS; row += WIDTH) {
+            Ints pair = load_ints(w + row);
+            Floats weight = to_floats(high ? pair >> 16 : pair << 16 >> 16) * load_floats(scales + row);
+            if (minima) weight += load_floats(strip->minima[group] + row);
+            store_floats(y + row, load_floats(y + row) + weight * far->number[i]);
+        }
     }
 }
 
@@ -299,9 +347,13 @@ static void times_span(const Whole *p, const Unpacked *w, int span, int columns,
     size_t place = (size_t)span * x->tokens + first;
     const int32_t *pairs = x->pairs + place * PAIRS;
     const float *scales = x->scales + place, *sums = x->sums + place * GROUPS;
-    if (is_plain(kind)) times_some_plain(count, w->plain, columns, x->plain + place * SPAN, y, stride, add);
-    else if (columns_scaled(kind) == 32) times_some_groups(count, minima, &w->strip, columns, pairs, scales, sums, y, stride, add);
+    if (p->plain) {
+        times_some_plain(count, w->plain, columns, x->plain + place * SPAN, y, stride, add);
+        return;
+    }
+    if (columns_scaled(kind) == 32) times_some_groups(count, minima, &w->strip, columns, pairs, scales, sums, y, stride, add);
     else times_some_supers(count, minima, &w->strip, pairs, scales, sums, y, stride, add);
+    for (int t = 0; t < count; t++) add_far(&w->strip, columns_scaled(kind), minima, x->far + place + t, y + t * stride);
 }
 
 /* What was summed up for some strips, and their bias, into its place. */
@@ -327,7 +379,7 @@ static void whole_piece(const Whole *p, int piece) {
     int blocks = blocks_of(p->x->tokens);
     for (int span = 0; span < p->x->spans; span++) {
         int columns = m->columns - SPAN * span < SPAN ? m->columns - SPAN * span : SPAN;
-        for (int s = 0; s < strips; s++) unpack_strip(m, first + s, span, columns, weights + s);
+        for (int s = 0; s < strips; s++) unpack_strip(m, p->plain, first + s, span, columns, weights + s);
         for (int block = 0; block < blocks; block++) {
             int from = block_start(p->x->tokens, blocks, block), to = block_start(p->x->tokens, blocks, block + 1);
             for (int s = 0; s < strips; s++)
