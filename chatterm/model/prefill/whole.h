@@ -16,10 +16,10 @@
 
 enum { MOST_STRIPS = 8 / STRIP_TILES, MOST_MATRICES = 8 };
 
-enum { MOST_FAR = 4 };
+enum { MOST_FAR = 6 };
 
 /* How many times as large as the span's mean magnitude a number must be to be multiplied by itself. */
-static const float FAR_FROM_MEAN = 12;
+static const float FAR_FROM_MEAN = 8;
 
 /* Numbers of a span that are multiplied by themselves. */
 typedef struct {
