@@ -53,7 +53,11 @@ class Load(Request, frozen=True, tag="load"):
 
 
 class Generate(Request, frozen=True, tag="generate"):
-    """Write a reply. Answered by `Started`, `Progress` …, `TokenEvent` …, `Finished`."""
+    """Write a reply. Answered by `Started`, `Progress` …, `TokenEvent` …, `Finished`.
+
+    Short replies to the same prompt that wait meanwhile are written together with it (`engine/reply.py`);
+    their events come in turns.
+    """
 
     prompt: Prompt
     sampling: SamplingParameters

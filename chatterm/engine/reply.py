@@ -63,8 +63,9 @@ class _Draft:
         joining: Joining,
         encoded: EncodedPrompt,
         send: Callable[[AnyEvent], None],
+        began: float,
     ) -> None:
-        self.events = ReplyEvents(session, joining.request, encoded, send)
+        self.events = ReplyEvents(session, joining.request, encoded, send, began)
         self.sampler = session.new_sampler(self.events.begins)
         self.control = joining.control
         self._sampling = joining.request.sampling
@@ -118,9 +119,10 @@ class ReplyWriter:
         Raises:
             UserError: before `Started`: the prompt cannot be used. Later: the model's numbers are not finite.
         """
+        began = time.perf_counter()
         encoded = self._session.encode(self._request.prompt)
         reused = self._session.context.begin(encoded.ids)
-        draft = _Draft(self._session, Joining(self._request, self._control), encoded, self._send)
+        draft = _Draft(self._session, Joining(self._request, self._control), encoded, self._send, began)
         draft.events.start(reused)
         reason: Finish | None = "stopped"
         if self._read_prompt(encoded.ids, reused):
@@ -162,7 +164,7 @@ class ReplyWriter:
         return "context"
 
     def _joined(self, joining: Joining, encoded: EncodedPrompt) -> _Draft:
-        draft = _Draft(self._session, joining, encoded, self._send)
+        draft = _Draft(self._session, joining, encoded, self._send, time.perf_counter())
         draft.events.start(len(encoded.ids))
         return draft
 

@@ -22,10 +22,16 @@ class ReplyEvents:
         request: what is written.
         encoded: its prompt.
         send: takes each event.
+        began: when the reply was begun, by `time.perf_counter`.
     """
 
     def __init__(
-        self, session: Session, request: Generate, encoded: EncodedPrompt, send: Callable[[AnyEvent], None]
+        self,
+        session: Session,
+        request: Generate,
+        encoded: EncodedPrompt,
+        send: Callable[[AnyEvent], None],
+        began: float,
     ) -> None:
         self._session = session
         self._request = request
@@ -37,7 +43,7 @@ class ReplyEvents:
         self._text = ReplyText(
             session.tokenizer, (*request.stop, *encoded.stop, *stops), strip=encoded.strip, keep=encoded.keep
         )
-        self._began = time.perf_counter()
+        self._began = began
         self._generated = 0
         self._first = 0.0
         self._last = 0.0

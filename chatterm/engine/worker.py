@@ -185,28 +185,27 @@ class Worker:
 
             return Control(stopped, lambda: self._inbox.steering(of.request))
 
-        joined: list[int] = []
+        unfinished = [request.request]
 
         def waiting() -> Joining | None:
             other = self._inbox.take(lambda other: isinstance(other, Generate) and alike(request, other))
             if not isinstance(other, Generate):
                 return None
-            joined.append(other.request)
+            unfinished.append(other.request)
             return Joining(other, control(other))
 
         def send(event: AnyEvent) -> None:
             self.send(event)
-            if isinstance(event, Finished) and event.request in joined:
-                joined.remove(event.request)
+            if isinstance(event, Finished):
+                unfinished.remove(event.request)
                 self._inbox.forget(event.request)
 
         try:
             ReplyWriter(session, request, send, control(request), waiting).write()
         except Exception as error:
-            for other in joined:  # they were written together, and none of them can go on
-                self._fail(other, error)
-                self._inbox.forget(other)
-            raise
+            for each in unfinished:  # they were written together, and none of them can go on
+                self._fail(each, error)
+                self._inbox.forget(each)
 
     def _text(self, request: Tokenize | Render) -> None:
         from chatterm.engine import texts

@@ -41,7 +41,7 @@ CACHE_TYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16, NARR
 
 
 class Decoder(nn.Module):
-    """One decoder-only transformer of any family. Works on one text at a time; nothing is batched."""
+    """One decoder-only transformer of any family, for one text at a time, or several that go on from it."""
 
     def __init__(
         self,

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import threading
 from collections.abc import Callable
 
 import pytest
 
+from chatterm.decode.branching import Branching
+from chatterm.engine import wire
 from chatterm.engine.client import EngineProcess
-from chatterm.engine.messages import AnyEvent, Finished, Generate, LoadOptions, Started, TokenEvent
+from chatterm.engine.inbox import Inbox
+from chatterm.engine.messages import (
+    AnyEvent,
+    Failed,
+    Finished,
+    Generate,
+    LoadOptions,
+    Started,
+    Stop,
+    TokenEvent,
+)
 from chatterm.engine.records import Text, Tokens
 from chatterm.engine.reply import Control, Joining, ReplyWriter, alike
 from chatterm.engine.session import Session
+from chatterm.engine.worker import Worker
+from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
 from tests.faults import specimens
 
@@ -115,6 +131,32 @@ def test_only_short_replies_to_the_same_prompt_are_written_together() -> None:
     assert not alike(first, request(2, prompt=Tokens((7, 5, 9, 6)))) and not alike(
         first, request(2, length=0)
     )
+
+
+def test_whatever_cannot_go_on_is_closed_once(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first of three has been stopped when the model's numbers turn out to be none."""
+
+    def no_numbers(self: Branching, tokens: dict[int, int]) -> None:
+        raise UserError("The model gave no numbers.")
+
+    monkeypatch.setattr(Branching, "read", no_numbers)
+    write(session, request(9, length=1), lambda: None)  # the prompt is read, so the first token is drawn
+    asked = [request(1), request(2), request(3), Stop(request=1)]
+    ended = threading.Event()
+    inbox = Inbox(io.BytesIO(b"".join(map(wire.frame, asked))), ended.set)
+    assert ended.wait(60)
+    answers = io.BytesIO()
+    worker = Worker(inbox, answers)
+    worker._session = session
+    worker._answer(inbox.next())
+    events, rest = [], answers.getvalue()
+    while rest:
+        length = wire.body_length(rest[: wire.HEADER_BYTES])
+        events.append(wire.event_decoder.decode(rest[wire.HEADER_BYTES :][:length]))
+        rest = rest[wire.HEADER_BYTES + length :]
+    closing = [event for event in events if isinstance(event, Finished | Failed)]
+    assert [(event.request, type(event)) for event in closing] == [(1, Finished), (2, Failed), (3, Failed)]
+    assert closing[0].reason == "stopped" and closing[1].sentence == "The model gave no numbers."
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -58,7 +58,20 @@ def test_a_product_keeps_five_digits(operator: Operator, tokens: int, rows: int,
 
 TYPES = {
     name: GGMLQuantizationType[name]
-    for name in ("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "F16", "BF16", "F32")
+    for name in (
+        "Q4_0",
+        "Q4_1",
+        "Q5_0",
+        "Q5_1",
+        "Q8_0",
+        "Q4_K",
+        "Q5_K",
+        "Q6_K",
+        "MXFP4",
+        "F16",
+        "BF16",
+        "F32",
+    )
 }
 
 
@@ -67,6 +80,8 @@ def blocks_of(kind: GGMLQuantizationType, rows: int, columns: int) -> PackedWeig
     numbers = np.random.default_rng(rows + columns)
     block, size = GGML_QUANT_SIZES[kind]
     data = numbers.integers(0, 256, (rows, columns // block, size), dtype=np.uint8)
+    if kind.name == "MXFP4":  # the scale is a power of two, one byte
+        data[:, :, 0] = numbers.integers(120, 126, (rows, columns // block))
     for place in SCALES[kind.name]:
         scales = numbers.uniform(-0.1, 0.1, (rows, columns // block, 1)).astype(np.float16)
         data[:, :, place : place + 2] = scales.view(np.uint8)
@@ -77,6 +92,7 @@ SCALES = {
     **dict.fromkeys(("Q4_0", "Q5_0", "Q8_0"), (0,)),
     **dict.fromkeys(("Q4_1", "Q5_1", "Q4_K", "Q5_K"), (0, 2)),
     "Q6_K": (208,),
+    "MXFP4": (),
 }
 """Where in a block its half-precision scales stand."""
 

@@ -241,6 +241,16 @@ class ContinuationsScreen(Dialog[bool]):
         return reply
 
     async def _write(self, one: Continuation, reply: Reply) -> None:
+        try:
+            await self._take_in(one, reply)
+        except UserError:
+            one.state = ""  # it comes to nothing more; a sentence says why
+            raise
+        finally:
+            self._replies.remove(reply)
+            self._show()
+
+    async def _take_in(self, one: Continuation, reply: Reply) -> None:
         begun = True
         async for event in reply:
             if one not in self._drawn and begun:
@@ -256,7 +266,6 @@ class ContinuationsScreen(Dialog[bool]):
                     one.text += event.text
                     one.state = "■ " + _("ends here") if event.reason in ("end", "stop") else ""
             self._show()
-        self._replies.remove(reply)
 
     # --- keys -------------------------------------------------------------------------------------------
 
