@@ -8,9 +8,9 @@ from pathlib import Path
 
 from benchmarks.figures import Spread, ratio, table
 from chatterm.engine.messages import AnyEvent, Generate, LoadOptions, TokenEvent
-from chatterm.engine.records import Tokens
 from chatterm.engine.reply import Control, Joining, ReplyWriter
 from chatterm.engine.session import Session
+from chatterm.records.generation import Tokens
 from chatterm.sampling import SamplingParameters
 
 COUNT, LENGTH, PROMPT = 8, 24, 256

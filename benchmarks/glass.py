@@ -17,7 +17,11 @@ from collections.abc import Callable
 import torch
 
 from chatterm.checkpoint.locate import locate
-from chatterm.engine.inspection import (
+from chatterm.engine.messages import LoadOptions
+from chatterm.engine.session import Session
+from chatterm.glass.replay import replay
+from chatterm.records.generation import Tokens
+from chatterm.records.inspection import (
     Analogy,
     AnyQuestion,
     AttentionHead,
@@ -31,10 +35,6 @@ from chatterm.engine.inspection import (
     RankCurve,
     Score,
 )
-from chatterm.engine.messages import LoadOptions
-from chatterm.engine.records import Tokens
-from chatterm.engine.session import Session
-from chatterm.glass.replay import replay
 from chatterm.sampling import SamplingParameters
 
 STEPS = 8

@@ -14,18 +14,14 @@ PACKAGE = ROOT / "chatterm"
 
 EVERYBODY = {
     *("sampling", "errors", "paths", "settings", "inert", "language", "presets", "quoting", "toml"),
-    *("__init__", "hub_access", "allowance", "commonmark"),
-    *("engine.inspection", "engine.records", "engine.supply"),
+    *("__init__", "hub_access", "allowance", "commonmark", "records"),
 }
 """Base modules: anybody may import them, they import only each other."""
 
 CLIENT = {
     "engine.client",
-    "engine.inspection",
     "engine.messages",
     "engine.protocol",
-    "engine.records",
-    "engine.supply",
     "engine.wire",
 }
 """The interface's side of the process boundary."""
@@ -37,9 +33,10 @@ MAY_IMPORT = {
     "glass": {"decode", "model", "checkpoint"},
     "engine": {"glass", "decode", "model", "checkpoint"},
     "library": set(),
-    "tui": {"library", "checkpoint.catalog"} | CLIENT,
+    "chat": {"library", "checkpoint.catalog"} | CLIENT,
+    "tui": {"chat", "library", "checkpoint.catalog"} | CLIENT,
     "web": set(),  # it starts the program; it imports nothing of it
-    "cli": {"tui", "web", "library", "checkpoint.catalog"} | CLIENT,
+    "cli": {"chat", "tui", "web", "library", "checkpoint.catalog"} | CLIENT,
 }
 
 
@@ -77,10 +74,12 @@ def test_imports_point_one_way(path: Path) -> None:
     assert not wrong, f"{path.relative_to(ROOT)} must not import {sorted(wrong)}"
 
 
+LIGHT = ("cli", "tui", "chat", "library", "records")
+
 CLIENT_SIDE = [
     ".".join(("chatterm", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
     for path in modules()
-    if path.relative_to(PACKAGE).parts[0] in ("cli", "tui", "library") and path.stem != "__main__"
+    if path.relative_to(PACKAGE).parts[0] in LIGHT and path.stem != "__main__"
 ] + [f"chatterm.{name}" for name in CLIENT]
 
 HEAVY = ("torch", "transformers", "huggingface_hub", "tokenizers", "safetensors", "gguf")
@@ -90,6 +89,13 @@ def run_python(code: str) -> str:
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
+
+
+def test_the_conversation_stands_without_a_screen() -> None:
+    chat = [name for name in CLIENT_SIDE if name.startswith(("chatterm.chat", "chatterm.library"))]
+    code = f"import sys, importlib\nfor m in {chat!r}: importlib.import_module(m)\n"
+    code += "print('textual' in sys.modules)"
+    assert run_python(code).strip() == "False"
 
 
 def test_the_interface_never_imports_torch() -> None:

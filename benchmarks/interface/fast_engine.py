@@ -30,7 +30,7 @@ from chatterm.engine.messages import (
     Tokenize,
     Tokenized,
 )
-from chatterm.engine.records import Candidate, Distribution, ModelInfo, Timing
+from chatterm.records.generation import Candidate, Distribution, ModelInfo, Timing
 from chatterm.sampling import SamplingParameters
 
 WORDS = ("The", " sea", " is", " wide", ",", " and", " the", " light", " turns", ".", "\n\n")

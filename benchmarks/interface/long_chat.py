@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.interface.fast_engine import token
+from chatterm.chat.stored_turns import to_stored
 from chatterm.library import Library
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.records import to_stored
 
 TOKENS_PER_REPLY = 60
 LAST_WORDS = "the very last words"

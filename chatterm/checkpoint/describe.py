@@ -13,8 +13,8 @@ from chatterm.checkpoint.published import left_open
 from chatterm.checkpoint.rules import limits_in_words, read_rules, rules_in_words
 from chatterm.checkpoint.template import load_template
 from chatterm.checkpoint.tokenizer import load_tokenizer
-from chatterm.engine.supply import FoundCheckpoint
 from chatterm.errors import UserError
+from chatterm.records.supply import FoundCheckpoint
 
 Details = dict[str, str | int | float | bool | None]
 

@@ -15,8 +15,8 @@ from chatterm.checkpoint.memory import available_memory, memory_needed, step_byt
 from chatterm.checkpoint.open import Checkpoint, open_checkpoint
 from chatterm.checkpoint.seen import Seen
 from chatterm.checkpoint.sources import Candidate, candidates
-from chatterm.engine.supply import FoundCheckpoint
 from chatterm.errors import UserError
+from chatterm.records.supply import FoundCheckpoint
 
 __all__ = [
     "available_memory",

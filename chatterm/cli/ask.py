@@ -18,10 +18,10 @@ from chatterm.cli.rendering import MarkdownStream
 from chatterm.cli.talk import Talk
 from chatterm.cli.translated import Command
 from chatterm.engine.messages import Finished, Started, TokenEvent
-from chatterm.engine.records import Chat, Message
 from chatterm.errors import UserError
 from chatterm.language import _, mark
 from chatterm.presets import Preset, load_preset
+from chatterm.records.generation import Chat, Message
 from chatterm.sampling import SamplingParameters
 from chatterm.settings import load_settings
 

@@ -17,8 +17,8 @@ from chatterm.cli import common
 from chatterm.cli.loading import load_options, loading_options
 from chatterm.cli.translated import Command
 from chatterm.engine.messages import Bench, Benched, Examined, LoadOptions
-from chatterm.engine.records import ModelInfo
 from chatterm.language import _, several
+from chatterm.records.generation import ModelInfo
 
 LOADS = 3
 """Engines that are started to measure loading; the last one is measured further."""

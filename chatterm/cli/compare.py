@@ -16,8 +16,8 @@ from chatterm.cli.glass import asking
 from chatterm.cli.loading import loading_options
 from chatterm.cli.translated import Command
 from chatterm.engine.messages import Finished, TokenEvent
-from chatterm.engine.records import Chat, Message, ModelInfo
 from chatterm.language import _
+from chatterm.records.generation import Chat, Message, ModelInfo
 from chatterm.sampling import SamplingParameters
 
 SEEDS = 2**31

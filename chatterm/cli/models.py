@@ -20,8 +20,8 @@ from chatterm.cli import common, supply, words
 from chatterm.cli.translated import Group
 from chatterm.engine.messages import Checked, Described, Discovered
 from chatterm.engine.protocol import EngineError
-from chatterm.engine.supply import FoundCheckpoint, HubOffered
 from chatterm.language import _, mark
+from chatterm.records.supply import FoundCheckpoint, HubOffered
 from chatterm.settings import load_settings
 
 COLUMNS: dict[str, Literal["left", "right"]] = {

@@ -13,8 +13,8 @@ from chatterm import inert
 from chatterm.cli import common, loading
 from chatterm.cli.translated import Command
 from chatterm.engine.messages import Predicted
-from chatterm.engine.records import Text
 from chatterm.language import _
+from chatterm.records.generation import Text
 
 
 @click.command("next", cls=Command)

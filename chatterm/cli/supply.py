@@ -18,7 +18,7 @@ from chatterm.language import _, several
 if TYPE_CHECKING:
     from chatterm.engine.client import EngineProcess
     from chatterm.engine.messages import Discovered
-    from chatterm.engine.supply import Deleted, HubChoice, HubOffered, HubRepository, Verified
+    from chatterm.records.supply import Deleted, HubChoice, HubOffered, HubRepository, Verified
 
 HUB_ID = re.compile(r"(?P<repository>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(:(?P<choice>[^:]+))?", re.ASCII)
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from chatterm.chat.stored_turns import from_stored, to_stored
+from chatterm.chat.turns import chat_of
 from chatterm.engine.messages import Finished, TokenEvent
-from chatterm.engine.records import Message
 from chatterm.library import Library, Timing
+from chatterm.records.generation import Message
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.records import from_stored, to_stored
-from chatterm.tui.turns import chat_of
 
 FLUSH_SECONDS = 1.0
 """A growing reply is on disk at most this long after each token."""

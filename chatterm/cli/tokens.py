@@ -7,8 +7,8 @@ import click
 from chatterm import inert
 from chatterm.cli import common
 from chatterm.cli.translated import Command
-from chatterm.engine.records import PromptToken
 from chatterm.language import several
+from chatterm.records.generation import PromptToken
 
 
 @click.command("tokens", cls=Command)

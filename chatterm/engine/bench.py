@@ -18,13 +18,13 @@ from torch import nn
 
 from chatterm.engine import wire
 from chatterm.engine.messages import AnyEvent, Bench, Benched, Finished, Generate, Progress, Rates
-from chatterm.engine.records import Text
 from chatterm.engine.reply import Control, ReplyWriter
 from chatterm.engine.session import Session
 from chatterm.errors import UserError
 from chatterm.model.decoder import Decoder
 from chatterm.model.linear import Linear
 from chatterm.model.tiled import TiledLinear
+from chatterm.records.generation import Text
 
 OPENING = "Once upon a time there was a lighthouse keeper who"
 """What the measured reply goes on from."""

@@ -19,7 +19,6 @@ from typing import IO, ClassVar, Self, TypeVar, cast
 import msgspec
 
 from chatterm.engine import ending, wire
-from chatterm.engine.inspection import AnyQuestion, Question
 from chatterm.engine.messages import (
     PROTOCOL_VERSION,
     AnyEvent,
@@ -57,8 +56,10 @@ from chatterm.engine.messages import (
     Tokenized,
 )
 from chatterm.engine.protocol import EngineDiedError, EngineError, OnProgress, Reply, ReplyEvent
-from chatterm.engine.records import Chat, ControlSpan, ModelInfo, Prompt, Tokens
-from chatterm.engine.supply import (
+from chatterm.language import _
+from chatterm.records.generation import Chat, ControlSpan, ModelInfo, Prompt, Tokens
+from chatterm.records.inspection import AnyQuestion, Question
+from chatterm.records.supply import (
     Delete,
     Deleted,
     Discard,
@@ -70,7 +71,6 @@ from chatterm.engine.supply import (
     Verified,
     Verify,
 )
-from chatterm.language import _
 from chatterm.sampling import SamplingParameters
 
 DEFAULT_OPTIONS = LoadOptions()
@@ -198,7 +198,7 @@ class EngineProcess:
         return await self._ask(request, Predicted)
 
     async def inspect(self, question: Question[_A], on_progress: OnProgress | None = None) -> _A:
-        """Look inside the model (`chatterm.engine.inspection`); also while a reply is being written."""
+        """Look inside the model (`chatterm.records.inspection`); also while a reply is being written."""
         request = Inspect(request=next(self._numbers), question=cast(AnyQuestion, question))
         return cast(_A, (await self._ask(request, Inspected, on_progress)).answer)
 

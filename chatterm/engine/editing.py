@@ -9,7 +9,13 @@ import psutil
 
 from chatterm.decode.context import Context
 from chatterm.decode.text import ReplyText
-from chatterm.engine.inspection import (
+from chatterm.engine.numbers import to_distribution
+from chatterm.errors import UserError
+from chatterm.glass import selfcheck
+from chatterm.glass.compare import Pair, Written
+from chatterm.glass.edits import changes, describe, edits_of
+from chatterm.records.generation import Distribution
+from chatterm.records.inspection import (
     AnyEdit,
     ApplyEdits,
     Compare,
@@ -18,12 +24,6 @@ from chatterm.engine.inspection import (
     EditsApplied,
     SelfChecked,
 )
-from chatterm.engine.numbers import to_distribution
-from chatterm.engine.records import Distribution
-from chatterm.errors import UserError
-from chatterm.glass import selfcheck
-from chatterm.glass.compare import Pair, Written
-from chatterm.glass.edits import changes, describe, edits_of
 
 if TYPE_CHECKING:
     from chatterm.engine.session import Session

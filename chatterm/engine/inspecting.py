@@ -1,4 +1,4 @@
-"""Questions of the glass box and their answers (`chatterm.engine.inspection`), for one session."""
+"""Questions of the glass box and their answers (`chatterm.records.inspection`), for one session."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chatterm.engine import editing, looking
-from chatterm.engine.inspection import (
+from chatterm.records.generation import Tokens
+from chatterm.records.inspection import (
     Analogy,
     AnyAnswer,
     AnyQuestion,
@@ -25,7 +26,6 @@ from chatterm.engine.inspection import (
     Score,
     SelfCheck,
 )
-from chatterm.engine.records import Tokens
 
 if TYPE_CHECKING:
     from chatterm.engine.session import Session

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from chatterm.engine.inspection import (
+from chatterm.engine.words import single_tokens, word_ids
+from chatterm.errors import UserError
+from chatterm.glass import attention, embeddings
+from chatterm.glass.contributions import contributions
+from chatterm.glass.lens import Guess, lens
+from chatterm.glass.neurons import neurons
+from chatterm.glass.ranks import rank_curve
+from chatterm.glass.scores import scores
+from chatterm.records.generation import Candidate
+from chatterm.records.inspection import (
     Analogy,
     AnalogyRead,
     AttentionHead,
@@ -43,15 +52,6 @@ from chatterm.engine.inspection import (
     Scored,
     ScoredToken,
 )
-from chatterm.engine.records import Candidate
-from chatterm.engine.words import single_tokens, word_ids
-from chatterm.errors import UserError
-from chatterm.glass import attention, embeddings
-from chatterm.glass.contributions import contributions
-from chatterm.glass.lens import Guess, lens
-from chatterm.glass.neurons import neurons
-from chatterm.glass.ranks import rank_curve
-from chatterm.glass.scores import scores
 
 if TYPE_CHECKING:
     from chatterm.engine.session import Session

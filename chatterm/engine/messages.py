@@ -13,8 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from chatterm.engine.inspection import AnyAnswer, AnyQuestion
-from chatterm.engine.records import (
+from chatterm.records.generation import (
     Chat,
     ControlSpan,
     Distribution,
@@ -27,7 +26,8 @@ from chatterm.engine.records import (
     Timing,
     Tokens,
 )
-from chatterm.engine.supply import FoundCheckpoint, SupplyAnswer, SupplyRequest, Unfinished
+from chatterm.records.inspection import AnyAnswer, AnyQuestion
+from chatterm.records.supply import FoundCheckpoint, SupplyAnswer, SupplyRequest, Unfinished
 from chatterm.sampling import SamplingParameters
 
 PROTOCOL_VERSION = 1
@@ -89,7 +89,7 @@ class Predict(Request, frozen=True, tag="predict"):
 
 
 class Inspect(Request, frozen=True, tag="inspect"):
-    """Look inside (`chatterm.engine.inspection`); while a reply is being written, at its text.
+    """Look inside (`chatterm.records.inspection`); while a reply is being written, at its text.
 
     Answered by `Progress` …, `Inspected`.
     """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chatterm.checkpoint.tokenizer import Tokenizer
 from chatterm.decode.sampling import SampledDistribution
-from chatterm.engine.records import Candidate, Distribution, Removal
+from chatterm.records.generation import Candidate, Distribution, Removal
 
 
 def to_distribution(

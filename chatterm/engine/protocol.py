@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol, TypeVar
 
-from chatterm.engine.inspection import Question
 from chatterm.engine.messages import (
     Finished,
     LoadOptions,
@@ -16,8 +15,9 @@ from chatterm.engine.messages import (
     TokenEvent,
     Tokenized,
 )
-from chatterm.engine.records import Chat, ControlSpan, ModelInfo, Prompt, Tokens
 from chatterm.errors import UserError
+from chatterm.records.generation import Chat, ControlSpan, ModelInfo, Prompt, Tokens
+from chatterm.records.inspection import Question
 from chatterm.sampling import SamplingParameters
 
 _A = TypeVar("_A")

@@ -10,9 +10,9 @@ from chatterm.checkpoint.template import EncodedPrompt
 from chatterm.decode.branching import Branching
 from chatterm.decode.loop import Step, generate
 from chatterm.engine.messages import AnyEvent, Generate, Progress
-from chatterm.engine.records import Finish
 from chatterm.engine.reply_events import ReplyEvents
 from chatterm.engine.session import Session
+from chatterm.records.generation import Finish
 from chatterm.sampling import SamplingParameters
 
 PROGRESS_FROM_TOKENS = 512

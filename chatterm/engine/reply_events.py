@@ -10,8 +10,8 @@ from chatterm.decode.loop import Step
 from chatterm.decode.text import ReplyText
 from chatterm.engine.messages import AnyEvent, Finished, Generate, Started, TokenEvent
 from chatterm.engine.numbers import to_distribution
-from chatterm.engine.records import Finish, Text, Timing
 from chatterm.engine.session import Session
+from chatterm.records.generation import Finish, Text, Timing
 
 
 class ReplyEvents:

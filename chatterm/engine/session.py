@@ -17,17 +17,17 @@ from chatterm.decode.samplers.repetition import SequenceBreakers
 from chatterm.decode.samplers.starting import starting_values
 from chatterm.decode.sampling import Sampler
 from chatterm.engine import inspecting, loading
-from chatterm.engine.inspection import AnyAnswer, AnyEdit, AnyQuestion
 from chatterm.engine.machine import free_bytes, places
 from chatterm.engine.messages import LoadOptions, Predict, Predicted
 from chatterm.engine.numbers import to_distribution
-from chatterm.engine.records import Chat, ModelInfo, Prompt, RuleCounts, Text, Tokens
 from chatterm.engine.tidying import give_back_memory
 from chatterm.errors import UserError
 from chatterm.model.cache import token_bytes
 from chatterm.model.load import load_decoder
 from chatterm.model.native.build import expected
 from chatterm.model.tuning import tuning
+from chatterm.records.generation import Chat, ModelInfo, Prompt, RuleCounts, Text, Tokens
+from chatterm.records.inspection import AnyAnswer, AnyEdit, AnyQuestion
 
 
 class Session:

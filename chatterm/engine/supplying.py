@@ -8,7 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from chatterm.engine.messages import AnyEvent, Progress
-from chatterm.engine.supply import (
+from chatterm.errors import UserError
+from chatterm.model.native.build import expected
+from chatterm.paths import user_models_folder
+from chatterm.records.supply import (
     Delete,
     Deleted,
     Discard,
@@ -21,9 +24,6 @@ from chatterm.engine.supply import (
     Verified,
     Verify,
 )
-from chatterm.errors import UserError
-from chatterm.model.native.build import expected
-from chatterm.paths import user_models_folder
 
 Send = Callable[[AnyEvent], None]
 Stopped = Callable[[], bool]

@@ -10,8 +10,8 @@ from chatterm.checkpoint.template import ChatTemplate, PlainDialogue, encode_cha
 from chatterm.checkpoint.tokenizer import Tokenizer, TokenSpan, load_tokenizer
 from chatterm.checkpoint.tokenizer.stream import TextStream
 from chatterm.engine.messages import Render, Rendered, Tokenize, Tokenized
-from chatterm.engine.records import PromptToken, Tokens
 from chatterm.errors import UserError
+from chatterm.records.generation import PromptToken, Tokens
 
 
 def tokenizer_of(path: str) -> Tokenizer:

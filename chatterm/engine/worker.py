@@ -44,9 +44,9 @@ from chatterm.engine.messages import (
     Stop,
     Tokenize,
 )
-from chatterm.engine.supply import Delete, Discard, LookAtHub, SearchHub, Verify
 from chatterm.engine.tidying import give_back_memory
 from chatterm.errors import UserError
+from chatterm.records.supply import Delete, Discard, LookAtHub, SearchHub, Verify
 
 if TYPE_CHECKING:
     from chatterm.engine.session import Session

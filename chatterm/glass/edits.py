@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 
 from chatterm import inert
-from chatterm.engine.inspection import (
+from chatterm.errors import UserError
+from chatterm.model.decoder import Decoder
+from chatterm.model.taps import Edit, Taps
+from chatterm.records.inspection import (
     AnyEdit,
     ScaleBlock,
     ScaleFeedForward,
@@ -21,9 +24,6 @@ from chatterm.engine.inspection import (
     ScaleNeuron,
     Steer,
 )
-from chatterm.errors import UserError
-from chatterm.model.decoder import Decoder
-from chatterm.model.taps import Edit, Taps
 
 MOST_EDITS = 1000
 MOST_STEERING_TOKENS = 512

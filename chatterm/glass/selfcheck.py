@@ -16,12 +16,12 @@ from torch import Tensor
 
 from chatterm.decode.context import Context
 from chatterm.decode.sampling import SampledDistribution, Sampler
-from chatterm.engine.inspection import Identity, ScaleBlock, ScaleHead
 from chatterm.glass.contributions import contributions
 from chatterm.glass.edits import edits_of
 from chatterm.model.block import Block
 from chatterm.model.decoder import Decoder
 from chatterm.model.taps import BLOCK_POINTS, OUTER_POINTS, Edit, Taps
+from chatterm.records.inspection import Identity, ScaleBlock, ScaleHead
 from chatterm.sampling import SamplingParameters
 
 TEXT = "When Mary and John went to the store, John gave a drink to Mary, and Mary said: 苹果很好吃。"

@@ -33,19 +33,21 @@ from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerFailed
 
 from chatterm import inert
+from chatterm.chat.engines import LocalEngine, StartEngine
+from chatterm.chat.events import Event
+from chatterm.chat.sampling_values import draw_seed
+from chatterm.chat.saving import OpenLibrary, open_library
+from chatterm.chat.session import ChatSession
 from chatterm.language import _, speak
 from chatterm.settings import Settings
-from chatterm.tui import alt_digits, crash, keymap, keys, messages, themes
-from chatterm.tui.engines import LocalEngine, StartEngine
-from chatterm.tui.knobs import whole_number
-from chatterm.tui.outside import LendingApp
-from chatterm.tui.saving import OpenLibrary, open_library
+from chatterm.tui import keys, messages, themes
+from chatterm.tui.keys import keymap
 from chatterm.tui.screens.chat import ChatScreen
-from chatterm.tui.session import ChatSession
-from chatterm.tui.shown import InertLines
-from chatterm.tui.terminal import colour
+from chatterm.tui.terminal import alt_digits, colour, crash
+from chatterm.tui.terminal.inert_lines import InertLines
 from chatterm.tui.terminal.opening import Opening
-from chatterm.tui.values import draw_seed
+from chatterm.tui.terminal.suspended import LendingApp
+from chatterm.tui.widgets.knobs import whole_number
 from chatterm.tui.widgets.next_token import NextTokenPanel
 
 _INERT = InertLines()
@@ -134,21 +136,18 @@ class ChattermApp(LendingApp):
             settings,
             start_engine or _start_engine_process,
             library,
-            self._tell_chat,
             lambda work: self.run_worker(work, exit_on_error=True),
             draw,
         )
+        self.session.events.subscribe(self._tell_chat)
         self.chat = ChatScreen(
             self.session, panel=settings.next_token_panel, layout_file=layout_file, apply=self.apply_setting
         )
 
-    def _tell_chat(self, message: object) -> None:
-        from textual.message import Message
-
-        assert isinstance(message, Message)
+    def _tell_chat(self, event: Event) -> None:
         if self.chat.is_running:
             self.chat.wake()
-            self.chat.post_message(message)
+            self.chat.post_message(messages.of_session(event))
 
     def get_driver_class(self) -> type[Driver]:
         """What holds the terminal; in the browser and under Windows it is Textual's own."""

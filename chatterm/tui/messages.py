@@ -6,15 +6,76 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
-from chatterm.engine.inspection import AnyEdit
-from chatterm.engine.records import Candidate
-from chatterm.tui.turns import Turn
+from chatterm.chat import events
+from chatterm.chat.turns import Turn
+from chatterm.records.generation import Candidate
+from chatterm.records.inspection import AnyEdit
 
 # --- from the session to the screen ---------------------------------------------------------------------
 
 
-class TurnsReplaced(Message):
+class SessionChanged(Message):
+    """Something changed in the session; each kind of event of `chatterm.chat.events` has its own message."""
+
+
+class TurnsReplaced(SessionChanged):
     """Another conversation, or another walk through it: show all of it anew."""
+
+
+@dataclass(eq=False, repr=False)
+class TurnAdded(SessionChanged):
+    """The conversation has one turn more."""
+
+    turn: Turn
+
+
+@dataclass(eq=False, repr=False)
+class TurnChanged(SessionChanged):
+    """A turn ended, or its state changed. A growing reply is drawn by the clock, not by messages."""
+
+    turn: Turn
+
+
+class StateChanged(SessionChanged):
+    """The engine, the loading or the saving came further; see `ChatSession`."""
+
+
+class SamplingChanged(SessionChanged):
+    """Other sampling values are in force."""
+
+
+class LookChanged(SessionChanged):
+    """The next-token panel has something else to show."""
+
+
+@dataclass(eq=False, repr=False)
+class Told(SessionChanged):
+    """Something that happened beside the conversation, one sentence."""
+
+    sentence: str
+    is_trouble: bool = False
+
+
+def of_session(event: events.Event) -> SessionChanged:
+    """An event of the session as the message that the chat's screen handles."""
+    match event:
+        case events.TurnsReplaced():
+            return TurnsReplaced()
+        case events.TurnAdded(turn):
+            return TurnAdded(turn)
+        case events.TurnChanged(turn):
+            return TurnChanged(turn)
+        case events.StateChanged():
+            return StateChanged()
+        case events.SamplingChanged():
+            return SamplingChanged()
+        case events.LookChanged():
+            return LookChanged()
+        case events.Told(sentence, is_trouble):
+            return Told(sentence, is_trouble)
+
+
+# --- within the screen ----------------------------------------------------------------------------------
 
 
 @dataclass(eq=False, repr=False)
@@ -22,32 +83,6 @@ class TurnsShown(Message):
     """These turns of a conversation are laid out now, and their tokens may be looked at."""
 
     turns: list[Turn]
-
-
-@dataclass(eq=False, repr=False)
-class TurnAdded(Message):
-    """The conversation has one turn more."""
-
-    turn: Turn
-
-
-@dataclass(eq=False, repr=False)
-class TurnChanged(Message):
-    """A turn ended, or its state changed. A growing reply is drawn by the clock, not by messages."""
-
-    turn: Turn
-
-
-class StateChanged(Message):
-    """The engine, the loading or the saving came further; see `ChatSession`."""
-
-
-class SamplingChanged(Message):
-    """Other sampling values are in force."""
-
-
-class LookChanged(Message):
-    """The next-token panel has something else to show."""
 
 
 # --- from the widgets to the screen ---------------------------------------------------------------------
@@ -111,14 +146,6 @@ class ExampleChosen(Message):
     """One of the welcome's example prompts."""
 
     text: str
-
-
-@dataclass(eq=False, repr=False)
-class Told(Message):
-    """Something that happened beside the conversation, one sentence."""
-
-    sentence: str
-    is_trouble: bool = False
 
 
 class PickerWanted(Message):

@@ -11,7 +11,7 @@ import pytest
 
 from chatterm.cli.bench import rate, report
 from chatterm.engine.messages import Benched, Device, Examined, Rates
-from chatterm.engine.records import ModelInfo
+from chatterm.records.generation import ModelInfo
 from chatterm.sampling import SamplingParameters
 
 INFO = ModelInfo(

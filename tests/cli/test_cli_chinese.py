@@ -15,12 +15,12 @@ from rich.cells import cell_len
 from chatterm import language
 from chatterm.cli import history, main, words
 from chatterm.cli.translated import Paragraph, paragraphs
-from chatterm.engine.inspection import ScaleBlock, ScaleHead, Steer
 from chatterm.engine.messages import Progress
 from chatterm.glass import selfcheck
 from chatterm.glass.edits import describe
 from chatterm.library import Library
 from chatterm.library.exports import outline, plain
+from chatterm.records.inspection import ScaleBlock, ScaleHead, Steer
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 WIDTH = 78

@@ -10,8 +10,8 @@ from rich.cells import cell_len
 
 from chatterm.cli import main
 from chatterm.cli.glass import drawing, parts
-from chatterm.engine.inspection import ScaleBlock, ScaleFeedForward, ScaleHead, ScaleNeuron, Steer
 from chatterm.errors import UserError
+from chatterm.records.inspection import ScaleBlock, ScaleFeedForward, ScaleHead, ScaleNeuron, Steer
 
 
 def test_parts() -> None:

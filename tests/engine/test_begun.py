@@ -7,7 +7,7 @@ import pytest
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import Finished, Started, TokenEvent
 from chatterm.engine.protocol import Reply
-from chatterm.engine.records import Chat, Message, Tokens
+from chatterm.records.generation import Chat, Message, Tokens
 from chatterm.sampling import SamplingParameters
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]

@@ -9,9 +9,9 @@ import pytest_asyncio
 import torch
 
 from chatterm.engine.client import EngineProcess
-from chatterm.engine.inspection import Lens
 from chatterm.engine.messages import Bench, Finished, LoadOptions, Started, TokenEvent
-from chatterm.engine.records import Text, Tokens
+from chatterm.records.generation import Text, Tokens
+from chatterm.records.inspection import Lens
 from chatterm.sampling import SamplingParameters
 
 DEVICES = ["cpu", "cuda", "mps"]

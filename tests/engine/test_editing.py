@@ -7,7 +7,10 @@ import asyncio
 import pytest
 
 from chatterm.engine.client import EngineProcess
-from chatterm.engine.inspection import (
+from chatterm.engine.messages import Finished, LoadOptions, Started, TokenEvent
+from chatterm.engine.protocol import EngineError
+from chatterm.records.generation import Text, Tokens
+from chatterm.records.inspection import (
     ApplyEdits,
     Compare,
     ScaleBlock,
@@ -16,9 +19,6 @@ from chatterm.engine.inspection import (
     SelfCheck,
     Steer,
 )
-from chatterm.engine.messages import Finished, LoadOptions, Started, TokenEvent
-from chatterm.engine.protocol import EngineError
-from chatterm.engine.records import Text, Tokens
 from chatterm.sampling import SamplingParameters
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]

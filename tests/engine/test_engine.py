@@ -13,7 +13,7 @@ import pytest
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import Finished, Started, TokenEvent
 from chatterm.engine.protocol import EngineDiedError, EngineError, Reply
-from chatterm.engine.records import Chat, Message, Text, Tokens
+from chatterm.records.generation import Chat, Message, Text, Tokens
 from chatterm.sampling import SamplingParameters
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]

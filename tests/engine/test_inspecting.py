@@ -7,11 +7,11 @@ import math
 
 import pytest
 
-from chatterm.engine import inspection as ask
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import TokenEvent
 from chatterm.engine.protocol import EngineError
-from chatterm.engine.records import Text, Tokens
+from chatterm.records import inspection as ask
+from chatterm.records.generation import Text, Tokens
 from chatterm.sampling import SamplingParameters
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]

@@ -13,9 +13,9 @@ import torch
 from chatterm.checkpoint.rules import read_rules
 from chatterm.decode.sampling import Sampler
 from chatterm.engine.messages import AnyEvent, Finished, Generate, LoadOptions, Predict, TokenEvent
-from chatterm.engine.records import Prompt, RuleCounts, Tokens
 from chatterm.engine.reply import Control, ReplyWriter
 from chatterm.engine.session import Session
+from chatterm.records.generation import Prompt, RuleCounts, Tokens
 from chatterm.sampling import SamplingParameters
 from tests.faults import specimens
 

@@ -23,11 +23,11 @@ from chatterm.engine.messages import (
     Stop,
     TokenEvent,
 )
-from chatterm.engine.records import Text, Tokens
 from chatterm.engine.reply import Control, Joining, ReplyWriter, alike
 from chatterm.engine.session import Session
 from chatterm.engine.worker import Worker
 from chatterm.errors import UserError
+from chatterm.records.generation import Text, Tokens
 from chatterm.sampling import SamplingParameters
 from tests.faults import specimens
 

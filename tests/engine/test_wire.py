@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatterm.engine import messages, records, wire
+from chatterm.engine import messages, wire
 from chatterm.engine.inbox import Inbox
+from chatterm.records import generation as records
 from chatterm.sampling import SamplingParameters
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]))

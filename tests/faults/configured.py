@@ -20,7 +20,8 @@ from chatterm.errors import UserError
 from chatterm.presets import load_preset, load_presets
 from chatterm.sampling import SamplingParameters
 from chatterm.settings import Settings, load_settings, save_setting
-from chatterm.tui import keymap, keys
+from chatterm.tui import keys
+from chatterm.tui.keys import keymap
 from chatterm.tui.layout import Layout, Side, load_layout
 from tests.faults.corpus import attack, file_name, writable
 from tests.faults.hostile import home

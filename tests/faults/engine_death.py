@@ -19,9 +19,9 @@ from pathlib import Path
 
 import psutil
 
+from chatterm.chat.branches import Branch
+from chatterm.chat.turns import Turn
 from chatterm.library import Library
-from chatterm.tui.forking import Branch
-from chatterm.tui.turns import Turn
 from tests.faults.campaign import Campaign
 from tests.faults.house import DyingEngine, House
 

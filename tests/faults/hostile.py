@@ -27,7 +27,6 @@ from chatterm.engine.messages import (
     Rendered,
     Tokenized,
 )
-from chatterm.engine.records import ModelInfo, Prompt, PromptToken, Text, Tokens
 from chatterm.library.document import (
     CandidateDocument,
     ConversationDocument,
@@ -35,6 +34,7 @@ from chatterm.library.document import (
     RemovalDocument,
     TokenDocument,
 )
+from chatterm.records.generation import ModelInfo, Prompt, PromptToken, Text, Tokens
 from tests.faults.corpus import attack, file_name, pieces, writable
 
 TOKENS = Tokens((1, 2, 3, 4, 5))

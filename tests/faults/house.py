@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from unittest import mock
 
+from chatterm.chat.turns import Turn
 from chatterm.engine.client import EngineProcess
 from chatterm.library import AsyncLibrary
 from chatterm.settings import Settings
 from chatterm.tui.app import ChattermApp
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.composer import Composer
 
 PATIENCE = 180.0

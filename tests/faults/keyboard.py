@@ -17,12 +17,12 @@ from textual.app import App
 from textual.keys import key_to_character
 from textual.pilot import Pilot
 
+from chatterm.chat.turns import Turn
 from chatterm.library import AsyncLibrary, Library
 from chatterm.settings import Settings
 from chatterm.tui import keys
 from chatterm.tui.app import ChattermApp
 from chatterm.tui.commands.table import COMMANDS
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.composer import Composer
 from tests.faults.campaign import Campaign
 from tests.faults.hostile import home, scripted, scripted_model

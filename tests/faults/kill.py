@@ -21,8 +21,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from chatterm.chat.session.writing import SAVE_SECONDS
 from chatterm.library import Library, Message
-from chatterm.tui.session.writing import SAVE_SECONDS
 from tests.faults.campaign import Campaign
 from tests.faults.watched import PATIENCE, Frame, Watched
 from tests.faults.whole import read_whole, used

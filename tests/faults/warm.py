@@ -22,7 +22,7 @@ from chatterm.checkpoint import alarm
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import LoadOptions
 from chatterm.engine.protocol import EngineDiedError, EngineError
-from chatterm.engine.records import Chat, Message, Text
+from chatterm.records.generation import Chat, Message, Text
 from chatterm.sampling import SamplingParameters
 
 SECONDS = 5.0

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from chatterm.decode.context import Context
 from chatterm.decode.loop import generate
 from chatterm.decode.sampling import Sampler
-from chatterm.engine.inspection import ScaleBlock
 from chatterm.glass.compare import Continuations, Pair, divergence
 from chatterm.glass.edits import edits_of
 from chatterm.model.decoder import Decoder
+from chatterm.records.inspection import ScaleBlock
 from chatterm.sampling import SamplingParameters
 
 IDS = [5, 17, 99, 4, 63, 21, 80]

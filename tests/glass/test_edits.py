@@ -8,7 +8,11 @@ import pytest
 import torch
 
 from chatterm.decode.context import Context
-from chatterm.engine.inspection import (
+from chatterm.errors import UserError
+from chatterm.glass.edits import changes, describe, direction, edits_of
+from chatterm.model.decoder import Decoder
+from chatterm.model.taps import Taps
+from chatterm.records.inspection import (
     AnyEdit,
     ScaleBlock,
     ScaleFeedForward,
@@ -16,10 +20,6 @@ from chatterm.engine.inspection import (
     ScaleNeuron,
     Steer,
 )
-from chatterm.errors import UserError
-from chatterm.glass.edits import changes, describe, direction, edits_of
-from chatterm.model.decoder import Decoder
-from chatterm.model.taps import Taps
 
 FAMILIES = [
     "llama, untied",

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from chatterm.decode.sampling import Sampler
-from chatterm.engine.inspection import Identity
 from chatterm.glass.selfcheck import identities
 from chatterm.model.decoder import Decoder
+from chatterm.records.inspection import Identity
 
 FAMILIES = [
     "llama, untied",

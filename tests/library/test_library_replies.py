@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from chatterm.engine import messages as engine
-from chatterm.engine import records
 from chatterm.errors import UserError
 from chatterm.library import Candidate, Library, Removal, Timing, Token
+from chatterm.records import generation as records
 from chatterm.sampling import SamplingParameters
 
 MakeTokens = Callable[[Sequence[str]], list[Token]]

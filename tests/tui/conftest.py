@@ -14,10 +14,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from scripted import Knobs
 
+from chatterm.chat.turns import Turn
 from chatterm.library import AsyncLibrary, Library
 from chatterm.settings import Settings
 from chatterm.tui.app import ChattermApp
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.next_token import NextTokenPanel
 from chatterm.tui.widgets.transcript import Transcript

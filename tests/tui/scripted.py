@@ -14,7 +14,7 @@ import scripted_model as made_up
 from scripted_model import HAIKU, distribution
 from scripted_supply import ScriptedSupply, SupplyKnobs
 
-from chatterm.engine.inspection import RankCurve, RankCurveRead, Score, Scored, ScoredToken
+from chatterm.chat.prompt_tokens import CONTROL
 from chatterm.engine.messages import (
     Discovered,
     Finished,
@@ -28,9 +28,9 @@ from chatterm.engine.messages import (
     Tokenized,
 )
 from chatterm.engine.protocol import EngineDiedError, EngineError
-from chatterm.engine.records import Chat, ControlSpan, ModelInfo, PromptToken, Timing, Tokens
+from chatterm.records.generation import Chat, ControlSpan, ModelInfo, PromptToken, Timing, Tokens
+from chatterm.records.inspection import RankCurve, RankCurveRead, Score, Scored, ScoredToken
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.reading import CONTROL
 
 
 def info(name: str = "Scripted-135M", context: int = 256) -> ModelInfo:

@@ -11,7 +11,9 @@ import zlib
 import scripted_model as made_up
 from scripted_model import distribution, logits
 
-from chatterm.engine.inspection import (
+from chatterm.chat.edits import words
+from chatterm.engine.protocol import EngineError
+from chatterm.records.inspection import (
     Analogy,
     AnalogyRead,
     ApplyEdits,
@@ -45,9 +47,7 @@ from chatterm.engine.inspection import (
     SelfCheck,
     SelfChecked,
 )
-from chatterm.engine.protocol import EngineError
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.edits import words
 
 LAYERS, HEADS, WINDOW = 30, 9, 16
 PLAIN = SamplingParameters(temperature=1.0)

@@ -7,7 +7,7 @@ import math
 import zlib
 from collections.abc import Iterator
 
-from chatterm.engine.records import Candidate, Distribution, Removal
+from chatterm.records.generation import Candidate, Distribution, Removal
 from chatterm.sampling import SamplingParameters
 
 WORDS = (

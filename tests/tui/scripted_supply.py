@@ -6,7 +6,7 @@ import asyncio
 
 from chatterm.engine.messages import Progress
 from chatterm.engine.protocol import EngineError
-from chatterm.engine.supply import (
+from chatterm.records.supply import (
     Deleted,
     HubChoice,
     HubOffered,

@@ -10,11 +10,11 @@ from scripted_model import CHINESE, WORDS
 from textual.widgets import Static, TextArea
 
 from chatterm import presets
-from chatterm.engine.records import Tokens
+from chatterm.chat.context_usage import Filling, Part
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary
+from chatterm.records.generation import Tokens
 from chatterm.tui.commands import presets as in_chat
-from chatterm.tui.filling import Filling, Part
 from chatterm.tui.screens.context import ContextScreen
 from chatterm.tui.screens.presets import PresetsScreen
 from chatterm.tui.screens.raw import RawScreen

@@ -7,8 +7,8 @@ import os
 import pytest
 from textual import events
 
+from chatterm.chat import attachments
 from chatterm.errors import UserError
-from chatterm.tui import attachments
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripted_model import CHINESE, HAIKU, WORDS, vocabulary
 
-from chatterm.engine.records import Message
+from chatterm.records.generation import Message
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.transcript import Transcript
 
@@ -142,7 +142,7 @@ async def test_foreign_text_is_inert(chat, knobs):
 
 
 async def test_only_what_is_near_is_laid_out_at_first(chat):
-    from chatterm.tui.turns import Turn
+    from chatterm.chat.turns import Turn
     from chatterm.tui.widgets.turn_list import AT_ONCE
 
     async with chat() as it:

@@ -7,8 +7,8 @@ from functools import partial
 
 from scripted_model import HAIKU
 
+from chatterm.chat.comparison import Comparison
 from chatterm.library import AsyncLibrary
-from chatterm.tui.comparing import Comparison
 from chatterm.tui.screens.models_compared import ModelsScreen, Replies
 
 OTHER = ["The", " ocean", "'s", " song", ",", "\n", " calls", " home", "."]

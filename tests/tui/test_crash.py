@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 from textual.worker import WorkerFailed
 
+from chatterm.chat.turns import Turn
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary
-from chatterm.tui.turns import Turn
 
 
 async def fail() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from scripted import Knobs, ScriptedEngine
 
-from chatterm.engine.inspection import ScaleBlock, ScaleFeedForward, ScaleHead, ScaleNeuron, Steer
+from chatterm.chat.edits import EditList, parse, scaled, words
 from chatterm.errors import UserError
-from chatterm.tui.edits import EditList, parse, scaled, words
+from chatterm.records.inspection import ScaleBlock, ScaleFeedForward, ScaleHead, ScaleNeuron, Steer
 
 
 @pytest.mark.parametrize(

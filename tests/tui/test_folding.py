@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatterm import quoting
+from chatterm.chat.turns import Turn
 from chatterm.library import AsyncLibrary
 from chatterm.library.exports import export
-from chatterm.tui import folding
+from chatterm.tui.text import attachments as folding
 from chatterm.tui.text.lines import Line
-from chatterm.tui.turns import Turn
 
 NOTES = quoting.Quote("notes.txt", "one two three\nfour five\n", "txt")
 CODE = quoting.Quote("code.py", "print('``` in it')", "py")

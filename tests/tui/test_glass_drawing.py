@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from chatterm.engine.inspection import MapPoint
+from chatterm.records.inspection import MapPoint
 from chatterm.tui.widgets.glass import heat_map, shaded_text, word_map
 from chatterm.tui.widgets.glass.contributions import signed_bar
 from chatterm.tui.widgets.glass.shades import RAMP, glyph, height

@@ -73,7 +73,7 @@ async def edits(chat: Chat) -> None:
     await view(chat, "edits")
     inspector = chat.app.chat.query_one(Inspector)
     for layer, on in ((7, True), (12, False)):
-        from chatterm.engine.inspection import ScaleBlock, ScaleHead
+        from chatterm.records.inspection import ScaleBlock, ScaleHead
 
         inspector.edits.add(ScaleHead(layer, 3) if on else ScaleBlock(layer, 0.5))
         if not on:

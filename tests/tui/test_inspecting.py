@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from chatterm.engine.inspection import Analogy, Neighbours
+from chatterm.chat.inspection import FOLLOW_REST, FOLLOW_SECONDS, Answers, Inspecting, Scene
 from chatterm.engine.protocol import EngineError
-from chatterm.tui.inspecting import FOLLOW_REST, FOLLOW_SECONDS, Answers, Inspecting, Scene
+from chatterm.records.inspection import Analogy, Neighbours
 
 
 class Asked:

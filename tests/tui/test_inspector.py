@@ -8,7 +8,8 @@ import pytest
 from scripted_glass import LAYERS, lens
 from scripted_model import WORDS
 
-from chatterm.engine.inspection import (
+from chatterm.records.generation import Tokens
+from chatterm.records.inspection import (
     ApplyEdits,
     AttentionHead,
     Compare,
@@ -20,7 +21,6 @@ from chatterm.engine.inspection import (
     ScaleFeedForward,
     ScaleHead,
 )
-from chatterm.engine.records import Tokens
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.inspector import Inspector
 from chatterm.tui.widgets.tab_strip import TABS, TabStrip

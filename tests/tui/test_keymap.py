@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatterm.tui import keymap, keys
+from chatterm.tui import keys
+from chatterm.tui.keys import keymap
 from chatterm.tui.widgets.key_line import KeyLine
 
 

@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 from scripted_model import HAIKU, WORDS
 
-from chatterm.engine.records import Tokens
+from chatterm.chat.branches import Branch
 from chatterm.library import AsyncLibrary, Library
-from chatterm.tui.forking import Branch
+from chatterm.records.generation import Tokens
 
 
 @pytest.fixture

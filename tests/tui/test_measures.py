@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatterm.engine.inspection import ScoredToken
-from chatterm.tui.measures import BLOCKS, CEILINGS, LEGENDS, MEASURES, sparkline, step_of
+from chatterm.records.inspection import ScoredToken
 from chatterm.tui.text.braille import Canvas
+from chatterm.tui.text.token_measures import BLOCKS, CEILINGS, LEGENDS, MEASURES, sparkline, step_of
 
 
 def test_steps_are_those_of_the_legend():

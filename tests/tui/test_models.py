@@ -9,10 +9,10 @@ from functools import partial
 
 from scripted_model import CHINESE, HAIKU, WORDS
 
+from chatterm.chat.branches import Branch
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import Progress
 from chatterm.library import AsyncLibrary, Library
-from chatterm.tui.forking import Branch
 from chatterm.tui.messages import CancelWanted, ModelChosen
 from chatterm.tui.screens.picker import PickerScreen
 

@@ -6,11 +6,11 @@ import math
 
 from scripted_model import HAIKU, WORDS
 
-from chatterm.engine.records import Tokens
-from chatterm.tui.knobs import BY_FIELD
+from chatterm.records.generation import Tokens
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.control_bar import ParameterStrip
 from chatterm.tui.widgets.knob_table import FIELDS
+from chatterm.tui.widgets.knobs import BY_FIELD
 from chatterm.tui.widgets.next_token import NextTokenPanel
 from chatterm.tui.widgets.temperature import LEFT, TRACK, TemperatureSlider
 from chatterm.tui.widgets.transcript import Transcript

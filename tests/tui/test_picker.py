@@ -9,7 +9,7 @@ from picking import choose, open_picker, open_repository, search, toasts
 from scripted_supply import CHOICES
 from textual.widgets import Input
 
-from chatterm.engine.supply import HubRepository
+from chatterm.records.supply import HubRepository
 from chatterm.tui.screens.acts import ActsScreen
 from chatterm.tui.screens.picker import PickerScreen
 from chatterm.tui.screens.repository import RepositoryScreen

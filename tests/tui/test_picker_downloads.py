@@ -7,7 +7,8 @@ import asyncio
 from picking import choose, open_picker, open_repository, toasts
 
 from chatterm.engine.messages import Progress
-from chatterm.engine.supply import Unfinished
+from chatterm.records.supply import Unfinished
+from chatterm.tui.text.downloads import line
 
 PAUSED = Unfinished("people--Sea-3B", "people/Sea-3B-GGUF:Q4_K_M", 900_000_000, 2_000_000_000)
 HALF = Progress(
@@ -61,7 +62,7 @@ async def test_pause_and_resume(chat, knobs):
         await choose(it, "people/Sea-1B-GGUF:Q4_K_M")
         await choose(it, "Pause it")
         await it.until(lambda: "paused · 50%" in it.text() and download.task is None)
-        assert it.session.downloads.line == ""
+        assert line(it.session.downloads.running) == ""
         knobs.fetch_gate.set()
         await choose(it, "people/Sea-1B-GGUF:Q4_K_M")
         await choose(it, "Go on with it")

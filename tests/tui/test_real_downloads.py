@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import pytest_asyncio
 
+from chatterm.chat.downloads import Download, Downloads
+from chatterm.chat.engines import Engines
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import LoadOptions
-from chatterm.tui.downloads import Download, Downloads
-from chatterm.tui.engines import Engines
 from tests.fakehub import FakeHub, running_hub, serving
 
 NAME = "organisation/tiny"

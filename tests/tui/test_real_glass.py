@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chatterm.engine.client import EngineProcess
-from chatterm.engine.inspection import ScaleHead
 from chatterm.library import AsyncLibrary
+from chatterm.records.inspection import ScaleHead
 from chatterm.settings import Settings
 from chatterm.tui.app import ChattermApp
 from chatterm.tui.widgets.inspector import Inspector

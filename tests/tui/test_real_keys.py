@@ -6,7 +6,8 @@ import pytest
 from textual import events
 from textual._xterm_parser import XTermParser
 
-from chatterm.tui import alt_digits, keys
+from chatterm.tui import keys
+from chatterm.tui.terminal import alt_digits
 
 ALT = sorted({key for entry in keys.KEYS for key in entry.keys if key.startswith("alt+") and len(key) == 5})
 

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
+from chatterm.chat.branches import Branch
 from chatterm.engine.client import EngineProcess
 from chatterm.library import AsyncLibrary
 from chatterm.settings import Settings
 from chatterm.tui.app import ChattermApp
-from chatterm.tui.forking import Branch
 from chatterm.tui.widgets.next_token import NextTokenPanel
 
 pytestmark = pytest.mark.model

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chatterm.engine.records import RuleCounts
+from chatterm.chat.sampling_values import SamplingValues
+from chatterm.records.generation import RuleCounts
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.knobs import BY_FIELD, RULES
-from chatterm.tui.rules import in_words
-from chatterm.tui.values import SamplingValues
+from chatterm.tui.text.checkpoint_rules import in_words
 from chatterm.tui.widgets.knob_table import FIELDS, KnobTable
+from chatterm.tui.widgets.knobs import BY_FIELD, RULES
 
 
 def test_rules_are_said_in_words() -> None:

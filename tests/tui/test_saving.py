@@ -9,11 +9,11 @@ import pytest
 from scripted import ScriptedEngine, ScriptedReply
 from scripted_model import HAIKU
 
+from chatterm.chat.saving import Keeper, writing
+from chatterm.chat.turns import Turn
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Library
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.saving import Keeper, writing
-from chatterm.tui.turns import Turn
 
 
 async def test_the_message_is_on_disk_before_the_model_is_asked(chat, library_file, stored, knobs):
@@ -150,7 +150,7 @@ async def test_leaving_saves_what_an_engine_that_cannot_be_stopped_has_written(
     chat, library_file, stored, monkeypatch
 ):
     monkeypatch.setattr(writing, "FLUSH_SECONDS", 1e6)
-    monkeypatch.setattr("chatterm.tui.session.chat.STOP_SECONDS", 0.5)
+    monkeypatch.setattr("chatterm.chat.session.chat.STOP_SECONDS", 0.5)
     monkeypatch.setattr(ScriptedReply, "stop", lambda _reply: None)
 
     async def close(engine):

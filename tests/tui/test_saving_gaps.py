@@ -10,12 +10,12 @@ from functools import partial
 
 import pytest
 
+from chatterm.chat.branches import Branch
+from chatterm.chat.saving import state
+from chatterm.chat.session import writing
 from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary, Library, store
 from chatterm.tui.commands import acts
-from chatterm.tui.forking import Branch
-from chatterm.tui.saving import state
-from chatterm.tui.session import writing
 
 
 @pytest.fixture

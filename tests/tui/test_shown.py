@@ -10,7 +10,7 @@ from textual.color import Color
 from textual.widgets import Input, TextArea
 
 from chatterm.library import AsyncLibrary
-from chatterm.tui.shown import InertLines
+from chatterm.tui.terminal.inert_lines import InertLines
 
 BLACK = Color(0, 0, 0)
 

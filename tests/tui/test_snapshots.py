@@ -58,9 +58,9 @@ def test_look_of_the_values(snap_compare, monkeypatch):
 
 def compare(scene, size, theme, snap_compare, monkeypatch, **settings) -> bool:
     for module in ("state", "writing"):
-        monkeypatch.setattr(f"chatterm.tui.session.{module}.monotonic", lambda: 1.0)  # no speed is measured
+        monkeypatch.setattr(f"chatterm.chat.session.{module}.monotonic", lambda: 1.0)  # no speed is measured
     monkeypatch.setattr("chatterm.tui.widgets.conversation_list.time_of", lambda *_: "14:05")
-    monkeypatch.setattr("chatterm.tui.models.catalog", lambda: CATALOG)
+    monkeypatch.setattr("chatterm.tui.text.models.catalog", lambda: CATALOG)
     monkeypatch.setattr("chatterm.tui.screens.picker.catalog", lambda: CATALOG)
     knobs = Knobs()
     knobs.replies = [HAIKU]

@@ -11,7 +11,8 @@ from test_snapshots import compare
 from textual.widgets import OptionList
 
 from chatterm.engine.messages import Progress
-from chatterm.engine.supply import Unfinished
+from chatterm.records.supply import Unfinished
+from chatterm.tui.text.downloads import line
 
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 
@@ -82,7 +83,9 @@ async def downloading(chat: Chat) -> None:
     await chat.ready()
     chat.knobs.fetch_gate = asyncio.Event()
     chat.session.downloads.begin(CHOICES[0].name)
-    await chat.until(lambda: chat.session.downloads.line.endswith("1 min left") or "1 min" in chat.text())
+    await chat.until(
+        lambda: line(chat.session.downloads.running).endswith("1 min left") or "1 min" in chat.text()
+    )
     await chat.press("f3")
     await chat.until(lambda: "Scripted-70B" in chat.text() and "5.2 MB/s" in chat.text())
     still(chat)

@@ -6,7 +6,7 @@ import pytest
 from conftest import Chat
 from test_snapshots import SIZES, THEMES, compare
 
-from chatterm.tui import attachments
+from chatterm.chat import attachments
 from chatterm.tui.screens.context import ContextScreen
 from chatterm.tui.screens.raw import RawScreen
 from chatterm.tui.screens.system_prompt import SystemPromptScreen

@@ -17,10 +17,10 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import TextArea
 
+from chatterm.chat.turns import Turn
 from chatterm.tui.screens import drawing
 from chatterm.tui.terminal.frames import Frames
 from chatterm.tui.text.lines import Line
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets import composer as composer_module
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.status_line import StatusLine

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from chatterm.engine.records import Message
-from chatterm.tui import bars, keys, themes
+from chatterm.chat.turns import Turn, chat_of
+from chatterm.records.generation import Message
+from chatterm.tui import keys, themes
 from chatterm.tui.app import ChattermApp
-from chatterm.tui.knobs import KNOBS, TEMPERATURE
 from chatterm.tui.screens.chat import ChatScreen
-from chatterm.tui.turns import Turn, chat_of
+from chatterm.tui.text import bars
+from chatterm.tui.widgets.knobs import KNOBS, TEMPERATURE
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_model import CHINESE, HAIKU
 
+from chatterm.chat.branches import unchanged
+from chatterm.chat.turns import Turn
 from chatterm.library import AsyncLibrary, Library, Node
-from chatterm.tui.forking import unchanged
 from chatterm.tui.screens.editing import EditScreen, Words
 from chatterm.tui.screens.tree import TreeScreen, guided
 from chatterm.tui.text.code import code_at, code_blocks
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.message_bar import MessageBar
 
 
@@ -113,7 +113,7 @@ def other_model(it, reply, monkeypatch) -> str:
 
 
 def too_long(it, reply, monkeypatch) -> str:
-    monkeypatch.setattr("chatterm.tui.forking.MOST_TOKENS", 2)
+    monkeypatch.setattr("chatterm.chat.branches.MOST_TOKENS", 2)
     return "at most 2 can be put into a reply"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from scripted_model import HAIKU, WORDS
 
-from chatterm.engine.inspection import Score
-from chatterm.engine.records import Tokens
-from chatterm.tui.measures import step_of
+from chatterm.chat.turns import Turn
+from chatterm.records.generation import Tokens
+from chatterm.records.inspection import Score
 from chatterm.tui.screens.rank_plot import RankPlotScreen
-from chatterm.tui.turns import Turn
+from chatterm.tui.text.token_measures import step_of
 from chatterm.tui.widgets.legend import Legend
 from chatterm.tui.widgets.transcript import Transcript
 

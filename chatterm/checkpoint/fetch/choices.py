@@ -28,8 +28,8 @@ from chatterm.checkpoint.gguf import GGUFFile, peek
 from chatterm.checkpoint.gguf_architecture import gguf_architecture
 from chatterm.checkpoint.json_config import read_json_config
 from chatterm.checkpoint.memory import STAYS_PACKED, TILE_BITS, memory_around
-from chatterm.engine.supply import HubChoice, HubRepository
 from chatterm.errors import UserError
+from chatterm.records.supply import HubChoice, HubRepository
 
 HEAD_BYTES = 64 << 10
 """Of a GGUF file: its settings stand in front of its vocabulary."""

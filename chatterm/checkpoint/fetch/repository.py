@@ -12,8 +12,8 @@ from typing import Any
 from chatterm import inert
 from chatterm.checkpoint.families.refused import refuse_config, refuse_gguf
 from chatterm.checkpoint.locate import HUB_ID
-from chatterm.engine.supply import Format, HubRepository
 from chatterm.errors import UserError
+from chatterm.records.supply import Format, HubRepository
 
 LONGEST = 200
 """Characters of a text that somebody else chose."""

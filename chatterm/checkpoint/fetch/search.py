@@ -12,8 +12,8 @@ import msgspec
 from chatterm.checkpoint.fetch.hub import Hub, connect, plainly
 from chatterm.checkpoint.fetch.repository import FORMATS, facts_of
 from chatterm.checkpoint.fetch.web import Timeouts, UnreachableError
-from chatterm.engine.supply import Format, HubRepository
 from chatterm.errors import UserError
+from chatterm.records.supply import Format, HubRepository
 
 PAGE = 20
 """Repositories of each format that one page holds."""

@@ -12,9 +12,9 @@ import msgspec
 from chatterm import inert
 from chatterm.checkpoint.fetch.storage import UNFINISHED
 from chatterm.checkpoint.folders import entries
-from chatterm.engine.supply import Unfinished
 from chatterm.errors import UserError
 from chatterm.paths import first_bytes, write_private
+from chatterm.records.supply import Unfinished
 
 MAX_BYTES = 1 << 20
 MOST = 1000

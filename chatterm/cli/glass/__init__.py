@@ -1,1 +1,1 @@
-"""The commands that look inside the model: one question of `chatterm.engine.inspection` each."""
+"""The commands that look inside the model: one question of `chatterm.records.inspection` each."""

@@ -11,7 +11,7 @@ from chatterm.cli.glass import asking
 from chatterm.cli.glass.neighbours import print_neighbours, rows
 from chatterm.cli.loading import loading_options
 from chatterm.cli.translated import Command
-from chatterm.engine.inspection import Analogy
+from chatterm.records.inspection import Analogy
 
 
 @click.command("analogy", cls=Command)

@@ -11,10 +11,10 @@ import msgspec
 from chatterm.cli import common
 from chatterm.cli.loading import load_options
 from chatterm.engine.client import EngineProcess
-from chatterm.engine.inspection import AttentionHead
-from chatterm.engine.records import ModelInfo, Prompt
 from chatterm.errors import UserError
 from chatterm.language import _
+from chatterm.records.generation import ModelInfo, Prompt
+from chatterm.records.inspection import AttentionHead
 
 
 @contextlib.asynccontextmanager

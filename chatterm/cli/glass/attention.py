@@ -12,7 +12,9 @@ from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
 from chatterm.cli.translated import Command
 from chatterm.engine.client import EngineProcess
-from chatterm.engine.inspection import (
+from chatterm.language import _
+from chatterm.records.generation import Text
+from chatterm.records.inspection import (
     AttentionHead,
     AttentionOverview,
     AttentionOverviewRead,
@@ -20,8 +22,6 @@ from chatterm.engine.inspection import (
     HeadPatterns,
     HeadPatternsRead,
 )
-from chatterm.engine.records import Text
-from chatterm.language import _
 
 WIDEST_MAP = 60
 """Tokens up to which the whole map is drawn."""

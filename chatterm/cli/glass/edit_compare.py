@@ -14,10 +14,10 @@ from chatterm.cli import common, words
 from chatterm.cli.glass import asking, drawing, parts
 from chatterm.cli.loading import loading_options
 from chatterm.cli.translated import Command
-from chatterm.engine.inspection import AnyEdit, Compare, Compared, ComparedToken
-from chatterm.engine.records import Distribution, ModelInfo, Text
 from chatterm.errors import UserError
 from chatterm.language import _
+from chatterm.records.generation import Distribution, ModelInfo, Text
+from chatterm.records.inspection import AnyEdit, Compare, Compared, ComparedToken
 
 BAR = 10
 

@@ -15,9 +15,9 @@ from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
 from chatterm.cli.translated import Command
-from chatterm.engine.inspection import Lens, LensLayer, LensPosition, LensRead
-from chatterm.engine.records import ModelInfo, Text
 from chatterm.language import _
+from chatterm.records.generation import ModelInfo, Text
+from chatterm.records.inspection import Lens, LensLayer, LensPosition, LensRead
 
 
 @click.command("lens", cls=Command)

@@ -10,8 +10,8 @@ from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
 from chatterm.cli.translated import Command
-from chatterm.engine.inspection import EmbeddingMap, EmbeddingMapRead
 from chatterm.language import _
+from chatterm.records.inspection import EmbeddingMap, EmbeddingMapRead
 
 HEIGHT = 22
 WIDEST = 100

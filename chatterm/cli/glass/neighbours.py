@@ -11,9 +11,9 @@ from chatterm.cli import common
 from chatterm.cli.glass import asking, drawing
 from chatterm.cli.loading import loading_options
 from chatterm.cli.translated import Command
-from chatterm.engine.inspection import HiddenNeighbours, Neighbour, Neighbours, NeighboursRead
-from chatterm.engine.records import Text
 from chatterm.language import _
+from chatterm.records.generation import Text
+from chatterm.records.inspection import HiddenNeighbours, Neighbour, Neighbours, NeighboursRead
 
 BAR = 20
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from chatterm.engine.inspection import (
+from chatterm.errors import UserError
+from chatterm.language import _
+from chatterm.records.inspection import (
     AnyEdit,
     ScaleBlock,
     ScaleFeedForward,
@@ -12,8 +14,6 @@ from chatterm.engine.inspection import (
     ScaleNeuron,
     Steer,
 )
-from chatterm.errors import UserError
-from chatterm.language import _
 
 FORMS = "head:LAYER.HEAD, mlp:LAYER, block:LAYER or neuron:LAYER.NUMBER"
 _PART = re.compile(r"(head|mlp|block|neuron):([0-9]{1,9})(?:\.([0-9]{1,9}))?", re.ASCII)

@@ -14,8 +14,8 @@ from chatterm.cli import common, words
 from chatterm.cli.glass import asking
 from chatterm.cli.loading import loading_options
 from chatterm.cli.translated import Command
-from chatterm.engine.inspection import SelfCheck, SelfChecked
 from chatterm.language import _
+from chatterm.records.inspection import SelfCheck, SelfChecked
 
 
 @click.command("selfcheck", cls=Command)

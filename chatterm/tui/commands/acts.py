@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chatterm import inert, paths
+from chatterm.chat import unsaved_copy as rescue
 from chatterm.errors import UserError
 from chatterm.language import _
-from chatterm.tui import messages, rescue
-from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED, whole_number
+from chatterm.tui import messages
 from chatterm.tui.text.code import code_blocks
+from chatterm.tui.widgets.knobs import BY_FIELD, HIGHEST_SEED, whole_number
 
 if TYPE_CHECKING:
     from chatterm.library.exports import Format

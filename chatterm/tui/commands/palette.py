@@ -11,8 +11,8 @@ from textual.system_commands import SystemCommandsProvider
 from textual.types import IgnoreReturnCallbackType
 
 from chatterm.language import _
+from chatterm.tui.commands.conversation_palette import highlighted
 from chatterm.tui.commands.table import COMMANDS, Command
-from chatterm.tui.palette import highlighted
 from chatterm.tui.screens.writing import WritingScreen
 
 

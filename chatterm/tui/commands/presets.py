@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from chatterm.chat.session import ChatSession
 from chatterm.presets import Preset, save_preset
 from chatterm.sampling import SamplingParameters
-from chatterm.tui.session import ChatSession
 
 
 def apply(session: ChatSession, preset: Preset) -> None:

@@ -10,7 +10,7 @@ from chatterm.errors import UserError
 from chatterm.language import _, mark
 from chatterm.tui.commands import acts
 from chatterm.tui.commands.acts import Act
-from chatterm.tui.knobs import BY_FIELD
+from chatterm.tui.widgets.knobs import BY_FIELD
 
 _NAME = re.compile(r"/([A-Za-z][A-Za-z0-9_-]*)(?=\s|$)")
 

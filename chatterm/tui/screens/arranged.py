@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 from textual import events, on
 
+from chatterm.chat.session import ChatSession
 from chatterm.tui import messages
 from chatterm.tui.layout import Layout, load_layout, save_layout
 from chatterm.tui.screens.glass import GlassScreen
-from chatterm.tui.session import ChatSession
 from chatterm.tui.widgets.inspector import Inspector
 from chatterm.tui.widgets.tab_strip import TABS
 

@@ -11,14 +11,13 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 
+from chatterm.chat.session import ChatSession
+from chatterm.chat.turns import Turn
 from chatterm.language import _
 from chatterm.settings import Settings
 from chatterm.tui import keys, messages
-from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.screens.conversations import WIDE
 from chatterm.tui.screens.drawing import DrawingScreen
-from chatterm.tui.session import ChatSession
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.chips import Chips
 from chatterm.tui.widgets.completions import Completions
 from chatterm.tui.widgets.composer import PLACEHOLDER, Composer
@@ -27,6 +26,7 @@ from chatterm.tui.widgets.inspector import Inspector
 from chatterm.tui.widgets.key_line import (
     KeyLine,
 )
+from chatterm.tui.widgets.knobs import BY_FIELD
 from chatterm.tui.widgets.legend import Legend
 from chatterm.tui.widgets.message_bar import MessageBar
 from chatterm.tui.widgets.next_token import NextTokenPanel

@@ -14,11 +14,12 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 
 from chatterm import inert
-from chatterm.engine.inspection import Compare, Compared, ComparedToken
 from chatterm.engine.protocol import Engine, EngineDiedError, EngineError
 from chatterm.language import _, mark
-from chatterm.tui import bars, keys
+from chatterm.records.inspection import Compare, Compared, ComparedToken
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import Span
 from chatterm.tui.text.wrap import wrap
 from chatterm.tui.widgets.two_sides import GAP, Row, TwoSides

@@ -14,13 +14,14 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from chatterm import inert, quoting
+from chatterm.chat.context_usage import Filling
+from chatterm.chat.session import ChatSession
+from chatterm.chat.turns import Turn
 from chatterm.errors import UserError
 from chatterm.language import _
-from chatterm.tui import bars, keys
-from chatterm.tui.filling import Filling
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
-from chatterm.tui.session import ChatSession
-from chatterm.tui.turns import Turn
+from chatterm.tui.text import bars
 from chatterm.tui.widgets.context_meter import ContextMeter
 from chatterm.tui.widgets.options import Options
 

@@ -19,15 +19,16 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from chatterm import inert
+from chatterm.chat.branches import Branch
+from chatterm.chat.engines import LocalEngine
+from chatterm.chat.session import ChatSession
 from chatterm.engine.messages import Finished, Started, TokenEvent
 from chatterm.engine.protocol import Reply
 from chatterm.errors import UserError
 from chatterm.language import _, mark
-from chatterm.tui import bars, keys
-from chatterm.tui.engines import LocalEngine
-from chatterm.tui.forking import Branch
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
-from chatterm.tui.session import ChatSession
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import MUTED, Line, Span
 from chatterm.tui.text.wrap import wrap
 from chatterm.tui.widgets.paint import Paint

@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual import on
 from textual.command import Provider
 
+from chatterm.chat.turns import Turn
 from chatterm.engine.protocol import EngineDiedError
 from chatterm.errors import UserError
 from chatterm.language import _, mark
@@ -18,7 +19,6 @@ from chatterm.tui import keys, messages
 from chatterm.tui.screens.glass import GlassScreen
 from chatterm.tui.text.code import CodeBlock, code_at, code_blocks
 from chatterm.tui.text.markdown import Markdown
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.message_bar import MessageBar
 from chatterm.tui.widgets.sidebar import Sidebar
@@ -31,7 +31,7 @@ PLAIN_WIDTH = 10_000
 
 
 def _provider() -> type[Provider]:
-    from chatterm.tui.palette import MessageProvider
+    from chatterm.tui.commands.conversation_palette import MessageProvider
 
     return MessageProvider
 

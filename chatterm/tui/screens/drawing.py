@@ -11,17 +11,18 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from chatterm import inert
+from chatterm.chat.session import ChatSession
 from chatterm.language import _
 from chatterm.tui import messages
-from chatterm.tui.drawn import Drawn
-from chatterm.tui.models import about
 from chatterm.tui.screens.arranged import ArrangedScreen
 from chatterm.tui.screens.compositor import SparingCompositor
 from chatterm.tui.screens.conversations import ConversationsScreen
 from chatterm.tui.screens.writing import WritingScreen
-from chatterm.tui.session import ChatSession
+from chatterm.tui.text import downloads
+from chatterm.tui.text.models import about
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.control_bar import ControlBar
+from chatterm.tui.widgets.drawn import Drawn
 from chatterm.tui.widgets.key_line import (
     KeyLine,
     candidate_hints,
@@ -199,7 +200,7 @@ class DrawingScreen(WritingScreen, ConversationsScreen, ArrangedScreen):
                 saved=session.keeper.state,
                 trouble=session.host.trouble,
                 edits=self.inspector.edits.described,
-                downloads=session.downloads.line,
+                downloads=downloads.line(session.downloads.running),
             )
         )
         if not session.turns:

@@ -7,8 +7,9 @@ from textual import on
 from chatterm import inert
 from chatterm.errors import UserError
 from chatterm.language import _, mark
-from chatterm.tui import bars, messages
+from chatterm.tui import messages
 from chatterm.tui.screens.tokens import TokensScreen
+from chatterm.tui.text import bars
 from chatterm.tui.widgets.inspector import Inspector
 
 NO_MODEL = mark("No model is loaded; ctrl+o chooses one.")
@@ -106,7 +107,7 @@ class GlassScreen(TokensScreen):
 
     def compare_with(self, model: str) -> None:
         """Let the loaded model and another one answer the last message, side by side."""
-        from chatterm.tui.comparing import Comparison
+        from chatterm.chat.comparison import Comparison
         from chatterm.tui.screens.models_compared import ModelsScreen
 
         try:

@@ -7,17 +7,17 @@ from functools import partial
 from typing import Literal
 
 from chatterm import inert
+from chatterm.chat.downloads import Download
+from chatterm.chat.session import ChatSession
 from chatterm.checkpoint.catalog import find_entry
 from chatterm.engine.messages import Discovered
-from chatterm.engine.supply import FoundCheckpoint
 from chatterm.errors import UserError
 from chatterm.language import _, several
-from chatterm.tui import bars, models
-from chatterm.tui.downloads import Download
+from chatterm.records.supply import FoundCheckpoint
 from chatterm.tui.messages import CompareModelWanted, ModelChosen
 from chatterm.tui.screens.acts import Act, ActsScreen
 from chatterm.tui.screens.dialog import Dialog
-from chatterm.tui.session import ChatSession
+from chatterm.tui.text import bars, models
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[^:]+)?", re.ASCII)
 
@@ -86,7 +86,7 @@ class ModelActs(Dialog[None]):
                 self.dismiss(None)
             case "compare":
                 self.dismiss(None)
-                self.session.want(CompareModelWanted(found.path))
+                self.app.screen_stack[0].post_message(CompareModelWanted(found.path))
             case "unload":
                 self.session.stop()
                 self.run_worker(self._unload(), group="acts")

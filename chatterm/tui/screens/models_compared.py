@@ -13,13 +13,14 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 
 from chatterm import inert
+from chatterm.chat.comparison import Comparison, Side
+from chatterm.chat.turns import Turn
 from chatterm.language import _
-from chatterm.tui import bars, keys
-from chatterm.tui.comparing import Comparison, Side
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import Line
 from chatterm.tui.text.markdown import plain
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.turn_view import ENDINGS
 from chatterm.tui.widgets.two_sides import GAP, Row, TwoSides
 

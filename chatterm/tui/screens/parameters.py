@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 
+from chatterm.chat.session import ChatSession
 from chatterm.language import _
 from chatterm.tui import keys, messages
-from chatterm.tui.knobs import BY_FIELD
 from chatterm.tui.screens.dialog import Dialog
-from chatterm.tui.session import ChatSession
 from chatterm.tui.widgets.knob_table import KnobTable
+from chatterm.tui.widgets.knobs import BY_FIELD
 
 
 class ParametersScreen(Dialog[None]):

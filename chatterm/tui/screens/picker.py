@@ -12,18 +12,19 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from chatterm.chat.downloads import Download
+from chatterm.chat.session import ChatSession
 from chatterm.checkpoint.catalog import catalog
-from chatterm.engine.supply import Format, FoundCheckpoint, HubRepository
 from chatterm.errors import UserError
 from chatterm.language import _
-from chatterm.tui import bars, keys
-from chatterm.tui.downloads import Download
+from chatterm.records.supply import Format, FoundCheckpoint, HubRepository
+from chatterm.tui import keys
 from chatterm.tui.messages import CancelWanted, ModelChosen
 from chatterm.tui.screens import picker_rows as rows
 from chatterm.tui.screens.model_acts import ModelActs
 from chatterm.tui.screens.picker_rows import Row
 from chatterm.tui.screens.repository import RepositoryScreen
-from chatterm.tui.session import ChatSession
+from chatterm.tui.text import bars
 from chatterm.tui.widgets.options import Options
 from chatterm.tui.widgets.welcome import loading
 

@@ -9,12 +9,12 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from chatterm import inert
+from chatterm.chat.downloads import Download
 from chatterm.checkpoint.catalog import CatalogEntry
 from chatterm.engine.messages import Discovered
-from chatterm.engine.supply import FoundCheckpoint, HubRepository
 from chatterm.language import _, mark
-from chatterm.tui import bars, models
-from chatterm.tui.downloads import Download
+from chatterm.records.supply import FoundCheckpoint, HubRepository
+from chatterm.tui.text import bars, models
 
 Kind = Literal["heading", "words", "here", "download", "repository", "more", "search", "open", "catalog"]
 PROGRESS_BAR = 16

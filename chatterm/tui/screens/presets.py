@@ -14,14 +14,15 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from chatterm import inert
+from chatterm.chat.session import ChatSession
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.presets import Preset, delete_preset, load_presets, rename_preset, save_preset
-from chatterm.tui import bars, keys
+from chatterm.tui import keys
 from chatterm.tui.commands.presets import apply, in_force
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.screens.fields import Field, FieldsScreen
-from chatterm.tui.session import ChatSession
+from chatterm.tui.text import bars
 from chatterm.tui.widgets.options import Options
 
 NAME_WIDTH = 20

@@ -16,16 +16,17 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
-from chatterm.engine.inspection import RankCurve, RankCurveRead
+from chatterm.chat.position import Moment
+from chatterm.chat.session import ChatSession
 from chatterm.errors import UserError
 from chatterm.language import _
-from chatterm.tui import bars, keys, messages
-from chatterm.tui.knobs import BY_FIELD
-from chatterm.tui.moment import Moment
+from chatterm.records.inspection import RankCurve, RankCurveRead
+from chatterm.tui import keys, messages
 from chatterm.tui.screens.dialog import Dialog
-from chatterm.tui.session import ChatSession
+from chatterm.tui.text import bars
 from chatterm.tui.text.braille import Canvas
 from chatterm.tui.text.lines import MUTED
+from chatterm.tui.widgets.knobs import BY_FIELD
 from chatterm.tui.widgets.paint import Paint
 
 AXIS = 8

@@ -11,13 +11,13 @@ from textual.containers import Vertical
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
+from chatterm.chat.raw_prompt import RawText
+from chatterm.chat.session import ChatSession
 from chatterm.engine.messages import Rendered
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import keys
-from chatterm.tui.rawtext import RawText
 from chatterm.tui.screens.dialog import Dialog
-from chatterm.tui.session import ChatSession
 
 COUNT_SECONDS = 0.3
 """After the last key the tokens are counted anew."""

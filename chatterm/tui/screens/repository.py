@@ -13,15 +13,16 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from chatterm import inert
+from chatterm.chat.session import ChatSession
 from chatterm.engine.messages import Discovered
-from chatterm.engine.supply import HubChoice, HubOffered
 from chatterm.errors import UserError
 from chatterm.language import _, several
-from chatterm.tui import bars, keys, models
+from chatterm.records.supply import HubChoice, HubOffered
+from chatterm.tui import keys
 from chatterm.tui.screens.acts import Act, ActsScreen
 from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.screens.picker_rows import two_lines
-from chatterm.tui.session import ChatSession
+from chatterm.tui.text import bars, models
 from chatterm.tui.widgets.options import Options
 
 

@@ -11,9 +11,9 @@ from textual.content import Content
 from textual.widgets import Static
 
 from chatterm import inert
-from chatterm.engine.inspection import Identity, SelfCheck
 from chatterm.engine.protocol import Engine, EngineDiedError, EngineError
 from chatterm.language import _, mark
+from chatterm.records.inspection import Identity, SelfCheck
 from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
 

@@ -31,9 +31,11 @@ from chatterm.settings import (
     to_text,
     variable,
 )
-from chatterm.tui import bars, editor, keys, themes
-from chatterm.tui.outside import LendingApp
+from chatterm.tui import keys, themes
 from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.terminal import editor
+from chatterm.tui.terminal.suspended import LendingApp
+from chatterm.tui.text import bars
 from chatterm.tui.widgets.options import Options
 
 TITLE = 20

@@ -9,10 +9,10 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Static, TextArea
 
+from chatterm.chat.session import ChatSession
 from chatterm.language import _
 from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
-from chatterm.tui.session import ChatSession
 
 
 class SystemPromptScreen(Dialog[None]):

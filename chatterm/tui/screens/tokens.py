@@ -6,14 +6,14 @@ from textual import events, on
 from textual.screen import Screen
 
 from chatterm import inert
+from chatterm.chat.branches import Branch
+from chatterm.chat.prompt_tokens import catch_up
+from chatterm.chat.session import ChatSession
+from chatterm.chat.turns import Turn
 from chatterm.errors import UserError
 from chatterm.language import _, mark
 from chatterm.tui import messages
-from chatterm.tui.forking import Branch
-from chatterm.tui.measures import MEASURES, Measure
-from chatterm.tui.reading import catch_up
-from chatterm.tui.session import ChatSession
-from chatterm.tui.turns import Turn
+from chatterm.tui.text.token_measures import MEASURES, Measure
 from chatterm.tui.widgets.composer import Composer
 from chatterm.tui.widgets.inspector import Inspector
 from chatterm.tui.widgets.legend import Legend

@@ -16,8 +16,9 @@ from textual.containers import Vertical
 from chatterm import inert
 from chatterm.language import _, several
 from chatterm.library import Node
-from chatterm.tui import bars, keys
+from chatterm.tui import keys
 from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import FAINT, MUTED
 from chatterm.tui.widgets.row_list import RowList
 

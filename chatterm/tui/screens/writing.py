@@ -10,13 +10,16 @@ from textual import on
 from textual.timer import Timer
 
 from chatterm import inert, paths, quoting
+from chatterm.chat import attachments
+from chatterm.chat.attachments import Attachment
 from chatterm.errors import UserError
 from chatterm.language import _
-from chatterm.tui import attachments, bars, editor, messages
-from chatterm.tui.attachments import Attachment
+from chatterm.tui import messages
 from chatterm.tui.commands.table import BY_NAME, Command, matching, parse
-from chatterm.tui.outside import LendingApp
 from chatterm.tui.screens.tokens import TokensScreen
+from chatterm.tui.terminal import editor
+from chatterm.tui.terminal.suspended import LendingApp
+from chatterm.tui.text import bars
 from chatterm.tui.widgets.chips import Chips, ChipsChanged, Unfold
 from chatterm.tui.widgets.completions import Completion, Completions
 from chatterm.tui.widgets.composer import Composer

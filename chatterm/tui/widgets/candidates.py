@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatterm.chat.token_view import Look
 from chatterm.engine.messages import TokenEvent
-from chatterm.engine.records import Candidate
-from chatterm.tui.lookout import Look
+from chatterm.records.generation import Candidate
 
 STEP_NAMES = {
     "top_k": "top-k",

@@ -15,9 +15,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
+from chatterm.chat.attachments import Attachment
 from chatterm.language import _, several
-from chatterm.tui import bars, keys
-from chatterm.tui.attachments import Attachment
+from chatterm.tui import keys
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import MUTED
 from chatterm.tui.widgets.paint import Paint
 

@@ -13,7 +13,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from chatterm import inert
-from chatterm.tui import bars
+from chatterm.tui.text import bars
 
 MOST_ROWS = 8
 NAME_WIDTH = 34

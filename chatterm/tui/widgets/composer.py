@@ -15,11 +15,12 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import TextArea
 
+from chatterm.chat import attachments
 from chatterm.language import _, mark, several
-from chatterm.tui import attachments, keys
-from chatterm.tui.drawn import Drawn, DrawsAtOnce
+from chatterm.tui import keys
 from chatterm.tui.messages import CompletionWanted, LongPaste, Submitted
 from chatterm.tui.widgets.completions import Completions
+from chatterm.tui.widgets.drawn import Drawn, DrawsAtOnce
 
 SEND_DELAY = 0.02
 """Seconds that Enter waits for text that follows at once.

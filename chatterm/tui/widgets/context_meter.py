@@ -7,9 +7,9 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
+from chatterm.chat.context_usage import KINDS, Filling, Kind
 from chatterm.language import _, mark
-from chatterm.tui import bars
-from chatterm.tui.filling import KINDS, Filling, Kind
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import FAINT, MUTED
 from chatterm.tui.widgets.paint import Paint
 

@@ -15,9 +15,9 @@ from textual.widgets import Static
 from chatterm.language import _
 from chatterm.sampling import SamplingParameters
 from chatterm.tui import keys
-from chatterm.tui.knobs import BY_FIELD, KNOBS, TEMPERATURE
 from chatterm.tui.messages import Nudged, ParametersWanted
 from chatterm.tui.text.lines import MUTED
+from chatterm.tui.widgets.knobs import BY_FIELD, KNOBS, TEMPERATURE
 from chatterm.tui.widgets.paint import Paint
 from chatterm.tui.widgets.temperature import TemperatureSlider
 

@@ -15,7 +15,8 @@ from textual.message import Message
 from chatterm import inert
 from chatterm.language import _, mark
 from chatterm.library import Conversation, Hit
-from chatterm.tui import bars, keys
+from chatterm.tui import keys
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import MARK, MUTED, STRONG, Line, Span
 from chatterm.tui.text.wrap import wrap
 from chatterm.tui.widgets.row_list import RowList

@@ -12,12 +12,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widget import Widget
 
-from chatterm.engine.inspection import Compare
+from chatterm.chat.edits import EditList
+from chatterm.chat.inspection import Inspecting, Scene
+from chatterm.chat.session import ChatSession
 from chatterm.engine.protocol import EngineDiedError, EngineError
+from chatterm.records.inspection import Compare
 from chatterm.tui import messages
-from chatterm.tui.edits import EditList
-from chatterm.tui.inspecting import Inspecting, Scene
-from chatterm.tui.session import ChatSession
 from chatterm.tui.widgets.tab_strip import TABS, TabStrip
 
 NO_MODEL = "No model is loaded; ctrl+o chooses one. What it computes for a token appears here."

@@ -12,13 +12,13 @@ from textual.binding import BindingType
 from textual.strip import Strip
 from textual.widget import Widget
 
+from chatterm.chat.sampling_values import SamplingValues
 from chatterm.language import _, mark
 from chatterm.tui import keys
-from chatterm.tui.knobs import BY_FIELD, HIGHEST_SEED, KNOBS, MORE_KNOBS, RULES, Knob
 from chatterm.tui.messages import Nudged, Reset, ValueChosen
-from chatterm.tui.rules import in_words
+from chatterm.tui.text.checkpoint_rules import in_words
 from chatterm.tui.text.lines import FAINT, MUTED
-from chatterm.tui.values import SamplingValues
+from chatterm.tui.widgets.knobs import BY_FIELD, HIGHEST_SEED, KNOBS, MORE_KNOBS, RULES, Knob
 from chatterm.tui.widgets.paint import Paint
 
 NAME = 15

@@ -9,8 +9,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm.language import _
-from chatterm.tui.measures import LEGENDS, Measure
 from chatterm.tui.text.lines import MUTED
+from chatterm.tui.text.token_measures import LEGENDS, Measure
 from chatterm.tui.widgets.paint import Paint
 
 

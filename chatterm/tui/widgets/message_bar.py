@@ -11,10 +11,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
+from chatterm.chat.turns import Turn
 from chatterm.language import _
 from chatterm.tui import keys
 from chatterm.tui.text.lines import MUTED
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.paint import Paint
 
 

@@ -15,12 +15,13 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
+from chatterm.chat.token_view import Look
 from chatterm.engine.messages import TokenEvent
-from chatterm.engine.records import Candidate
 from chatterm.language import _, mark
-from chatterm.tui import bars, keys, messages
-from chatterm.tui.lookout import Look
-from chatterm.tui.rules import STEPS as RULES
+from chatterm.records.generation import Candidate
+from chatterm.tui import keys, messages
+from chatterm.tui.text import bars
+from chatterm.tui.text.checkpoint_rules import STEPS as RULES
 from chatterm.tui.text.lines import MUTED
 from chatterm.tui.widgets.candidates import STEP_NAMES, Candidates, Row
 from chatterm.tui.widgets.paint import Paint

@@ -11,11 +11,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
-from chatterm.tui.measures import Measure, step_of
+from chatterm.chat.turns import Turn
 from chatterm.tui.text import lines
 from chatterm.tui.text.lines import Line, Span
+from chatterm.tui.text.token_measures import Measure, step_of
 from chatterm.tui.themes import surprise_step
-from chatterm.tui.turns import Turn
 
 _WEIGHTS = (
     (lines.STRONG, Style(bold=True)),

@@ -13,11 +13,11 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from chatterm import inert
+from chatterm.chat.session import ChatSession
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.library import AsyncLibrary, Conversation, Hit
 from chatterm.tui import messages
-from chatterm.tui.session import ChatSession
 from chatterm.tui.widgets.conversation_list import (
     NOTHING_FOUND,
     NOTHING_SAVED,

@@ -10,10 +10,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
-from chatterm.engine.records import ModelInfo
+from chatterm.chat.engines import Step
 from chatterm.language import _, mark
-from chatterm.tui import bars
-from chatterm.tui.engines import Step
+from chatterm.records.generation import ModelInfo
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import FAINT
 from chatterm.tui.widgets.paint import Paint
 

@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from chatterm import inert
 from chatterm.language import _
-from chatterm.tui import bars
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import FAINT, MUTED
 from chatterm.tui.widgets.paint import Paint
 

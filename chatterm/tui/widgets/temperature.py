@@ -10,8 +10,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm.language import _
-from chatterm.tui.knobs import TEMPERATURE
 from chatterm.tui.messages import Nudged, ValueChosen
+from chatterm.tui.widgets.knobs import TEMPERATURE
 from chatterm.tui.widgets.paint import Paint
 
 TRACK = 21

@@ -7,11 +7,11 @@ from typing import ClassVar
 from textual import events
 from textual.binding import BindingType
 
+from chatterm.chat.turns import Turn
 from chatterm.tui import keys, messages
 from chatterm.tui.messages import PanelEntered, SiblingWanted, TokenPicked, TokensLeft, WordPicked
 from chatterm.tui.text.lines import FENCE
 from chatterm.tui.text.markdown import COPY
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets.turn_list import TurnList
 from chatterm.tui.widgets.turn_view import INDENT, TurnView
 

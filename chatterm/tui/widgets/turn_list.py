@@ -17,10 +17,11 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from chatterm.tui import folding, messages
-from chatterm.tui.measures import Measure
+from chatterm.chat.turns import Turn
+from chatterm.tui import messages
+from chatterm.tui.text import attachments as folding
 from chatterm.tui.text.lines import Line
-from chatterm.tui.turns import Turn
+from chatterm.tui.text.token_measures import Measure
 from chatterm.tui.widgets.paint import Paint
 from chatterm.tui.widgets.turn_view import INDENT, TurnView
 

@@ -8,14 +8,14 @@ from itertools import takewhile
 from rich.cells import cell_len
 
 from chatterm import inert
+from chatterm.chat.prompt_tokens import CONTROL, FRAGMENT
+from chatterm.chat.turns import Turn
 from chatterm.language import _, mark
-from chatterm.tui import folding
-from chatterm.tui.measures import Sparkline, sparkline
-from chatterm.tui.reading import CONTROL, FRAGMENT
+from chatterm.tui.text import attachments as folding
 from chatterm.tui.text.lines import CODE, EMPHASIS, FAINT, MARK, MUTED, NUMBER, STRONG, Line, Span
 from chatterm.tui.text.markdown import Markdown, plain
+from chatterm.tui.text.token_measures import Sparkline, sparkline
 from chatterm.tui.text.wrap import wrap
-from chatterm.tui.turns import Turn
 
 INDENT = 2
 """Cells between the names and what was said."""

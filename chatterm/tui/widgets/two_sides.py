@@ -10,8 +10,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
-from chatterm.engine.records import Distribution
-from chatterm.tui import bars
+from chatterm.records.generation import Distribution
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import MUTED, Span
 from chatterm.tui.text.wrap import wrap
 from chatterm.tui.widgets.paint import Paint

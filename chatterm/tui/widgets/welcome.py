@@ -12,12 +12,12 @@ from textual.content import Content
 from textual.widgets import Static
 
 from chatterm import inert
+from chatterm.chat.engines import Step
 from chatterm.engine.messages import Progress
-from chatterm.engine.records import ModelInfo
 from chatterm.language import _, mark
-from chatterm.tui import bars
-from chatterm.tui.engines import Step
+from chatterm.records.generation import ModelInfo
 from chatterm.tui.messages import ExampleChosen, PickerWanted
+from chatterm.tui.text import bars
 
 EXAMPLES = (
     mark("Write three lines about the sea."),

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatterm.chat.raw_prompt import RawText
 from chatterm.checkpoint.template import PlainDialogue
 from chatterm.checkpoint.template.template import ChatTemplate
 from chatterm.checkpoint.tokenizer import Tokenizer
 from chatterm.checkpoint.tokenizer.gguf import tokenizer_from_gguf
 from chatterm.engine.messages import Render, Rendered, Tokenize, Tokenized
-from chatterm.engine.records import Chat, ControlSpan, Message, Tokens
 from chatterm.engine.texts import rendered, tokenized
 from chatterm.errors import UserError
-from chatterm.tui.rawtext import RawText
+from chatterm.records.generation import Chat, ControlSpan, Message, Tokens
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"

@@ -11,14 +11,14 @@ from rich.cells import cell_len
 
 from chatterm import allowance, inert
 from chatterm.allowance import Allowance
-from chatterm.engine.inspection.scores import ScoredToken
+from chatterm.chat.turns import Turn
+from chatterm.records.inspection.scores import ScoredToken
 from chatterm.tui.screens import drawing
 from chatterm.tui.screens.drawing import LONGEST_REST, SHARE, DrawingScreen
 from chatterm.tui.text import markdown as module
 from chatterm.tui.text.code import code_blocks
 from chatterm.tui.text.markdown import LONGEST, Markdown, plain
 from chatterm.tui.text.written import MOST, PIECE
-from chatterm.tui.turns import Turn
 from chatterm.tui.widgets import turn_view
 from chatterm.tui.widgets.turn_view import TurnView
 from tests.tui.text.counted import calls

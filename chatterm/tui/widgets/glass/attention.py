@@ -8,7 +8,9 @@ from rich.segment import Segment
 from rich.style import Style
 
 from chatterm import inert
-from chatterm.engine.inspection import (
+from chatterm.chat.inspection import Answers, Scene
+from chatterm.language import _, mark
+from chatterm.records.inspection import (
     AttentionHead,
     AttentionOverview,
     AttentionOverviewRead,
@@ -18,9 +20,7 @@ from chatterm.engine.inspection import (
     Question,
     ScaleHead,
 )
-from chatterm.language import _, mark
-from chatterm.tui import bars
-from chatterm.tui.inspecting import Answers, Scene
+from chatterm.tui.text import bars
 from chatterm.tui.widgets.glass import heat_map, shaded_text, shades
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
 from chatterm.tui.widgets.glass.shades import glyph, height

@@ -9,7 +9,9 @@ from rich.segment import Segment
 from rich.style import Style
 
 from chatterm import inert
-from chatterm.engine.inspection import (
+from chatterm.chat.inspection import Answers, Scene
+from chatterm.language import _, mark
+from chatterm.records.inspection import (
     AnyEdit,
     Contributions,
     ContributionsRead,
@@ -18,10 +20,9 @@ from chatterm.engine.inspection import (
     ScaleFeedForward,
     ScaleHead,
 )
-from chatterm.language import _, mark
-from chatterm.tui import bars, messages
-from chatterm.tui.inspecting import Answers, Scene
+from chatterm.tui import messages
 from chatterm.tui.screens.fields import Field, FieldsScreen
+from chatterm.tui.text import bars
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
 
 NAME = 13

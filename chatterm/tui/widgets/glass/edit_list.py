@@ -9,15 +9,16 @@ from rich.segment import Segment
 from rich.style import Style
 
 from chatterm import inert
-from chatterm.engine.inspection import Question, Steer
+from chatterm.chat.edits import FORMS, EditList, parse, words
+from chatterm.chat.inspection import Answers, Scene
 from chatterm.errors import UserError
 from chatterm.language import _, mark, several
-from chatterm.tui import bars, messages
-from chatterm.tui.edits import FORMS, EditList, parse, words
-from chatterm.tui.inspecting import Answers, Scene
-from chatterm.tui.knobs import whole_number
+from chatterm.records.inspection import Question, Steer
+from chatterm.tui import messages
 from chatterm.tui.screens.fields import Field, FieldsScreen
+from chatterm.tui.text import bars
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
+from chatterm.tui.widgets.knobs import whole_number
 
 STEP = 0.25
 EMPTY = mark(

@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 from rich.segment import Segment
 
 from chatterm import inert
-from chatterm.engine.inspection import (
+from chatterm.chat.inspection import Answers, Scene
+from chatterm.language import _, mark
+from chatterm.records.inspection import (
     Analogy,
     EmbeddingMap,
     HiddenNeighbours,
@@ -16,10 +18,8 @@ from chatterm.engine.inspection import (
     Neighbours,
     Question,
 )
-from chatterm.language import _, mark
-from chatterm.tui import bars
-from chatterm.tui.inspecting import Answers, Scene
 from chatterm.tui.screens.fields import Field, FieldsScreen
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import Span
 from chatterm.tui.text.wrap import wrap
 from chatterm.tui.widgets.glass import word_map

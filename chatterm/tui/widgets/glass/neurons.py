@@ -8,10 +8,10 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from chatterm import inert
-from chatterm.engine.inspection import Neurons, NeuronsRead, Question, ScaleNeuron
+from chatterm.chat.inspection import Answers, Scene
 from chatterm.language import _, mark
-from chatterm.tui import bars
-from chatterm.tui.inspecting import Answers, Scene
+from chatterm.records.inspection import Neurons, NeuronsRead, Question, ScaleNeuron
+from chatterm.tui.text import bars
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
 from chatterm.tui.widgets.glass.shades import height
 

@@ -14,10 +14,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from chatterm import inert
-from chatterm.engine.inspection import AnyEdit, Question
+from chatterm.chat.inspection import Answers, Scene
 from chatterm.language import _
-from chatterm.tui import bars, keys, messages
-from chatterm.tui.inspecting import Answers, Scene
+from chatterm.records.inspection import AnyEdit, Question
+from chatterm.tui import keys, messages
+from chatterm.tui.text import bars
 from chatterm.tui.text.lines import FAINT, MUTED, Span
 from chatterm.tui.text.wrap import wrap
 from chatterm.tui.widgets.glass.shades import Shades

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from chatterm import inert
-from chatterm.engine.inspection import MapPoint
-from chatterm.tui import bars
+from chatterm.records.inspection import MapPoint
+from chatterm.tui.text import bars
 
 DOT = "•"
 
