@@ -42,13 +42,12 @@ from chatterm.language import _, speak
 from chatterm.settings import Settings
 from chatterm.tui import keys, messages, themes
 from chatterm.tui.keys import keymap
-from chatterm.tui.screens.chat import ChatScreen
+from chatterm.tui.screens.chat.screen import ChatScreen
 from chatterm.tui.terminal import alt_digits, colour, crash
 from chatterm.tui.terminal.inert_lines import InertLines
 from chatterm.tui.terminal.opening import Opening
 from chatterm.tui.terminal.suspended import LendingApp
 from chatterm.tui.widgets.knobs import whole_number
-from chatterm.tui.widgets.next_token import NextTokenPanel
 
 _INERT = InertLines()
 
@@ -146,7 +145,7 @@ class ChattermApp(LendingApp):
 
     def _tell_chat(self, event: Event) -> None:
         if self.chat.is_running:
-            self.chat.wake()
+            self.chat.clock.wake()
             self.chat.post_message(messages.of_session(event))
 
     def get_driver_class(self) -> type[Driver]:
@@ -203,9 +202,9 @@ class ChattermApp(LendingApp):
                 speak(settings.language)
                 self.chat.say_again()
             case "candidates":
-                self.chat.query_one(NextTokenPanel).show_rows(settings.candidates)
+                self.chat.widgets.candidates.show_rows(settings.candidates)
             case "next_token_panel":
-                self.chat.apply_panel(settings.next_token_panel)
+                self.chat.arrangement.prefer(settings.next_token_panel)
             case "keys":
                 complaints = self.use_keys(settings)
                 self.chat.say_again()
@@ -348,7 +347,7 @@ class ChattermApp(LendingApp):
     async def on_event(self, event: events.Event) -> None:
         """A click on what has just gone away, but is still drawn, hits nothing."""
         if isinstance(event, (events.InputEvent, events.Paste)):
-            self.chat.wake()
+            self.chat.clock.wake()
         if isinstance(event, events.MouseDown) and not event.is_forwarded and self._has_gone(event):
             return
         await super().on_event(event)

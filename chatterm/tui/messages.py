@@ -88,29 +88,41 @@ class TurnsShown(Message):
 # --- from the widgets to the screen ---------------------------------------------------------------------
 
 
+class TokenMessage(Message):
+    """About the selected token, or the panel that shows it; for the chat's screen."""
+
+
+class ConversationMessage(Message):
+    """About what was said, or the values with which it goes on; for the chat's screen."""
+
+
+class WritingMessage(Message):
+    """About the message that is being written; for the chat's screen."""
+
+
 @dataclass(eq=False, repr=False)
-class Submitted(Message):
+class Submitted(WritingMessage):
     """The user sent a message."""
 
     text: str
 
 
 @dataclass(eq=False, repr=False)
-class LongPaste(Message):
+class LongPaste(WritingMessage):
     """A long text was pasted, which is to go along as an attachment."""
 
     text: str
 
 
 @dataclass(eq=False, repr=False)
-class CompletionWanted(Message):
+class CompletionWanted(WritingMessage):
     """Take the completion under the cursor; with `sends` what is complete then is sent."""
 
     sends: bool = False
 
 
 @dataclass(eq=False, repr=False)
-class Nudged(Message):
+class Nudged(ConversationMessage):
     """A knob was turned by so many steps."""
 
     field: str
@@ -118,7 +130,7 @@ class Nudged(Message):
 
 
 @dataclass(eq=False, repr=False)
-class ValueChosen(Message):
+class ValueChosen(ConversationMessage):
     """A knob was put at a value."""
 
     field: str
@@ -126,7 +138,7 @@ class ValueChosen(Message):
 
 
 @dataclass(eq=False, repr=False)
-class TokenPicked(Message):
+class TokenPicked(TokenMessage):
     """A token of a reply was selected."""
 
     turn: Turn
@@ -134,7 +146,7 @@ class TokenPicked(Message):
 
 
 @dataclass(eq=False, repr=False)
-class SiblingWanted(Message):
+class SiblingWanted(ConversationMessage):
     """Show another of the replies to the same message: -1 the one before, 1 the one after."""
 
     turn: Turn
@@ -142,25 +154,25 @@ class SiblingWanted(Message):
 
 
 @dataclass(eq=False, repr=False)
-class ExampleChosen(Message):
+class ExampleChosen(WritingMessage):
     """One of the welcome's example prompts."""
 
     text: str
 
 
-class PickerWanted(Message):
+class PickerWanted(ConversationMessage):
     """Open the checkpoint picker."""
 
 
 @dataclass(eq=False, repr=False)
-class ParametersWanted(Message):
+class ParametersWanted(ConversationMessage):
     """Open the parameters at one of them."""
 
     field: str = "temperature"
 
 
 @dataclass(eq=False, repr=False)
-class TokensLeft(Message):
+class TokensLeft(TokenMessage):
     """The user is done with walking over tokens, perhaps because of typing `text`."""
 
     text: str
@@ -188,58 +200,58 @@ class Reset(Message):
 
 
 @dataclass(eq=False, repr=False)
-class CandidateChosen(Message):
+class CandidateChosen(TokenMessage):
     """Go on from this token in place of the one that came."""
 
     candidate: Candidate
 
 
 @dataclass(eq=False, repr=False)
-class MoreWanted(Message):
+class MoreWanted(TokenMessage):
     """So many candidates of the selected token are to be shown."""
 
     candidates: int
 
 
 @dataclass(eq=False, repr=False)
-class TokenStep(Message):
+class TokenStep(TokenMessage):
     """Select the token before (-1) or after (1)."""
 
     step: int
 
 
-class PanelEntered(Message):
+class PanelEntered(TokenMessage):
     """The user goes over to the candidates."""
 
 
-class FindWanted(Message):
+class FindWanted(TokenMessage):
     """The rank of a word is to be found."""
 
 
-class WordsWanted(Message):
+class WordsWanted(TokenMessage):
     """The reply is to go on from words of the user's own."""
 
 
 @dataclass(eq=False, repr=False)
-class CompareModelWanted(Message):
+class CompareModelWanted(TokenMessage):
     """Another model is to be compared with the loaded one: a path, a name of the catalog or a hub id."""
 
     model: str
 
 
 @dataclass(eq=False, repr=False)
-class ViewOpened(Message):
+class ViewOpened(TokenMessage):
     """Another view of the panel is open."""
 
     key: str
 
 
-class PanelLeft(Message):
+class PanelLeft(TokenMessage):
     """The user goes back to the words."""
 
 
 @dataclass(eq=False, repr=False)
-class WordPicked(Message):
+class WordPicked(TokenMessage):
     """The character at `offset` of a message of the user was clicked, whose tokens are not known yet."""
 
     turn: Turn
@@ -257,7 +269,7 @@ class PanelChanged(Message):
     """Another tab is open, or what it looks at must be found out anew."""
 
 
-class EditsChanged(Message):
+class EditsChanged(TokenMessage):
     """Other edits are in force."""
 
 
@@ -279,7 +291,7 @@ class TokenTyped(Message):
     text: str
 
 
-class CompareWanted(Message):
+class CompareWanted(TokenMessage):
     """Write on from here, clean and edited, side by side."""
 
 
@@ -287,7 +299,7 @@ class CompareWanted(Message):
 
 
 @dataclass(eq=False, repr=False)
-class ConversationWanted(Message):
+class ConversationWanted(ConversationMessage):
     """Go on with a saved conversation; at a message of it, if one was searched for by `words`."""
 
     conversation: int
@@ -296,14 +308,14 @@ class ConversationWanted(Message):
 
 
 @dataclass(eq=False, repr=False)
-class MessagePicked(Message):
+class MessagePicked(ConversationMessage):
     """A message was chosen, to do something with it."""
 
     turn: Turn
 
 
 @dataclass(eq=False, repr=False)
-class CodeCopied(Message):
+class CodeCopied(ConversationMessage):
     """The code block at `offset` of a message is to be copied."""
 
     turn: Turn

@@ -81,7 +81,7 @@ async def test_a_file_that_only_a_pasted_text_names_is_not_read(chat, tmp_path, 
     (tmp_path / "notes.md").write_text("my own notes")
     async with chat() as it:
         await it.ready()
-        composer = it.app.chat.composer
+        composer = it.app.chat.widgets.composer
         composer.focus()
         await it.press(*"read @notes.md ")
         composer.post_message(events.Paste("and then @.env please"))
@@ -101,7 +101,7 @@ async def test_a_file_that_is_typed_is_read_whoever_named_it_before(chat, tmp_pa
     (tmp_path / "notes.md").write_text("my own notes")
     async with chat() as it:
         await it.ready()
-        composer = it.app.chat.composer
+        composer = it.app.chat.widgets.composer
         composer.focus()
         composer.post_message(events.Paste("look at @notes.md"))
         await it.pilot.pause()

@@ -23,7 +23,7 @@ async def begin(it) -> Comparison:
     """Answer a message, then let both answer it; the second engine has another script."""
     await it.ask()
     it.knobs.replies = [HAIKU, OTHER]
-    it.app.chat.compare_with(PATH)
+    it.app.chat.comparisons.compare_with(PATH)
     await it.until(lambda: isinstance(it.app.screen, ModelsScreen))
     comparison = two(it)
     await it.until(lambda: all(side.turn.finish for side in comparison.sides))
@@ -89,7 +89,7 @@ async def test_a_model_that_cannot_be_loaded_is_a_sentence_beside_the_other_repl
     async with chat(size=(140, 40)) as it:
         await it.ask()
         it.knobs.load_error = "This file is damaged."
-        it.app.chat.compare_with(PATH)
+        it.app.chat.comparisons.compare_with(PATH)
         await it.until(lambda: "This file is damaged." in it.text())
         await it.until(lambda: two(it).sides[0].turn.finish == "end")
         await it.press("enter")
@@ -102,7 +102,7 @@ async def test_leaving_while_the_other_is_loaded_gives_it_up(chat):
         await it.ask()
         loaded = it.session.engines.engine
         it.knobs.load_gate = asyncio.Event()
-        it.app.chat.compare_with(PATH)
+        it.app.chat.comparisons.compare_with(PATH)
         await it.until(lambda: "loading the model" in it.text())
         await it.press("escape")
         await it.until(lambda: it.knobs.started[-1].closed)
@@ -114,11 +114,11 @@ async def test_leaving_while_the_other_is_loaded_gives_it_up(chat):
 async def test_from_a_command_the_palette_and_only_with_something_to_answer(chat):
     async with chat(size=(140, 40)) as it:
         await it.ready()
-        it.app.chat.compare_with(PATH)
+        it.app.chat.comparisons.compare_with(PATH)
         await it.pilot.pause()
         assert not isinstance(it.app.screen, ModelsScreen), "there is nothing to answer"
         await it.ask()
-        composer = it.app.chat.composer
+        composer = it.app.chat.widgets.composer
         composer.focus()
         composer.put(f"/compare {PATH}")
         await it.press("enter")

@@ -99,6 +99,6 @@ async def test_what_was_searched_for_is_shown_though_it_is_attached(chat):
         await it.until(lambda: it.session.last_reply is not None and it.session.live is None)
         turn = it.session.turns[0]
         place = MESSAGE.index("five")
-        it.app.chat._transcript.point_at(turn, place, place + 4)
+        it.app.chat.widgets.transcript.point_at(turn, place, place + 4)
         await it.until(lambda: "four five" in it.transcript())
         assert turn.unfolded == {0}

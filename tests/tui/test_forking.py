@@ -105,7 +105,7 @@ async def test_a_refused_branch_leaves_the_reply_where_it_was(chat):
         await it.press("down", "enter")
         await it.until(lambda: "The context window is full." in it.notices())
         assert it.session.last_reply is first
-        assert first in it.app.chat.shown and "mirror" in it.transcript()
+        assert first in it.app.chat.visible_turns.turns and "mirror" in it.transcript()
 
 
 async def test_one_scrolls_to_any_rank(chat):

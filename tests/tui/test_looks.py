@@ -95,7 +95,7 @@ async def everything(chat: Chat) -> None:
 
 async def fills(chat: Chat) -> None:
     """Every row is as wide as the screen, in cells: what is beside a text stays in its column."""
-    await chat.until(lambda: chat.app.chat.sidebar.is_settled)
+    await chat.until(lambda: chat.app.chat.widgets.sidebar.is_settled)
     width = chat.app.size.width
     wrong = [row for row in chat.lines() if cell_len(row) != width]
     assert not wrong

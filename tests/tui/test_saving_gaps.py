@@ -105,17 +105,17 @@ async def test_a_list_that_cannot_be_read_is_told_once(kept):
         library = await it.session.keeper.library()
         library.conversations = refuse
         looks = 0
-        fetch = it.app.chat.sidebar._fetch
+        fetch = it.app.chat.widgets.sidebar._fetch
 
         async def counted(**more):
             nonlocal looks
             looks += 1
             await fetch(**more)
 
-        it.app.chat.sidebar._fetch = counted
+        it.app.chat.widgets.sidebar._fetch = counted
         for _ in range(3):
-            it.app.chat.sidebar.look_again()
-            await it.until(lambda: it.app.chat.sidebar.is_settled)
+            it.app.chat.widgets.sidebar.look_again()
+            await it.until(lambda: it.app.chat.widgets.sidebar.is_settled)
         assert looks >= 3
         assert it.notices() == ["The disk is full; make room."]
 

@@ -70,7 +70,7 @@ def compare(scene, size, theme, snap_compare, monkeypatch, **settings) -> bool:
         app.chat.query_one("Composer").cursor_blink = False
         chat = Chat(app, pilot, knobs)
         await scene(chat)
-        await chat.until(lambda: app.chat.sidebar.is_settled)
+        await chat.until(lambda: app.chat.widgets.sidebar.is_settled)
         for field in app.screen.query("Input, TextArea"):
             field.cursor_blink = False  # and is seen
         await pilot.pause()

@@ -20,7 +20,7 @@ NAMED = (
 async def compared(chat: Chat) -> None:
     await chat.ask("Write a haiku about 海.")
     chat.knobs.replies = [HAIKU, OTHER]
-    chat.app.chat.compare_with("/models/Scripted-1B.gguf")
+    chat.app.chat.comparisons.compare_with("/models/Scripted-1B.gguf")
     await chat.until(lambda: isinstance(chat.app.screen, ModelsScreen))
     screen = chat.app.screen
     await chat.until(lambda: all(side.turn.finish for side in screen._comparison.sides))
@@ -39,7 +39,7 @@ async def folded(chat: Chat) -> None:
     chat.session.send(NAMED)
     await chat.until(lambda: chat.session.last_reply is not None and chat.session.live is None)
     await chat.until(lambda: len(chat.session.turns[0].quote_tokens) == 2)
-    chat.app.chat._transcript.flip_attachments(chat.session.turns[0], 1)
+    chat.app.chat.widgets.transcript.flip_attachments(chat.session.turns[0], 1)
     await chat.until(lambda: "one two" in chat.transcript())
 
 

@@ -26,14 +26,14 @@ async def talk(chat: Chat) -> None:
 async def conversations(chat: Chat) -> None:
     await talk(chat)
     await chat.press("f9")
-    await chat.until(lambda: chat.app.chat.sidebar.entries.rows == 3)
+    await chat.until(lambda: chat.app.chat.widgets.sidebar.entries.rows == 3)
     await chat.press("down")
 
 
 async def searching(chat: Chat) -> None:
     await talk(chat)
     await chat.press("alt+q", *"mirror")
-    await chat.until(lambda: chat.app.chat.sidebar.entries.rows == 4)
+    await chat.until(lambda: chat.app.chat.widgets.sidebar.entries.rows == 4)
     await chat.press("down")
 
 

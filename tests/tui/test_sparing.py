@@ -18,7 +18,7 @@ from textual.widget import Widget
 from textual.widgets import TextArea
 
 from chatterm.chat.turns import Turn
-from chatterm.tui.screens import drawing
+from chatterm.tui.screens.chat import reply_clock
 from chatterm.tui.terminal.frames import Frames
 from chatterm.tui.text.lines import Line
 from chatterm.tui.widgets import composer as composer_module
@@ -50,7 +50,7 @@ def often(running: Chat) -> list[str]:
 
 
 async def test_a_chat_in_which_nothing_happens_has_no_quick_timer(chat, monkeypatch):
-    monkeypatch.setattr(drawing, "AWAKE", 0.05)
+    monkeypatch.setattr(reply_clock, "AWAKE", 0.05)
     async with chat() as running:
         await running.ask()
         await running.until(lambda: not often(running))
@@ -58,7 +58,7 @@ async def test_a_chat_in_which_nothing_happens_has_no_quick_timer(chat, monkeypa
 
 
 async def test_typing_and_what_the_session_says_wake_the_clock(chat, monkeypatch):
-    monkeypatch.setattr(drawing, "AWAKE", 0.05)
+    monkeypatch.setattr(reply_clock, "AWAKE", 0.05)
     async with chat() as running:
         await running.ready()
         for act in (lambda: running.pilot.press("x"), lambda: running.pilot.hover(Composer)):
@@ -72,7 +72,7 @@ async def test_typing_and_what_the_session_says_wake_the_clock(chat, monkeypatch
 
 
 async def test_the_clock_goes_on_while_a_reply_is_written(chat, monkeypatch):
-    monkeypatch.setattr(drawing, "AWAKE", 0.0)
+    monkeypatch.setattr(reply_clock, "AWAKE", 0.0)
     async with chat() as running:
         await running.hold(at=4)
         await running.pilot.pause(0.2)
@@ -82,11 +82,11 @@ async def test_the_clock_goes_on_while_a_reply_is_written(chat, monkeypatch):
 
 
 async def test_what_nobody_told_of_is_seen_all_the_same(chat, monkeypatch):
-    monkeypatch.setattr(drawing, "AWAKE", 0.0)
+    monkeypatch.setattr(reply_clock, "AWAKE", 0.0)
     async with chat() as running:
         await running.ask()
         await running.until(lambda: not often(running))
-        with patch.object(type(running.app.chat.inspector), "catch_up") as looked:
+        with patch.object(type(running.app.chat.widgets.inspector), "catch_up") as looked:
             await running.until(lambda: looked.called)
 
 
@@ -330,7 +330,7 @@ def test_a_reply_that_has_ended_is_drawn_without_its_caret():
 async def test_a_list_in_which_nothing_has_changed_is_left_alone(chat):
     async with chat(size=(170, 40)) as running:
         await running.ask()
-        sidebar = running.app.chat.sidebar
+        sidebar = running.app.chat.widgets.sidebar
         await running.until(lambda: sidebar.is_settled and "Write a haiku" in running.text())
         with patch.object(type(sidebar.entries), "lay_out", autospec=True) as laid_out:
             sidebar.look_again()
@@ -343,13 +343,13 @@ async def test_a_list_in_which_nothing_has_changed_is_left_alone(chat):
 async def test_a_blink_is_drawn_again_until_something_changes(chat):
     async with chat() as running:
         await running.ready()
-        composer, screen = running.app.chat.query_one(Composer), running.app.chat
+        composer = running.app.chat.widgets.composer
         composer.blink_timer.pause()
         composer.put("words")
         await running.pilot.pause(0.1)
         composer._toggle_cursor_blink_visible()
         composer._toggle_cursor_blink_visible()
-        with patch.object(type(screen), "draw_now", autospec=True, return_value=None) as anew:
+        with patch.object(type(composer.draws), "draw_now", autospec=True, return_value=None) as anew:
             composer._toggle_cursor_blink_visible()
             composer._toggle_cursor_blink_visible()
             assert not anew.called
@@ -367,7 +367,7 @@ async def test_a_blink_does_not_draw_over_what_has_come_before_it(chat):
         composer._toggle_cursor_blink_visible()
         composer._toggle_cursor_blink_visible()
         (drawn, *_) = composer._blinks.values()
-        assert screen.draw_again(drawn)
+        assert composer.draws.draw_again(drawn)
         screen.action_toggle_panel()
         await running.pilot.pause(0.1)
-        assert not screen.draw_again(drawn)
+        assert not composer.draws.draw_again(drawn)

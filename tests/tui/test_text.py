@@ -11,9 +11,9 @@ from rich.cells import cell_len
 
 from chatterm.chat.turns import Turn, chat_of
 from chatterm.records.generation import Message
+from chatterm.settings import Settings
 from chatterm.tui import keys, themes
 from chatterm.tui.app import ChattermApp
-from chatterm.tui.screens.chat import ChatScreen
 from chatterm.tui.text import bars
 from chatterm.tui.widgets.knobs import KNOBS, TEMPERATURE
 
@@ -133,7 +133,8 @@ def test_no_key_means_two_things_in_one_place():
 
 
 def test_every_key_of_the_table_has_an_action():
+    app = ChattermApp(Settings())
     for key in keys.of("chat"):
-        assert hasattr(ChatScreen, f"action_{key.action.split('(')[0]}")
+        assert callable(getattr(app.chat, f"action_{key.action.split('(')[0]}", None))
     for key in keys.of("anywhere"):
         assert hasattr(ChattermApp, f"action_{key.action.removeprefix('app.')}")

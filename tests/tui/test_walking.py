@@ -77,7 +77,7 @@ async def test_all_that_the_model_reads_is_shown_token_by_token(chat):
         strong = next(s for s in segments(it) if s.text == "<|user|>")
         assert strong.style.bold, "control tokens stand out"
         await it.press("f2", "home", "right")
-        context = it.app.chat.shown[0]
+        context = it.app.chat.visible_turns.turns[0]
         assert it.session.lookout.pin == (context, 1)
         await it.until(lambda: it.session.lookout.look.distribution is not None)
         assert it.knobs.predictions[-1][0] == Tokens((), reply.prompt[:1])
@@ -118,9 +118,9 @@ async def test_a_turn_of_which_the_place_is_not_known_is_not_looked_for_by_its_t
         await it.ask("who calls")
         await it.press("ctrl+l")
         await it.until(lambda: "what Scripted-135M reads" in it.transcript())
-        context = it.app.chat.shown[0]
+        context = it.app.chat.visible_turns.turns[0]
         unknown = Turn("assistant", given=list(context.given))
-        assert it.app.chat._place_of(unknown, 1) is None
+        assert it.app.chat.visible_turns.place_of(unknown, 1) is None
 
 
 async def test_a_token_that_has_just_come_can_be_entered_in_what_is_read(chat):
@@ -128,9 +128,9 @@ async def test_a_token_that_has_just_come_can_be_entered_in_what_is_read(chat):
         reply = await it.hold("who calls")
         await it.press("ctrl+l")
         await it.until(lambda: "what Scripted-135M reads" in it.transcript())
-        context = it.app.chat.shown[0]
+        context = it.app.chat.visible_turns.turns[0]
         reply.add(reply.tokens[-1])  # and nothing was drawn since
-        it.app.chat._panel_entered()
+        it.app.chat.walk.enter_candidates()
         assert it.app.chat.query_one(Transcript).selected == (context, context.kept + len(reply.tokens) - 1)
 
 

@@ -9,9 +9,11 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from textual.app import App
+from textual.message import Message
 
 from chatterm import inert, paths
 from chatterm.chat import unsaved_copy as rescue
@@ -22,10 +24,45 @@ from chatterm.tui.text.code import code_blocks
 from chatterm.tui.widgets.knobs import BY_FIELD, HIGHEST_SEED, whole_number
 
 if TYPE_CHECKING:
+    from chatterm.chat.session import ChatSession
     from chatterm.library.exports import Format
-    from chatterm.tui.screens.writing import WritingScreen
 
-Act = Callable[["WritingScreen", str], Awaitable[None]]
+
+class Chat(Protocol):
+    """What a command needs of the chat's screen."""
+
+    @property
+    def session(self) -> ChatSession:
+        """The conversation and what is done to it."""
+        ...
+
+    @property
+    def app(self) -> App[object]:
+        """The application."""
+        ...
+
+    async def run_action(self, action: str) -> None:
+        """Do what a key does."""
+        ...
+
+    def notify(self, message: str, *, timeout: float | None = None, markup: bool = True) -> None:
+        """Say something at the edge of the screen."""
+        ...
+
+    def post_message(self, message: Message) -> bool:
+        """Ask the screen for something."""
+        ...
+
+    async def attach(self, path: Path) -> None:
+        """Let a file go along with the message."""
+        ...
+
+    def detach_all(self) -> None:
+        """No file goes along with the message."""
+        ...
+
+
+Act = Callable[[Chat, str], Awaitable[None]]
 
 _SHORT = {"md": "markdown", "txt": "text"}
 
@@ -33,7 +70,7 @@ _SHORT = {"md": "markdown", "txt": "text"}
 def knob(field: str) -> Act:
     """Turns one sampling value; without a number the table of all is opened there."""
 
-    async def turn(chat: WritingScreen, rest: str) -> None:
+    async def turn(chat: Chat, rest: str) -> None:
         one = BY_FIELD[field]
         if not rest:
             await chat.run_action(f"parameters({field!r})")
@@ -65,7 +102,7 @@ def _number(text: str) -> float:
         raise UserError(_("{text} is no number.").format(text=inert.line(text)[:40])) from error
 
 
-async def seed(chat: WritingScreen, rest: str) -> None:
+async def seed(chat: Chat, rest: str) -> None:
     """Choose the seed, or draw one for each reply."""
     if not rest:
         chat.session.free_seed()
@@ -78,17 +115,17 @@ async def seed(chat: WritingScreen, rest: str) -> None:
     chat.notify(_("seed: {seed}").format(seed=number))
 
 
-async def help_(chat: WritingScreen, rest: str) -> None:
+async def help_(chat: Chat, rest: str) -> None:
     """Keys and commands."""
     await chat.run_action("app.help")
 
 
-async def new(chat: WritingScreen, rest: str) -> None:
+async def new(chat: Chat, rest: str) -> None:
     """A new conversation."""
     await chat.run_action("new")
 
 
-async def resume(chat: WritingScreen, rest: str) -> None:
+async def resume(chat: Chat, rest: str) -> None:
     """Earlier conversations."""
     number = whole_number(rest)
     if not rest:
@@ -99,12 +136,12 @@ async def resume(chat: WritingScreen, rest: str) -> None:
         raise UserError(_("Give the number of a conversation; without one, /resume lists them."))
 
 
-async def retry(chat: WritingScreen, rest: str) -> None:
+async def retry(chat: Chat, rest: str) -> None:
     """Another reply."""
     await chat.run_action("regenerate")
 
 
-async def continue_(chat: WritingScreen, rest: str) -> None:
+async def continue_(chat: Chat, rest: str) -> None:
     """Let the reply go on."""
     reply = chat.session.last_reply
     if reply is None or chat.session.live is not None:
@@ -112,18 +149,18 @@ async def continue_(chat: WritingScreen, rest: str) -> None:
     chat.session.continue_reply(reply)
 
 
-async def edit(chat: WritingScreen, rest: str) -> None:
+async def edit(chat: Chat, rest: str) -> None:
     """Choose a message, to edit it."""
     await chat.run_action("choose_message")
 
 
-async def stop(chat: WritingScreen, rest: str) -> None:
+async def stop(chat: Chat, rest: str) -> None:
     """Stop the reply."""
     if not chat.session.stop():
         raise UserError(_("No reply is being written."))
 
 
-async def system(chat: WritingScreen, rest: str) -> None:
+async def system(chat: Chat, rest: str) -> None:
     """Set the system prompt, or edit it."""
     if not rest:
         await chat.run_action("edit_system_prompt")
@@ -132,7 +169,7 @@ async def system(chat: WritingScreen, rest: str) -> None:
     chat.notify(_("The system prompt of this conversation is changed."))
 
 
-async def preset(chat: WritingScreen, rest: str) -> None:
+async def preset(chat: Chat, rest: str) -> None:
     """Take a preset, save one, or choose."""
     from chatterm.presets import load_preset
     from chatterm.tui.commands import presets
@@ -150,7 +187,7 @@ async def preset(chat: WritingScreen, rest: str) -> None:
         chat.notify(_("The preset {name} is in force in this conversation.").format(name=inert.line(rest)))
 
 
-async def model(chat: WritingScreen, rest: str) -> None:
+async def model(chat: Chat, rest: str) -> None:
     """Load a model, or choose one."""
     if rest:
         chat.app.post_message(messages.ModelChosen(rest))
@@ -158,7 +195,7 @@ async def model(chat: WritingScreen, rest: str) -> None:
         await chat.run_action("pick")
 
 
-async def compare(chat: WritingScreen, rest: str) -> None:
+async def compare(chat: Chat, rest: str) -> None:
     """The loaded model and another one, side by side."""
     if rest:
         chat.post_message(messages.CompareModelWanted(rest))
@@ -166,26 +203,26 @@ async def compare(chat: WritingScreen, rest: str) -> None:
         await chat.run_action("compare_models")
 
 
-async def attach(chat: WritingScreen, rest: str) -> None:
+async def attach(chat: Chat, rest: str) -> None:
     """A file goes along."""
     if not rest:
         raise UserError(_("Name a file: /attach FILE."))
     await chat.attach(_path(rest))
 
 
-async def clear(chat: WritingScreen, rest: str) -> None:
+async def clear(chat: Chat, rest: str) -> None:
     """No file goes along."""
     if rest not in ("", "attachments"):
         raise UserError(_("/clear takes the attachments away; /new begins a new conversation."))
-    chat.chips.take()
+    chat.detach_all()
 
 
-async def editor(chat: WritingScreen, rest: str) -> None:
+async def editor(chat: Chat, rest: str) -> None:
     """The user's own editor."""
     await chat.run_action("edit_outside")
 
 
-async def tokens(chat: WritingScreen, rest: str) -> None:
+async def tokens(chat: Chat, rest: str) -> None:
     """How a text is cut into tokens."""
     engine = chat.session.engines.engine
     if not rest:
@@ -198,17 +235,17 @@ async def tokens(chat: WritingScreen, rest: str) -> None:
         chat.notify(f"{len(cut)}: {shown}{' …' if len(cut) > 60 else ''}", timeout=20, markup=False)
 
 
-async def context(chat: WritingScreen, rest: str) -> None:
+async def context(chat: Chat, rest: str) -> None:
     """What fills the window."""
     await chat.run_action("window")
 
 
-async def raw(chat: WritingScreen, rest: str) -> None:
+async def raw(chat: Chat, rest: str) -> None:
     """The rendered template."""
     await chat.run_action("raw")
 
 
-async def copy(chat: WritingScreen, rest: str) -> None:
+async def copy(chat: Chat, rest: str) -> None:
     """Copy the last reply."""
     reply = chat.session.last_reply
     if reply is None:
@@ -225,7 +262,7 @@ async def copy(chat: WritingScreen, rest: str) -> None:
     chat.notify(_("Copied {count} characters.").format(count=len(text)))
 
 
-async def export(chat: WritingScreen, rest: str) -> None:
+async def export(chat: Chat, rest: str) -> None:
     """Write the conversation to a new file."""
     from chatterm.library.exports import FORMATS, SUFFIXES, export, format_of
     from chatterm.library.exports.files import write
@@ -254,7 +291,7 @@ async def export(chat: WritingScreen, rest: str) -> None:
     chat.notify(told, timeout=10)
 
 
-async def import_(chat: WritingScreen, rest: str) -> None:
+async def import_(chat: Chat, rest: str) -> None:
     """Add the conversations of a file."""
     from chatterm.library.imports import read_file
 
@@ -268,6 +305,6 @@ async def import_(chat: WritingScreen, rest: str) -> None:
     chat.notify(_("Imported {count} ({kind}); /resume lists them.").format(count=len(added), kind=found.kind))
 
 
-async def quit_(chat: WritingScreen, rest: str) -> None:
+async def quit_(chat: Chat, rest: str) -> None:
     """Leave."""
     await chat.run_action("app.quit")

@@ -4,39 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.fuzzy import Matcher
+from textual.message import Message
 
 from chatterm import inert
+from chatterm.chat.session import ChatSession
+from chatterm.chat.turns import Turn
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.library.text import folded
 from chatterm.tui import keys, messages
-
-if TYPE_CHECKING:
-    from chatterm.tui.screens.conversations import ConversationsScreen
 
 LISTED = 20
 LONGEST = 200
 """Characters of a title; it may come from a file of somebody else's."""
 
 
+class Chosen(Protocol):
+    """The message that something can be done with."""
+
+    @property
+    def message(self) -> Turn | None:
+        """The chosen message, or the last one; None if nothing has been said."""
+        ...
+
+
+class Chat(Protocol):
+    """What is asked of the chat's screen."""
+
+    @property
+    def session(self) -> ChatSession:
+        """The conversation and what is done to it."""
+        ...
+
+    @property
+    def message(self) -> Chosen:
+        """The message that something can be done with."""
+        ...
+
+    async def run_action(self, action: str) -> None:
+        """Do what a key does."""
+        ...
+
+    def post_message(self, message: Message) -> bool:
+        """Ask the screen for something."""
+        ...
+
+
 class MessageProvider(Provider):
     """What can be done with the chosen message, or with the last one where none is chosen."""
 
     @property
-    def _chat(self) -> ConversationsScreen:
-        from chatterm.tui.screens.conversations import ConversationsScreen
-
-        chat = self.screen
-        assert isinstance(chat, ConversationsScreen)
-        return chat
+    def _chat(self) -> Chat:
+        return cast(Chat, self.screen)  # which has this provider among its COMMANDS
 
     def _each(self) -> Iterator[tuple[keys.Key, str]]:
-        if self._chat.message is not None:
+        if self._chat.message.message is not None:
             for key in keys.of("messages"):
                 if key.hint and "leave" not in key.action:
                     yield key, _("Message") + f": {_(key.says)}"

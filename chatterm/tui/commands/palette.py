@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 from textual.command import DiscoveryHit, Hit, Hits
 from textual.content import Content
@@ -13,7 +14,15 @@ from textual.types import IgnoreReturnCallbackType
 from chatterm.language import _
 from chatterm.tui.commands.conversation_palette import highlighted
 from chatterm.tui.commands.table import COMMANDS, Command
-from chatterm.tui.screens.writing import WritingScreen
+
+
+@runtime_checkable
+class BeginsCommands(Protocol):
+    """A screen from which slash commands are given."""
+
+    def begin_command(self, command: Command) -> None:
+        """Run a command that needs nothing more; any other is put into the message."""
+        ...
 
 
 class CommandProvider(SystemCommandsProvider):
@@ -23,7 +32,7 @@ class CommandProvider(SystemCommandsProvider):
     """
 
     def _each(self) -> Iterator[tuple[Command, IgnoreReturnCallbackType]]:
-        chat = next((screen for screen in self.app.screen_stack if isinstance(screen, WritingScreen)), None)
+        chat = next((screen for screen in self.app.screen_stack if isinstance(screen, BeginsCommands)), None)
         if chat is not None:
             for command in COMMANDS:
                 yield command, partial(chat.begin_command, command)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +11,8 @@ from chatterm import allowance, inert
 from chatterm.allowance import Allowance
 from chatterm.chat.turns import Turn
 from chatterm.records.inspection.scores import ScoredToken
-from chatterm.tui.screens import drawing
-from chatterm.tui.screens.drawing import LONGEST_REST, SHARE, DrawingScreen
+from chatterm.tui.screens.chat import reply_clock
+from chatterm.tui.screens.chat.reply_clock import LONGEST_REST, SHARE, DrawingShare
 from chatterm.tui.text import markdown as module
 from chatterm.tui.text.code import code_blocks
 from chatterm.tui.text.markdown import LONGEST, Markdown, plain
@@ -151,16 +149,20 @@ def test_a_long_answer_that_follows_thinking_grows_at_the_price_of_its_last_bloc
 
 def test_a_drawing_is_paid_for_by_rest_however_long_it_took(monkeypatch):
     now, worked = 0.0, 0.0
-    monkeypatch.setattr(drawing, "monotonic", lambda: now)
-    monkeypatch.setattr(drawing, "process_time", lambda: worked)
-    screen = SimpleNamespace(_drawn_at=0.0, _work_then=0.0, _drawing_took=3.0)
+    monkeypatch.setattr(reply_clock, "monotonic", lambda: now)
+    monkeypatch.setattr(reply_clock, "process_time", lambda: worked)
+    share = DrawingShare()
+    with share.drawing():
+        worked = 3.0
     for now, worked, may in (  # noqa: B007
         (3.0, 3.0, False),
         (3.0 + LONGEST_REST, 3.0, False),
         (3.0 / SHARE + 0.01, 3.0, True),
         (3.0 / SHARE + 0.01, 9.0, True),  # somebody types
     ):
-        assert DrawingScreen._may_draw(screen) is may
-    screen._drawing_took = 0.01
+        assert share.is_paid is may
+    now, worked = 0.0, 0.0
+    with share.drawing():
+        worked = 0.01
     now, worked = LONGEST_REST, 9.0
-    assert DrawingScreen._may_draw(screen)
+    assert share.is_paid
