@@ -259,6 +259,6 @@ CAMPAIGN = Campaign(
     "A damaged checkpoint is refused with one sentence, or loads and runs, in under 5 seconds and 1 GB; the "
     "engine lives on, or its alarm ends it and the sentence says so.",
     case,
-    short=150,
+    short=90,
     long=10_000,
 )

@@ -290,6 +290,6 @@ CAMPAIGN = Campaign(
     promise="A download that goes wrong in any way leaves no half file that looks whole, says why in one "
     "sentence, goes on from what it had, and shows the token to nobody but the hub.",
     case=case,
-    short=25,
+    short=15,
     long=1000,
 )

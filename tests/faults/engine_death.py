@@ -318,7 +318,7 @@ CAMPAIGN = Campaign(
     "and the partial reply stay and are saved, and the next message is answered. An engine that dies every "
     "time is given up after the second.",
     case,
-    short=3,
+    short=2,
     long=200,
     end=end,
 )

@@ -222,6 +222,6 @@ CAMPAIGN = Campaign(
     "Whatever is pressed, clicked and resized in whatever order, the interface lives on, every screen can be "
     "left, and what is shown is saved.",
     case,
-    short=3,
+    short=2,
     long=2000,
 )

@@ -50,6 +50,6 @@ CAMPAIGN = Campaign(
     "Whatever a text holds, laying it out, exporting and printing it takes no more than a few seconds of "
     "processor time and so much for each character.",
     case,
-    short=24,
+    short=12,
     long=3_000,
 )

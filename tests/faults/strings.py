@@ -20,6 +20,6 @@ CAMPAIGN = Campaign(
     "Whatever a model, a file, a chat from elsewhere or a name holds: no control sequence reaches the "
     "terminal, no markup is interpreted, what hides or turns the order of letters is seen.",
     case,
-    short=12,
+    short=8,
     long=2_000,
 )

@@ -95,6 +95,6 @@ CAMPAIGN = Campaign(
     "A chat template never leaves its sandbox; one that runs away is cut off with one sentence, in under 5 "
     "seconds and 1 GB.",
     case,
-    short=20,
+    short=12,
     long=2000,
 )

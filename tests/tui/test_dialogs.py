@@ -116,7 +116,7 @@ async def test_a_screen_that_has_gone_away_takes_no_memory(chat, key):
     shown = []
     async with chat() as it:
         await it.ask()
-        for _ in range(3):
+        for _ in range(2):
             await it.press(key)
             await it.until(lambda: it.app.screen is not it.app.chat)
             await it.pilot.pause(0.05)

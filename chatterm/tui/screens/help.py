@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Grid, VerticalScroll
-from textual.content import Content
+from textual.containers import VerticalScroll
+from textual.widget import Widget
 from textual.widgets import Static
 
 from chatterm.language import _, mark
@@ -33,6 +35,35 @@ LEGEND = (
 )
 
 
+TERM_WIDTH = 28
+"""Cells for what is explained, beside the explanation."""
+
+
+class Explanations(Widget):
+    """Terms and what they mean, in two columns; one widget, since there are hundreds of lines of them."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"explanations--term"}
+    DEFAULT_CSS = """
+    Explanations {
+        height: auto;
+        & > .explanations--term { color: $muted; }
+    }
+    """
+
+    def __init__(self, rows: Iterable[tuple[str, str]]) -> None:
+        super().__init__()
+        self._rows = tuple(rows)
+
+    def render(self) -> Table:
+        """The rows, wrapped to the width that there is."""
+        table = Table.grid(expand=True)
+        table.add_column(width=TERM_WIDTH, style=self.get_component_rich_style("explanations--term"))
+        table.add_column(ratio=1)
+        for term, says in self._rows:
+            table.add_row(Text(term), Text(says))
+        return table
+
+
 class HelpScreen(Dialog[None]):
     """The keys by place, those of `scope` first."""
 
@@ -40,14 +71,6 @@ class HelpScreen(Dialog[None]):
     HelpScreen {
         & > .box { height: 90%; scrollbar-size-vertical: 1; }
         & .scope { text-style: bold; margin-top: 1; }
-        & Grid {
-            grid-size: 2;
-            grid-columns: 28 1fr;
-            grid-rows: auto;
-            height: auto;
-        }
-        & Grid > Static { height: auto; }
-        & .term { color: $muted; }
         & .about { height: auto; margin-top: 1; }
     }
     """
@@ -88,7 +111,4 @@ class HelpScreen(Dialog[None]):
 
 def _section(title: str, rows: Iterable[tuple[str, str]]) -> ComposeResult:
     yield Static(title, classes="scope")
-    with Grid():
-        for term, says in rows:
-            yield Static(Content(term), classes="term")
-            yield Static(Content(says))
+    yield Explanations(rows)
