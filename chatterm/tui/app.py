@@ -288,7 +288,7 @@ class ChattermApp(LendingApp):
 
     def action_help(self) -> None:
         """The keys of the screen one is on."""
-        from chatterm.tui.screens.help import HelpScreen
+        from chatterm.tui.dialogs.help import HelpScreen
 
         if isinstance(self.screen, HelpScreen):
             self.screen.action_back()
@@ -328,7 +328,7 @@ class ChattermApp(LendingApp):
 
     def action_command_palette(self) -> None:
         """Everything that can be done."""
-        from chatterm.tui.screens.dialog import Palette
+        from chatterm.tui.dialogs.dialog import Palette
 
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette())  # without a name: one may still be going away

@@ -15,10 +15,10 @@ from chatterm.errors import UserError
 from chatterm.library import AsyncLibrary
 from chatterm.records.generation import Tokens
 from chatterm.tui.commands import presets as in_chat
-from chatterm.tui.screens.context import ContextScreen
-from chatterm.tui.screens.presets import PresetsScreen
-from chatterm.tui.screens.raw import RawScreen
-from chatterm.tui.screens.system_prompt import SystemPromptScreen
+from chatterm.tui.dialogs.context import ContextScreen
+from chatterm.tui.dialogs.presets import PresetsScreen
+from chatterm.tui.dialogs.raw import RawScreen
+from chatterm.tui.dialogs.system_prompt import SystemPromptScreen
 from chatterm.tui.widgets.context_meter import cells
 from chatterm.tui.widgets.system_line import SystemLine
 

@@ -11,7 +11,7 @@ from textual.drivers.headless_driver import HeadlessDriver
 from chatterm.errors import UserError
 from chatterm.sampling import SamplingParameters
 from chatterm.tui.commands.table import BY_NAME, COMMANDS, Call, document, matching, parse
-from chatterm.tui.screens.context import ContextScreen
+from chatterm.tui.dialogs.context import ContextScreen
 from chatterm.tui.widgets.chips import Chips
 from chatterm.tui.widgets.completions import Completions
 from chatterm.tui.widgets.composer import Composer

@@ -9,7 +9,7 @@ from scripted_model import HAIKU
 
 from chatterm.chat.comparison import Comparison
 from chatterm.library import AsyncLibrary
-from chatterm.tui.screens.models_compared import ModelsScreen, Replies
+from chatterm.tui.dialogs.models_compared import ModelsScreen, Replies
 
 OTHER = ["The", " ocean", "'s", " song", ",", "\n", " calls", " home", "."]
 PATH = "/models/Scripted-1B.gguf"

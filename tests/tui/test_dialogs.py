@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from chatterm.tui import keys, screens
-from chatterm.tui.screens.dialog import Dialog
-from chatterm.tui.screens.help import HelpScreen
-from chatterm.tui.screens.model_acts import ModelActs
+from chatterm.tui.dialogs.dialog import Dialog
+from chatterm.tui.dialogs.help import HelpScreen
+from chatterm.tui.dialogs.model_acts import ModelActs
 
 ABSTRACT = {Dialog, ModelActs}
 FOLDER = Path(screens.__file__).parent

@@ -17,10 +17,10 @@ from test_snapshots_chinese import settings
 from textual.command import CommandList
 
 from chatterm.tui import screens
-from chatterm.tui.screens.asking import AskScreen
-from chatterm.tui.screens.dialog import Dialog, Palette
-from chatterm.tui.screens.fields import FieldsScreen
-from chatterm.tui.screens.model_acts import ModelActs
+from chatterm.tui.dialogs.asking import AskScreen
+from chatterm.tui.dialogs.dialog import Dialog, Palette
+from chatterm.tui.dialogs.fields import FieldsScreen
+from chatterm.tui.dialogs.model_acts import ModelActs
 
 MIDDLE = (120, 36)
 

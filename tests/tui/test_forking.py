@@ -5,8 +5,8 @@ from __future__ import annotations
 from scripted_model import HAIKU, WORDS
 
 from chatterm.library import AsyncLibrary
-from chatterm.tui.screens.asking import AskScreen
-from chatterm.tui.screens.continuations import ONLY_ONE, ContinuationsScreen
+from chatterm.tui.dialogs.asking import AskScreen
+from chatterm.tui.dialogs.continuations import ONLY_ONE, ContinuationsScreen
 from chatterm.tui.widgets.next_token import NextTokenPanel
 
 

@@ -6,8 +6,8 @@ import pytest
 from textual import events
 from textual.widgets import Static
 
-from chatterm.tui.screens.acts import Act, ActsScreen
-from chatterm.tui.screens.continuations import Columns
+from chatterm.tui.dialogs.acts import Act, ActsScreen
+from chatterm.tui.dialogs.continuations import Columns
 from chatterm.tui.widgets.composer import Composer
 
 

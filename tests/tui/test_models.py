@@ -13,8 +13,8 @@ from chatterm.chat.branches import Branch
 from chatterm.engine.client import EngineProcess
 from chatterm.engine.messages import Progress
 from chatterm.library import AsyncLibrary, Library
+from chatterm.tui.dialogs.picker import PickerScreen
 from chatterm.tui.messages import CancelWanted, ModelChosen
-from chatterm.tui.screens.picker import PickerScreen
 
 
 async def test_a_message_sent_before_the_model_is_ready_is_answered_then(chat, knobs):

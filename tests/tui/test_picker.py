@@ -10,9 +10,9 @@ from scripted_supply import CHOICES
 from textual.widgets import Input
 
 from chatterm.records.supply import HubRepository
-from chatterm.tui.screens.acts import ActsScreen
-from chatterm.tui.screens.picker import PickerScreen
-from chatterm.tui.screens.repository import RepositoryScreen
+from chatterm.tui.dialogs.acts import ActsScreen
+from chatterm.tui.dialogs.picker import PickerScreen
+from chatterm.tui.dialogs.repository import RepositoryScreen
 
 # --- filtering ------------------------------------------------------------------------------------------
 

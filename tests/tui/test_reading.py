@@ -9,7 +9,7 @@ from textual.selection import Selection
 from textual.style import Style
 
 from chatterm.chat.turns import Turn
-from chatterm.tui.screens.dialog import Palette
+from chatterm.tui.dialogs.dialog import Palette
 from chatterm.tui.widgets.inspector import Inspector
 from chatterm.tui.widgets.transcript import Transcript
 from chatterm.tui.widgets.turn_view import INDENT

@@ -12,7 +12,7 @@ from textual.widgets import Input, OptionList
 from chatterm import language
 from chatterm.settings import Settings, load_settings, settings_file
 from chatterm.tui import keys
-from chatterm.tui.screens.settings import SettingsScreen, rows
+from chatterm.tui.dialogs.settings import SettingsScreen, rows
 from chatterm.tui.widgets.next_token import NextTokenPanel
 
 

@@ -61,7 +61,7 @@ def compare(scene, size, theme, snap_compare, monkeypatch, **settings) -> bool:
         monkeypatch.setattr(f"chatterm.chat.session.{module}.monotonic", lambda: 1.0)  # no speed is measured
     monkeypatch.setattr("chatterm.tui.widgets.conversation_list.time_of", lambda *_: "14:05")
     monkeypatch.setattr("chatterm.tui.text.models.catalog", lambda: CATALOG)
-    monkeypatch.setattr("chatterm.tui.screens.picker.catalog", lambda: CATALOG)
+    monkeypatch.setattr("chatterm.tui.dialogs.picker.catalog", lambda: CATALOG)
     knobs = Knobs()
     knobs.replies = [HAIKU]
     app = make_app(knobs, theme=theme, **settings)

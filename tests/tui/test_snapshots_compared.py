@@ -7,8 +7,8 @@ from conftest import Chat
 from scripted_model import HAIKU
 from test_snapshots import SIZES, compare
 
-from chatterm.tui.screens.help import HelpScreen
-from chatterm.tui.screens.models_compared import ModelsScreen
+from chatterm.tui.dialogs.help import HelpScreen
+from chatterm.tui.dialogs.models_compared import ModelsScreen
 
 OTHER = ["The", " ocean", "'s", " song", ",", "\n", " calls", " home", "."]
 NAMED = (

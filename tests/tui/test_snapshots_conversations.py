@@ -7,7 +7,7 @@ from conftest import Chat
 from scripted_model import CHINESE, HAIKU
 from test_snapshots import SIZES, THEMES, compare
 
-from chatterm.tui.screens.tree import TreeScreen
+from chatterm.tui.dialogs.tree import TreeScreen
 
 
 async def talk(chat: Chat) -> None:

@@ -7,9 +7,9 @@ from conftest import Chat
 from test_snapshots import SIZES, THEMES, compare
 
 from chatterm.chat import attachments
-from chatterm.tui.screens.context import ContextScreen
-from chatterm.tui.screens.raw import RawScreen
-from chatterm.tui.screens.system_prompt import SystemPromptScreen
+from chatterm.tui.dialogs.context import ContextScreen
+from chatterm.tui.dialogs.raw import RawScreen
+from chatterm.tui.dialogs.system_prompt import SystemPromptScreen
 from chatterm.tui.widgets.chips import Chips
 from chatterm.tui.widgets.completions import Completions
 from chatterm.tui.widgets.composer import Composer

@@ -12,8 +12,8 @@ from scripted_model import CHINESE, HAIKU
 from chatterm.chat.branches import unchanged
 from chatterm.chat.turns import Turn
 from chatterm.library import AsyncLibrary, Library, Node
-from chatterm.tui.screens.editing import EditScreen, Words
-from chatterm.tui.screens.tree import TreeScreen, guided
+from chatterm.tui.dialogs.editing import EditScreen, Words
+from chatterm.tui.dialogs.tree import TreeScreen, guided
 from chatterm.tui.text.code import code_at, code_blocks
 from chatterm.tui.widgets.message_bar import MessageBar
 

@@ -8,7 +8,7 @@ from scripted_model import HAIKU, WORDS
 from chatterm.chat.turns import Turn
 from chatterm.records.generation import Tokens
 from chatterm.records.inspection import Score
-from chatterm.tui.screens.rank_plot import RankPlotScreen
+from chatterm.tui.dialogs.rank_plot import RankPlotScreen
 from chatterm.tui.text.token_measures import step_of
 from chatterm.tui.widgets.legend import Legend
 from chatterm.tui.widgets.transcript import Transcript

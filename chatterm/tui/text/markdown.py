@@ -20,9 +20,9 @@ from chatterm.language import _
 from chatterm.tui.text.highlight import highlight
 from chatterm.tui.text.inline import Source, formula_spans, inline_spans
 from chatterm.tui.text.lines import FAINT, FENCE, HEADING, MUTED, STRONG, TITLE, Line, Span
+from chatterm.tui.text.plain_text import MOST, not_shown, pieces, written_lines
 from chatterm.tui.text.tables import MOST_PARTS, Cell, table_lines
 from chatterm.tui.text.wrap import wrap
-from chatterm.tui.text.written import MOST, not_shown, pieces, written_lines
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

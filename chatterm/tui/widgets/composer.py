@@ -20,7 +20,7 @@ from chatterm.language import _, mark, several
 from chatterm.tui import keys
 from chatterm.tui.messages import CompletionWanted, LongPaste, Submitted
 from chatterm.tui.widgets.completions import Completions
-from chatterm.tui.widgets.drawn import Drawn, DrawsAtOnce
+from chatterm.tui.widgets.direct_drawing import Drawn, DrawsAtOnce
 
 SEND_DELAY = 0.02
 """Seconds that Enter waits for text that follows at once.

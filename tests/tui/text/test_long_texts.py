@@ -16,7 +16,7 @@ from chatterm.tui.screens.chat.reply_clock import LONGEST_REST, SHARE, DrawingSh
 from chatterm.tui.text import markdown as module
 from chatterm.tui.text.code import code_blocks
 from chatterm.tui.text.markdown import LONGEST, Markdown, plain
-from chatterm.tui.text.written import MOST, PIECE
+from chatterm.tui.text.plain_text import MOST, PIECE
 from chatterm.tui.widgets import turn_view
 from chatterm.tui.widgets.turn_view import TurnView
 from tests.tui.text.counted import calls

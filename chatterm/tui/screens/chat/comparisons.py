@@ -31,7 +31,7 @@ class Comparisons:
         self._screen.run_worker(self._compare_edits(), exit_on_error=True)
 
     async def _compare_edits(self) -> None:
-        from chatterm.tui.screens.compare import MAX_TOKENS, CompareScreen
+        from chatterm.tui.dialogs.compare import MAX_TOKENS, CompareScreen
 
         engine = self._session.engines.engine
         if engine is None:
@@ -47,7 +47,7 @@ class Comparisons:
     def compare_with(self, model: str) -> None:
         """Let the loaded model and another one answer the last message, side by side."""
         from chatterm.chat.comparison import Comparison
-        from chatterm.tui.screens.models_compared import ModelsScreen
+        from chatterm.tui.dialogs.models_compared import ModelsScreen
 
         try:
             comparison = Comparison(self._session, model)
@@ -62,7 +62,7 @@ class Comparisons:
         self._screen.run_worker(self._choose_model(), exit_on_error=True)
 
     async def _choose_model(self) -> None:
-        from chatterm.tui.screens.acts import Act, ActsScreen
+        from chatterm.tui.dialogs.acts import Act, ActsScreen
 
         session = self._session
         info = session.info
@@ -90,7 +90,7 @@ class Comparisons:
 
     def self_check(self) -> None:
         """Check the identities of the loaded model."""
-        from chatterm.tui.screens.selfcheck import SelfCheckScreen
+        from chatterm.tui.dialogs.selfcheck import SelfCheckScreen
 
         engine = self._session.engines.engine
         if engine is None:

@@ -126,7 +126,7 @@ class Conversations:
 
     async def show_tree(self) -> None:
         """The whole conversation, to go anywhere in it."""
-        from chatterm.tui.screens.tree import TreeScreen
+        from chatterm.tui.dialogs.tree import TreeScreen
 
         try:
             nodes = await self._session.keeper.tree()

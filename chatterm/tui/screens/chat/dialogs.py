@@ -33,31 +33,31 @@ class Dialogs:
 
     def choose_model(self) -> None:
         """Choose a model."""
-        from chatterm.tui.screens.picker import PickerScreen
+        from chatterm.tui.dialogs.picker import PickerScreen
 
         self._screen.app.push_screen(PickerScreen(self._session))
 
     def parameters(self, field: str = "temperature") -> None:
         """Turn the sampling values."""
-        from chatterm.tui.screens.parameters import ParametersScreen
+        from chatterm.tui.dialogs.parameters import ParametersScreen
 
         self._screen.app.push_screen(ParametersScreen(self._session, field))
 
     def window(self) -> None:
         """What fills the window, and what to leave out."""
-        from chatterm.tui.screens.context import ContextScreen
+        from chatterm.tui.dialogs.context import ContextScreen
 
         self._screen.app.push_screen(ContextScreen(self._session, self._draft()))
 
     def system_prompt(self) -> None:
         """Edit the system prompt of this conversation."""
-        from chatterm.tui.screens.system_prompt import SystemPromptScreen
+        from chatterm.tui.dialogs.system_prompt import SystemPromptScreen
 
         self._screen.app.push_screen(SystemPromptScreen(self._session))
 
     def presets(self) -> None:
         """Choose, save, rename, delete presets."""
-        from chatterm.tui.screens.presets import PresetsScreen
+        from chatterm.tui.dialogs.presets import PresetsScreen
 
         self._screen.app.push_screen(PresetsScreen(self._session))
 
@@ -66,7 +66,7 @@ class Dialogs:
         self._screen.run_worker(self._raw(), exit_on_error=True)
 
     async def _raw(self) -> None:
-        from chatterm.tui.screens.raw import RawScreen
+        from chatterm.tui.dialogs.raw import RawScreen
 
         try:
             rendered = await self._session.rendered(self._draft())
@@ -77,7 +77,7 @@ class Dialogs:
 
     def settings(self) -> None:
         """All settings."""
-        from chatterm.tui.screens.settings import SettingsScreen
+        from chatterm.tui.dialogs.settings import SettingsScreen
 
         if self._apply is not None:
             self._screen.app.push_screen(SettingsScreen(self._session.settings, self._apply))

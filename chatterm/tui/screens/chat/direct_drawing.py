@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.screen import Screen
 from textual.widget import Widget
 
-from chatterm.tui.widgets.drawn import Drawn
+from chatterm.tui.widgets.direct_drawing import Drawn
 
 
 class DirectDrawing:

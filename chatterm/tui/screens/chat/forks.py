@@ -33,7 +33,7 @@ class Forks:
 
     def own_words(self) -> None:
         """Go on from words of the user's own."""
-        from chatterm.tui.screens.asking import AskScreen
+        from chatterm.tui.dialogs.asking import AskScreen
 
         branch = self._branch()
         if branch is None:
@@ -52,7 +52,7 @@ class Forks:
 
     def continuations(self) -> None:
         """Several continuations from the selected token, side by side."""
-        from chatterm.tui.screens.continuations import ContinuationsScreen
+        from chatterm.tui.dialogs.continuations import ContinuationsScreen
 
         branch = self._branch()
         if branch is None:
@@ -66,7 +66,7 @@ class Forks:
 
     def rank_plot(self) -> None:
         """Probability against rank at the selected token."""
-        from chatterm.tui.screens.rank_plot import RankPlotScreen
+        from chatterm.tui.dialogs.rank_plot import RankPlotScreen
 
         if self._session.lookout.place is None:
             self._screen.notify(_("Nothing has been written yet; there are no probabilities to plot."))

@@ -159,7 +159,7 @@ class MessageActions:
 
     def edit(self) -> None:
         """Edit the message and go on from there."""
-        from chatterm.tui.screens.editing import EditScreen
+        from chatterm.tui.dialogs.editing import EditScreen
 
         turn = self._settled_message()
         if turn is None:

@@ -202,7 +202,7 @@ class TokenWalk:
 
     def ask_for_word(self) -> None:
         """Ask for a word, and tell its rank."""
-        from chatterm.tui.screens.asking import AskScreen
+        from chatterm.tui.dialogs.asking import AskScreen
 
         note = _("Its rank and probability here, with a space in front of it and without.")
         self._screen.app.push_screen(AskScreen(_("Find a word"), note), self._find)

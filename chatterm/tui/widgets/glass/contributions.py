@@ -21,7 +21,7 @@ from chatterm.records.inspection import (
     ScaleHead,
 )
 from chatterm.tui import messages
-from chatterm.tui.screens.fields import Field, FieldsScreen
+from chatterm.tui.dialogs.fields import Field, FieldsScreen
 from chatterm.tui.text import bars
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
 

@@ -15,7 +15,7 @@ from chatterm.errors import UserError
 from chatterm.language import _, mark, several
 from chatterm.records.inspection import Question, Steer
 from chatterm.tui import messages
-from chatterm.tui.screens.fields import Field, FieldsScreen
+from chatterm.tui.dialogs.fields import Field, FieldsScreen
 from chatterm.tui.text import bars
 from chatterm.tui.widgets.glass.panel import GlassPanel, Row
 from chatterm.tui.widgets.knobs import whole_number

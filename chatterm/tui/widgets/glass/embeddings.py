@@ -18,7 +18,7 @@ from chatterm.records.inspection import (
     Neighbours,
     Question,
 )
-from chatterm.tui.screens.fields import Field, FieldsScreen
+from chatterm.tui.dialogs.fields import Field, FieldsScreen
 from chatterm.tui.text import bars
 from chatterm.tui.text.lines import Span
 from chatterm.tui.text.wrap import wrap

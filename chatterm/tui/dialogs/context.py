@@ -20,7 +20,7 @@ from chatterm.chat.turns import Turn
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.text import bars
 from chatterm.tui.widgets.context_meter import ContextMeter
 from chatterm.tui.widgets.options import Options

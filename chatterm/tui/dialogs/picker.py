@@ -19,11 +19,11 @@ from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.records.supply import Format, FoundCheckpoint, HubRepository
 from chatterm.tui import keys
+from chatterm.tui.dialogs import picker_rows as rows
+from chatterm.tui.dialogs.model_acts import ModelActs
+from chatterm.tui.dialogs.picker_rows import Row
+from chatterm.tui.dialogs.repository import RepositoryScreen
 from chatterm.tui.messages import CancelWanted, ModelChosen
-from chatterm.tui.screens import picker_rows as rows
-from chatterm.tui.screens.model_acts import ModelActs
-from chatterm.tui.screens.picker_rows import Row
-from chatterm.tui.screens.repository import RepositoryScreen
 from chatterm.tui.text import bars
 from chatterm.tui.widgets.options import Options
 from chatterm.tui.widgets.welcome import loading

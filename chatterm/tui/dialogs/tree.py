@@ -17,7 +17,7 @@ from chatterm import inert
 from chatterm.language import _, several
 from chatterm.library import Node
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.text import bars
 from chatterm.tui.text.lines import FAINT, MUTED
 from chatterm.tui.widgets.row_list import RowList

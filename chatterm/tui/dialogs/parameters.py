@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from chatterm.chat.session import ChatSession
 from chatterm.language import _
 from chatterm.tui import keys, messages
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.widgets.knob_table import KnobTable
 from chatterm.tui.widgets.knobs import BY_FIELD
 

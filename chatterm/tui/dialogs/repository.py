@@ -19,9 +19,9 @@ from chatterm.errors import UserError
 from chatterm.language import _, several
 from chatterm.records.supply import HubChoice, HubOffered
 from chatterm.tui import keys
-from chatterm.tui.screens.acts import Act, ActsScreen
-from chatterm.tui.screens.dialog import Dialog
-from chatterm.tui.screens.picker_rows import two_lines
+from chatterm.tui.dialogs.acts import Act, ActsScreen
+from chatterm.tui.dialogs.dialog import Dialog
+from chatterm.tui.dialogs.picker_rows import two_lines
 from chatterm.tui.text import bars, models
 from chatterm.tui.widgets.options import Options
 

@@ -20,8 +20,8 @@ from chatterm.language import _
 from chatterm.presets import Preset, delete_preset, load_presets, rename_preset, save_preset
 from chatterm.tui import keys
 from chatterm.tui.commands.presets import apply, in_force
-from chatterm.tui.screens.dialog import Dialog
-from chatterm.tui.screens.fields import Field, FieldsScreen
+from chatterm.tui.dialogs.dialog import Dialog
+from chatterm.tui.dialogs.fields import Field, FieldsScreen
 from chatterm.tui.text import bars
 from chatterm.tui.widgets.options import Options
 

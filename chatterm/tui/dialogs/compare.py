@@ -18,7 +18,7 @@ from chatterm.engine.protocol import Engine, EngineDiedError, EngineError
 from chatterm.language import _, mark
 from chatterm.records.inspection import Compare, Compared, ComparedToken
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.text import bars
 from chatterm.tui.text.lines import Span
 from chatterm.tui.text.wrap import wrap

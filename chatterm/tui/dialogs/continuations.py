@@ -27,7 +27,7 @@ from chatterm.engine.protocol import Reply
 from chatterm.errors import UserError
 from chatterm.language import _, mark
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.text import bars
 from chatterm.tui.text.lines import MUTED, Line, Span
 from chatterm.tui.text.wrap import wrap

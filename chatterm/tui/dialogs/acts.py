@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from chatterm import inert
 from chatterm.language import _
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.widgets.options import Options
 
 

@@ -17,7 +17,7 @@ from chatterm.chat.comparison import Comparison, Side
 from chatterm.chat.turns import Turn
 from chatterm.language import _
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.text import bars
 from chatterm.tui.text.lines import Line
 from chatterm.tui.text.markdown import plain

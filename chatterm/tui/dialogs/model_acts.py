@@ -14,9 +14,9 @@ from chatterm.engine.messages import Discovered
 from chatterm.errors import UserError
 from chatterm.language import _, several
 from chatterm.records.supply import FoundCheckpoint
+from chatterm.tui.dialogs.acts import Act, ActsScreen
+from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.messages import CompareModelWanted, ModelChosen
-from chatterm.tui.screens.acts import Act, ActsScreen
-from chatterm.tui.screens.dialog import Dialog
 from chatterm.tui.text import bars, models
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[^:]+)?", re.ASCII)

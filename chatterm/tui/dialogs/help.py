@@ -16,7 +16,7 @@ from textual.widgets import Static
 from chatterm.language import _, mark
 from chatterm.tui import keys
 from chatterm.tui.commands.table import COMMANDS
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 
 LEGEND = (
     ("▶", mark("the token that was drawn; · is a space, ⏎ a new line, ⇥ a tab")),

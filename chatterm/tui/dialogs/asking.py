@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from chatterm.language import _
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 
 
 class AskScreen(Dialog[str]):

@@ -32,7 +32,7 @@ from chatterm.settings import (
     variable,
 )
 from chatterm.tui import keys, themes
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.terminal import editor
 from chatterm.tui.terminal.suspended import LendingApp
 from chatterm.tui.text import bars

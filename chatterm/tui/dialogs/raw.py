@@ -17,7 +17,7 @@ from chatterm.engine.messages import Rendered
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 
 COUNT_SECONDS = 0.3
 """After the last key the tokens are counted anew."""

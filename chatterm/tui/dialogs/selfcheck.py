@@ -15,7 +15,7 @@ from chatterm.engine.protocol import Engine, EngineDiedError, EngineError
 from chatterm.language import _, mark
 from chatterm.records.inspection import Identity, SelfCheck
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 
 WAITING = mark("Running every identity on a short text …")
 

@@ -13,7 +13,7 @@ from textual import events
 from textual.drivers.headless_driver import HeadlessDriver
 
 from chatterm.library import AsyncLibrary, Library
-from chatterm.tui.screens.settings import SettingsScreen
+from chatterm.tui.dialogs.settings import SettingsScreen
 from chatterm.tui.widgets.composer import Composer
 
 

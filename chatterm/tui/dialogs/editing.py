@@ -14,7 +14,7 @@ from textual.widgets import Static, TextArea
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 
 
 class Words(TextArea):

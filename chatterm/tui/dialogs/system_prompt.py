@@ -12,7 +12,7 @@ from textual.widgets import Static, TextArea
 from chatterm.chat.session import ChatSession
 from chatterm.language import _
 from chatterm.tui import keys
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 
 
 class SystemPromptScreen(Dialog[None]):

@@ -22,7 +22,7 @@ from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.records.inspection import RankCurve, RankCurveRead
 from chatterm.tui import keys, messages
-from chatterm.tui.screens.dialog import Dialog
+from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.text import bars
 from chatterm.tui.text.braille import Canvas
 from chatterm.tui.text.lines import MUTED

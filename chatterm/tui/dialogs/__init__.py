@@ -1,0 +1,1 @@
+"""What lies over the chat until it is answered or left: choosing, editing, comparing, looking."""
