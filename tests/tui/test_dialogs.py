@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from chatterm.tui import keys, screens
+from chatterm.tui import dialogs, keys
 from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.dialogs.help import HelpScreen
 from chatterm.tui.dialogs.model_acts import ModelActs
 
 ABSTRACT = {Dialog, ModelActs}
-FOLDER = Path(screens.__file__).parent
+FOLDER = Path(dialogs.__file__).parent
 
 
 def dialogs() -> list[type[Dialog]]:
     """All of them, wherever they are."""
     for module in pkgutil.iter_modules([str(FOLDER)]):
-        importlib.import_module(f"chatterm.tui.screens.{module.name}")
+        importlib.import_module(f"chatterm.tui.dialogs.{module.name}")
     found, waiting = [], [Dialog]
     while waiting:
         one = waiting.pop()

@@ -16,7 +16,7 @@ from test_snapshots import compare
 from test_snapshots_chinese import settings
 from textual.command import CommandList
 
-from chatterm.tui import screens
+from chatterm.tui import dialogs
 from chatterm.tui.dialogs.asking import AskScreen
 from chatterm.tui.dialogs.dialog import Dialog, Palette
 from chatterm.tui.dialogs.fields import FieldsScreen
@@ -134,13 +134,13 @@ def test_look_in_chinese(scene, snap_compare, monkeypatch):
 
 
 def test_every_screen_is_pictured_in_both_languages():
-    for module in pkgutil.iter_modules(screens.__path__, f"{screens.__name__}."):
+    for module in pkgutil.iter_modules(dialogs.__path__, f"{dialogs.__name__}."):
         importlib.import_module(module.name)
     dialogs, there = [Dialog], set()
     while dialogs:
         one = dialogs.pop()
         dialogs += one.__subclasses__()
-        if one not in (Dialog, ModelActs) and one.__module__.startswith(screens.__name__):
+        if one not in (Dialog, ModelActs) and one.__module__.startswith(dialogs.__name__):
             there.add(one.__name__ if one is FieldsScreen else one.SCOPE)
     assert there == {*WHERE} - {Palette.__name__}
     missing = [name for pair in WHERE.values() for name in pair if not (PICTURES / f"{name}.svg").is_file()]
