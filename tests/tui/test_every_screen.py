@@ -136,10 +136,10 @@ def test_look_in_chinese(scene, snap_compare, monkeypatch):
 def test_every_screen_is_pictured_in_both_languages():
     for module in pkgutil.iter_modules(dialogs.__path__, f"{dialogs.__name__}."):
         importlib.import_module(module.name)
-    dialogs, there = [Dialog], set()
-    while dialogs:
-        one = dialogs.pop()
-        dialogs += one.__subclasses__()
+    kinds, there = [Dialog], set()
+    while kinds:
+        one = kinds.pop()
+        kinds += one.__subclasses__()
         if one not in (Dialog, ModelActs) and one.__module__.startswith(dialogs.__name__):
             there.add(one.__name__ if one is FieldsScreen else one.SCOPE)
     assert there == {*WHERE} - {Palette.__name__}
