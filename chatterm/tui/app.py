@@ -43,7 +43,7 @@ from chatterm.settings import Settings
 from chatterm.tui import keys, messages, themes
 from chatterm.tui.keys import keymap
 from chatterm.tui.screens.chat.screen import ChatScreen
-from chatterm.tui.terminal import alt_digits, colour, crash
+from chatterm.tui.terminal import alt_keys, colour, crash
 from chatterm.tui.terminal.inert_lines import InertLines
 from chatterm.tui.terminal.opening import Opening
 from chatterm.tui.terminal.suspended import LendingApp
@@ -111,7 +111,7 @@ class ChattermApp(LendingApp):
         opening: Opening | None = None,
         keep_first_frame: Callable[[str], object] | None = None,
     ) -> None:
-        alt_digits.read_as_keys()
+        alt_keys.read_as_keys()
         super().__init__()
         speak(settings.language)
         self._opening_terminal = opening

@@ -111,3 +111,10 @@ def test_what_is_typed_before_the_first_frame_reaches_the_message(folder):
         assert terminal.leave() == 0
         terminal.read_the_rest()
         terminal.assert_as_it_was()
+
+
+def test_a_message_that_is_typed_and_sent_before_the_first_frame_is_answered(folder):
+    with started(folder, SCRIPTED, "so early\r") as terminal:
+        terminal.wait("deep blue moon")
+        terminal.type("\x11")  # ctrl+q
+        assert terminal.leave() == 0

@@ -8,6 +8,7 @@ paste whose end never comes, and more mouse movements than anybody could look at
 from __future__ import annotations
 
 import re
+import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -26,6 +27,8 @@ FLOOD: Final = 300
 FLOOD_PATIENCE: Final = 0.1
 """Seconds without a byte after which such a paste has ended."""
 
+SHIFT: Final = 2
+"""What a terminal calls the shift key alone; 1 is none."""
 LARGEST_PASTE: Final = 64 << 20
 """Characters; what goes beyond is left out."""
 _ANSWER: Final = re.compile(r"\x1b\](?:4|1\d);[^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[?>][\d;]*c")
@@ -35,12 +38,21 @@ _BEGUN: Final = re.compile(
 )
 """What may become an answer, or the beginning of a paste, with what is read next."""
 _COLOUR_BEGUN: Final = ("\x1b]1", "\x1b]4")
+_MODIFIED: Final = re.compile(r"\x1b\[27;(\d{1,3});(\d{1,7})~")
+"""A key with modifiers in xterm's form (`modifyOtherKeys`): the modifiers and the character's code."""
 _PIECE: Final = re.compile(
     r"(?P<key>\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^\[O\x1b])?)"
     r"|(?P<text>[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+)"
     r"|(?P<control>.)",
     re.DOTALL,
 )
+
+
+class KeyParser(XTermParser):
+    """Textual's, which takes the character's code in xterm's form for a text that was typed with escape."""
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
+        return super()._sequence_to_key_events(_MODIFIED.sub(_as_kitty, sequence), alt)
 
 
 class InputReader:
@@ -52,7 +64,7 @@ class InputReader:
 
     def __init__(self) -> None:
         self._decode = getincrementaldecoder("utf-8")("replace").decode
-        self._parser = XTermParser()
+        self._parser = KeyParser()
         self._held = ""  # the beginning of something whose rest has not been read yet
         self._paste: list[str] | None = None
         self._marked = False  # the paste was marked as one, so it has an end that says so
@@ -144,7 +156,7 @@ class InputReader:
                     message = self._possible(message)
                 yield message
         except Exception:  # numbers that no key and no screen has: what cannot be read is left out
-            old, self._parser = self._parser, XTermParser()
+            old, self._parser = self._parser, KeyParser()
             for name in ("last_x", "last_y", "mouse_pixels", "terminal_size", "terminal_pixel_size"):
                 setattr(self._parser, name, getattr(old, name))
 
@@ -158,6 +170,14 @@ class InputReader:
         self._parser.terminal_size = possible.size
         self._parser.terminal_pixel_size = pixels
         return possible
+
+
+def _as_kitty(modified: re.Match[str]) -> str:
+    """A key with modifiers in the form that Textual reads; with shift alone a sign is the sign itself."""
+    modifiers, code = int(modified[1]), int(modified[2])
+    if modifiers <= SHIFT and code <= sys.maxunicode and chr(code).isprintable():
+        return chr(code)
+    return f"\x1b[{code};{modifiers}u"
 
 
 def _without_beginning_of(mark: str, text: str) -> tuple[str, str]:

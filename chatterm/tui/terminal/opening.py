@@ -59,10 +59,19 @@ class Opening:
     def __enter__(self) -> Self:
         import termios
 
-        with contextlib.suppress(termios.error):
+        with contextlib.suppress(termios.error, OSError):
             self.before = termios.tcgetattr(self._file)
             termios.tcsetattr(self._file, termios.TCSANOW, _listening(self.before))
+            self._answer = self._typed_before(self.before)
         return self
+
+    def _typed_before(self, settings: list[Any]) -> bytes:
+        """What was typed before the terminal was taken over, whose Enter was made a line feed: ctrl+j."""
+        import termios
+        import tty
+
+        typed = os.read(self._file, 1 << 16) if select.select([self._file], [], [], 0)[0] else b""
+        return typed.replace(b"\n", b"\r") if settings[tty.IFLAG] & termios.ICRNL else typed
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

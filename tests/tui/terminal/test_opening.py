@@ -55,6 +55,16 @@ def test_the_background_is_asked_and_nothing_that_was_typed_is_lost(ends):
     assert terminal.typed == b"before\r" + "苹果".encode() + b"\x1b[A"
 
 
+def test_what_was_typed_before_there_was_anybody_is_kept_and_its_enter_is_one(ends):
+    ends.type(b"before\r")
+    with Opening(ends.program, ends.program) as terminal:
+        terminal.ask_background()
+        ends.type(b"and after\n" + ATTRIBUTES)
+        terminal.is_light(20.0)
+        terminal.hand_over()
+    assert terminal.typed == b"before\rand after\n"
+
+
 def test_an_answer_may_come_in_two_looks(ends):
     with Opening(ends.program, ends.program) as terminal:
         terminal.ask_background()

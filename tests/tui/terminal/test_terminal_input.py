@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual import events
 from textual.message import Message
 
+from chatterm.tui.terminal import alt_keys
 from chatterm.tui.terminal.input import FLOOD, FLOOD_PATIENCE, LARGEST_PASTE, PATIENCE, InputReader
 
 
@@ -25,6 +27,32 @@ def pastes(messages: list[Message]) -> list[str]:
 
 def test_keys_are_keys():
     assert keys(b"a\x1b[A\x1b[1;3B\r") == ["a", "up", "alt+down", "enter"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "key"),
+    [
+        (b"\x1b\r", "alt+enter"),
+        (b"\x1b\n", "alt+enter"),
+        (b"\x1b[27;2;13~", "shift+enter"),
+        (b"\x1b[27;3;13~", "alt+enter"),
+        (b"\x1b[27;5;13~", "ctrl+enter"),
+        (b"\x1b[27;5;9~", "ctrl+tab"),
+        (b"\x1b[27;3;49~", "alt+1"),
+        (b"\x1b[27;5;99~", "ctrl+c"),
+        (b"\x1b[27;2;65~", "A"),
+        (b"\x1b[27;2;33~", "exclamation_mark"),
+        (b"\x1b[27;1;13~", "enter"),
+    ],
+)
+def test_a_key_with_modifiers_is_read_in_the_forms_of_terminals_without_the_kitty_protocol(sent, key):
+    alt_keys.read_as_keys()
+    for cut in range(1, len(sent) + 1):
+        assert keys(b"a", sent[:cut], sent[cut:], b"b") == ["a", key, "b"], cut
+
+
+def test_a_modified_key_that_does_not_exist_is_left_out():
+    assert keys(b"a\x1b[27;2;1114112~b\x1b[27;999;13~")[:2] == ["a", "b"]
 
 
 def test_a_sign_may_come_in_pieces():

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from textual import events
+from textual.geometry import Size
 from textual.screen import Screen
 
 from chatterm.tui.layout import Layout, load_layout, save_layout
@@ -16,6 +17,8 @@ from chatterm.tui.widgets.transcript import Transcript
 
 NARROW = 100
 """Columns below which the panel is shown only on demand."""
+LOW = 10
+"""Rows below which the message has no border: two of its three lines would be border."""
 WIDE = 160
 """Columns from which on the list of conversations has its own place."""
 
@@ -60,9 +63,10 @@ class Arrangement:
         """Whether it has the whole screen."""
         return self._screen.has_class("-maximised")
 
-    def set_classes(self, width: int, *, looks_at_something: bool = False) -> None:
-        """Say by classes what there is room for in so many columns; what is looked at is shown."""
-        screen = self._screen
+    def set_classes(self, size: Size, *, looks_at_something: bool = False) -> None:
+        """Say by classes what there is room for in a window of that size; what is looked at is shown."""
+        screen, width = self._screen, size.width
+        screen.set_class(size.height < LOW, "-low")
         screen.set_class(width < NARROW, "-narrow")
         screen.set_class(width >= WIDE, "-wide")
         wanted = width >= NARROW if self._wants_panel is None else self._wants_panel
@@ -72,7 +76,7 @@ class Arrangement:
 
     def fit(self) -> None:
         """Show what has room, and the panel while a token is selected."""
-        self.set_classes(self._screen.size.width, looks_at_something=self._transcript.selected is not None)
+        self.set_classes(self._screen.size, looks_at_something=self._transcript.selected is not None)
         self._put_panel()
 
     def open(self) -> None:

@@ -77,6 +77,7 @@ class ChatScreen(Screen[None]):
         &.-maximised Inspector { width: 1fr; height: 1fr; }
         &.-maximised #conversation { display: none; }
         &.-maximised Composer { display: none; }
+        &.-low Composer { border: none; min-height: 1; max-height: 3; }
         & Transcript { display: none; }
         &.-talking Transcript { display: block; }
         &.-talking Welcome { display: none; }
@@ -219,9 +220,9 @@ class ChatScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Controls, conversation and panel, input, status, keys."""
-        width = self.app.size.width  # classes are set before there is anything whose styles would change
-        self.arrangement.set_classes(width)
-        self.set_class(self.conversations.is_wanted(width), "-sidebar")
+        size = self.app.size  # classes are set before there is anything whose styles would change
+        self.arrangement.set_classes(size)
+        self.set_class(self.conversations.is_wanted(size.width), "-sidebar")
         widgets = self.widgets
         yield widgets.controls
         with Horizontal(id="middle"):

@@ -28,8 +28,8 @@ CELL = 11
 MOST_POSITIONS = 16
 PERCENT, RANK, ENTROPY = 6, 5, 5
 """Cells of the columns with figures."""
-LAYER = 4
-"""Cells of the column in front: the cursor and the number of the block."""
+LAYER = 5
+"""Cells of the column in front: the cursor and the number of the block, under the word “block”."""
 
 
 def short(number: int) -> str:
