@@ -69,6 +69,7 @@ class Knobs(SupplyKnobs):
         self.deaths_while_loading = 0
         self.load_error: str | None = None
         self.load_gate: asyncio.Event | None = None
+        self.discover_gate: asyncio.Event | None = None
         self.fetch_error: str | None = None
         self.fetch_progress: list[Progress] = []
         self.fetch_gate: asyncio.Event | None = None
@@ -263,6 +264,8 @@ class ScriptedEngine(ScriptedSupply):
         return Rendered(request=1, text=text, tokens=tuple(tokens))
 
     async def discover(self, folders=()) -> Discovered:
+        if self.knobs.discover_gate is not None:
+            await self.knobs.discover_gate.wait()
         return Discovered(
             request=1,
             checkpoints=self.knobs.found,

@@ -39,6 +39,30 @@ async def test_typing_asks_nobody_and_enter_loads_what_is_highlighted(chat, knob
         assert knobs.searched == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "loads"), [("scripted-1b", True), ("sea", False), ("sm", False), ("", True)]
+)
+async def test_a_quick_enter_loads_what_is_here_and_sends_nothing_out_before_one_has_seen_it(
+    chat, knobs, typed, loads
+):
+    async with chat() as it:
+        await it.ready()
+        before = it.session.info.path
+        knobs.discover_gate = asyncio.Event()
+        await it.press("f3", *typed, "enter")
+        await it.pilot.pause()
+        assert isinstance(it.app.screen, PickerScreen) and knobs.searched == []
+        knobs.discover_gate.set()
+        if loads:
+            await it.until(lambda: it.app.screen is it.app.chat)
+        else:
+            await it.until(lambda: "Looking for models" not in it.text())
+            assert isinstance(it.app.screen, PickerScreen)
+        if typed == "scripted-1b":
+            await it.until(lambda: it.session.info is not None and it.session.info.path != before)
+        assert knobs.searched == []
+
+
 async def test_nothing_here_leads_to_the_hub(chat, knobs):
     async with chat() as it:
         await open_picker(it)

@@ -67,6 +67,8 @@ class PickerScreen(ModelActs):
         super().__init__(session)
         self._instead = ""  # stands in the place of the models on this machine
         self._is_listed = False
+        self._is_looking = True  # what lies on this machine is not known yet
+        self._enter_waits = False  # … and Enter was pressed meanwhile
         self._rows: dict[str, Row] = {}
         self._states: tuple[tuple[str, str], ...] = ()  # of the downloads, as they are listed
         self._searched = ""  # words that the hub was asked for
@@ -118,7 +120,11 @@ class PickerScreen(ModelActs):
         else:
             self._instead = ""
             self.session.downloads.learn(self.machine.unfinished)
+        self._is_looking = False
         self._list()
+        waits, self._enter_waits = self._enter_waits, False
+        if waits and self.highlighted is not None and self.highlighted.kind == "here":
+            self.action_choose()  # anything else is for an Enter of somebody who has seen it
 
     @property
     def _typed(self) -> str:
@@ -137,7 +143,8 @@ class PickerScreen(ModelActs):
         options.clear_options()
         options.add_options(Option(row.content, row.id, disabled=not row.can_choose) for row in listed)
         usable = [row.id for row in listed if row.can_choose]
-        first = None if self._is_asking else next(iter(usable), None)  # a late answer must not meet an Enter
+        waiting = self._is_asking or self._is_looking  # a late answer must not meet an Enter
+        first = None if waiting else next(iter(usable), None)
         chosen = before.id if before is not None and before.id in usable else first
         options.highlighted = options.get_option_index(chosen) if chosen is not None else None
         self._is_listed = not self._instead
@@ -260,12 +267,13 @@ class PickerScreen(ModelActs):
 
     @on(Input.Changed)
     def _filter(self) -> None:
-        self._is_asking = False
+        self._is_asking = self._enter_waits = False
         self._list()
 
     @on(Input.Submitted)
     def action_choose(self) -> None:
-        """What Enter does with the highlighted row."""
+        """What Enter does with the highlighted row; until it is known what is here, it waits for that."""
+        self._enter_waits = self._is_looking and self.highlighted is None
         self.query_one(OptionList).action_select()
 
     @on(OptionList.OptionSelected)
