@@ -203,3 +203,21 @@ async def test_it_is_drawn_however_narrow_the_terminal_is(chat):
             await it.press("f1", "escape", "f4", "escape", "alt+h", "escape")
         await it.pilot.resize_terminal(80, 24)
         assert it.app.screen is it.app.chat
+
+
+async def test_a_reply_that_ended_without_a_token_does_not_hide_those_before_it(chat, knobs):
+    async with chat() as it:
+        first = await it.ask("the first question")
+        second = await it.ask("the second")
+        knobs.hold_at = 0
+        knobs.go.clear()
+        await it.press("ctrl+r")
+        await it.until(lambda: it.session.live is not None)
+        knobs.delay = 0.5
+        await it.press("escape")
+        await it.until(lambda: "stopping …" in it.text())
+        await it.until(lambda: it.session.live is None)
+        assert "stopping …" not in it.text() and second not in it.session.turns
+        await it.press("alt+left")
+        await it.until(lambda: it.session.last_reply is second)
+        assert first in it.session.turns

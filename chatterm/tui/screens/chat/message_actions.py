@@ -130,10 +130,23 @@ class MessageActions:
             self.choose(self.said[place])
 
     def show_sibling(self, step: int) -> None:
-        """Another of the replies to the last message."""
-        reply = self._session.last_reply
-        if reply is not None:
+        """Another of the replies to the last message; the newest one, if none of them is on the screen."""
+        said = self.said
+        if said and said[-1].role == "user" and self._session.live is None:
+            self._screen.run_worker(self._show_reply_to(said[-1]), exit_on_error=True)
+        elif (reply := self._session.last_reply) is not None:
             self.show_sibling_of(reply, step)
+
+    async def _show_reply_to(self, question: Turn) -> None:
+        """Nothing came of the newest reply to a message: show the one before it."""
+        try:
+            nodes = await self._session.keeper.tree()
+        except UserError as error:
+            self._screen.notify(error.sentence, markup=False)
+            return
+        replies = [node.id for node in nodes if node.parent == question.number and node.role == "assistant"]
+        if question.number is not None and replies and self._session.live is None:
+            await self._session.jump(max(replies))
 
     def show_sibling_of(self, turn: Turn, step: int) -> None:
         """Another of the replies to the same message."""

@@ -289,7 +289,9 @@ class ChatScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Stop the reply; without one, go to the end of the conversation."""
-        if not self.session.stop():
+        if self.session.stop():
+            self.view.show_stopping()
+        else:
             self.widgets.transcript.follow()
             self.widgets.composer.focus()
 

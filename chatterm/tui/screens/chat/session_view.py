@@ -39,6 +39,7 @@ class SessionView:
         self._session = session
         self._visible = visible
         self._widgets = widgets
+        self._stopping: Turn | None = None  # the reply that is to stop, until it has
         self.look_is_stale = True
 
     def show_all(self) -> None:
@@ -78,13 +79,11 @@ class SessionView:
         """Draw the system prompt, the status line and what depends on the model."""
         session = self._session
         self._widgets.system.show(session.system_prompt if session.turns else "")
-        reading = session.reading
-        share = f" {reading.done / reading.total:.0%}" if reading is not None and reading.total else ""
         self._widgets.status.show(
             Status(
                 info=session.info,
                 step=session.engines.step,
-                reading=_("reading the prompt") + share if reading is not None else "",
+                reading=self._reading(),
                 tokens_per_second=session.tokens_per_second,
                 first_token=session.timing.first_token if session.timing is not None else None,
                 context_used=session.context_used,
@@ -100,6 +99,19 @@ class SessionView:
                 session.info, session.engines.step, session.host.trouble, *about(session.info)
             )
         self.show_keys()
+
+    def show_stopping(self) -> None:
+        """The running reply was told to stop; it does so when the step that it is at is done."""
+        self._stopping = self._session.live
+        self.show_state()
+
+    def _reading(self) -> str:
+        session, reading = self._session, self._session.reading
+        if session.live is not None and session.live is self._stopping:
+            return _("stopping …")
+        if reading is None:
+            return ""
+        return _("reading the prompt") + (f" {reading.done / reading.total:.0%}" if reading.total else "")
 
     def show_look(self) -> None:
         """Draw the panel of the next token."""
