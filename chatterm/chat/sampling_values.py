@@ -38,15 +38,13 @@ class SamplingValues:
         Raises:
             UserError: one of them cannot be used.
         """
+        self._settings = dict(changes)
         self._changes = dict(changes)
         self._draw = draw
         self.start = SamplingParameters()
         self.source = ""
         self.rules = RuleCounts()
         self.seed_is_chosen = "seed" in changes
-        self._own: tuple[dict[str, object], bool] | None = (
-            None  # the user's, while a conversation's are in force
-        )
         self._restored: SamplingParameters | None = None
         try:
             self.sampling = self.start.replace(**changes)
@@ -85,20 +83,18 @@ class SamplingValues:
 
     def restore(self, kept: SamplingParameters) -> None:
         """Take the values that a saved conversation was held with."""
-        if self._own is None:
-            self._own = dict(self._changes), self.seed_is_chosen
         self.seed_is_chosen = kept.seed != 0
         self._restored = kept
         self._changes = _differences(kept, self.start)
         self.sampling = kept if self.seed_is_chosen else kept.replace(seed=self.sampling.seed)
 
     def leave(self) -> None:
-        """Back to the user's own values, from before a saved conversation was opened."""
+        """Begin a new conversation: with the checkpoint's values and those of the settings, whatever was."""
         self._restored = None
-        if self._own is not None:
-            (self._changes, self.seed_is_chosen), self._own = self._own, None
-            seed = {} if self.seed_is_chosen else {"seed": self.sampling.seed}
-            self.sampling = self.start.replace(**{**seed, **self._changes})
+        self._changes = dict(self._settings)
+        self.seed_is_chosen = "seed" in self._changes
+        seed = {} if self.seed_is_chosen else {"seed": self.sampling.seed}
+        self.sampling = self.start.replace(**{**seed, **self._changes})
 
     def reset(self) -> None:
         """Back to the checkpoint's own values."""

@@ -33,7 +33,6 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     height: Annotated[int, Meta(ge=LEAST_HEIGHT, le=1000)] | None = None
     shown: bool | None = None
     view: Annotated[str, Meta(max_length=40)] = "next"
-    maximised: bool = False
 
     @property
     def other_side(self) -> Side:

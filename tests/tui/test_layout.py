@@ -89,7 +89,7 @@ async def test_keys_move_and_resize_the_panel_and_the_next_chat_has_it_so(knobs,
     assert load_layout(file).shown is False
 
 
-async def test_the_open_view_and_its_size_are_there_again(knobs, tmp_path):
+async def test_the_open_view_is_there_again_beside_the_conversation(knobs, tmp_path):
     file = tmp_path / "layout.json"
     library = partial(AsyncLibrary.open_library, tmp_path / "library.sqlite3")
     app = run(knobs, file, library=library)
@@ -98,21 +98,15 @@ async def test_the_open_view_and_its_size_are_there_again(knobs, tmp_path):
         await pilot.press("alt+3", "f10")
         await until(pilot, lambda: app.chat.query_one(Inspector).region.width == 140)
         await app.session.close()
-    assert (load_layout(file).view, load_layout(file).maximised) == ("attention", True)
-    app = run(knobs, file, library=library)
-    async with app.run_test(size=(140, 40)) as pilot:
-        panel = app.chat.query_one(Inspector)
-        await until(pilot, lambda: panel.opened == "attention")
-        assert panel.region.width < 140, "there is nothing to look into yet"
-        await app.session.close()
-    app = run(knobs, file, library=library, resume=True)
-    async with app.run_test(size=(140, 40)) as pilot:
-        panel = app.chat.query_one(Inspector)
-        await until(pilot, lambda: panel.opened == "attention" and panel.region.width == 140)
-        await pilot.press("escape")
-        await until(pilot, lambda: panel.region.width < 140)
-        await app.session.close()
-    assert not load_layout(file).maximised
+    assert load_layout(file).view == "attention"
+    for resume in (False, True):
+        app = run(knobs, file, library=library, resume=resume)
+        async with app.run_test(size=(140, 40)) as pilot:
+            panel = app.chat.query_one(Inspector)
+            await until(pilot, lambda panel=panel: panel.opened == "attention")
+            await until(pilot, lambda app=app, resume=resume: bool(app.session.turns) == resume)
+            assert panel.region.width < 140, "the conversation is in sight, though the panel was left large"
+            await app.session.close()
 
 
 async def test_a_view_that_is_no_more_is_not_opened(knobs, tmp_path):

@@ -184,6 +184,8 @@ class WritingSession(SessionState):
         for token, text in zip(begun, event.begun[len(turn.tokens) :], strict=True):
             turn.add(structs.replace(token, text=text))
         self._tokens_before = len(turn.tokens)
+        if turn.tokens:
+            self.lookout.follow(turn)  # it may end without another one
         self._cut = []
         for notice in event.notices:
             self.tell(notice, before=turn)

@@ -77,7 +77,14 @@ CHAT: tuple[Key, ...] = (
         mark("into"),
         True,
     ),
-    Key("chat", "maximise", ("f10", "alt+0"), mark("The panel over the whole screen, and back"), "", True),
+    Key(
+        "chat",
+        "maximise",
+        ("f10", "alt+0"),
+        mark("The panel over the whole screen, and back"),
+        mark("large"),
+        True,
+    ),
     Key(
         "chat",
         "colour",

@@ -128,6 +128,14 @@ class Inspector(Vertical):
 
         return EditsPanel(self.edits)
 
+    def begin_conversation(self) -> None:
+        """Another conversation is looked into: what was typed for the one before is forgotten."""
+        from chatterm.tui.widgets.glass.panel import GlassPanel
+
+        for view in self._views.values():
+            if isinstance(view, GlassPanel):
+                view.begin_conversation()
+
     # --- what is looked at ------------------------------------------------------------------------------
 
     def catch_up(self) -> None:

@@ -97,6 +97,14 @@ def candidate_hints() -> list[Hint]:
     return [*walk, go, *own, *more, ("esc", _("back"), "leave_candidates")]
 
 
+def view_hints() -> list[Hint]:
+    """The keys while a view of the panel has them; those of the view itself stand in its last lines."""
+    both = " ".join(_of("glass", f"step({step})")[0] for step in (-1, 1))
+    names = ("view(1)", "maximise", "toggle_panel", "app.help")
+    esc, back, _leave = _of("glass", "leave")
+    return [(both, _("token"), "select_tokens"), (esc, back, "leave_candidates"), *map(hint, names)]
+
+
 def message_hints() -> list[Hint]:
     """The keys while a message is chosen."""
     walk = [("↑↓", _("message"), "choose_message"), ("←→", _("version"), "choose_message")]

@@ -46,7 +46,6 @@ class Arrangement:
         self._file = file
         self._dragging = False
         self.layout: Layout = load_layout(file)
-        self._was_large = self.layout.maximised
         self._wants_panel: bool | None = None if panel else False  # None: wherever there is room
         if self.layout.shown is not None:
             self._wants_panel = self.layout.shown
@@ -87,7 +86,7 @@ class Arrangement:
     def toggle(self) -> None:
         """Show or hide the panel."""
         self._wants_panel = not self.is_open
-        self._remember(shown=self._wants_panel, maximised=False)
+        self._remember(shown=self._wants_panel)
         self._screen.remove_class("-maximised")
         self.fit()
 
@@ -104,11 +103,6 @@ class Arrangement:
         view = self.layout.view
         if view != self._inspector.opened and any(tab.key == view for tab in TABS):
             self._inspector.open(view)
-
-    def was_large(self) -> bool:
-        """Whether the panel was left maximised; true once at most, and not if it is maximised now."""
-        was_large, self._was_large = self._was_large, False
-        return was_large and not self.is_large
 
     def remember_view(self, key: str) -> None:
         """A view was opened."""
@@ -149,7 +143,6 @@ class Arrangement:
         self.open()
         self._screen.set_class(large, "-maximised")
         self._inspector.show_tabs()
-        self._remember(maximised=large)
         self._put_panel()
 
     def move(self) -> None:

@@ -57,8 +57,3 @@ class PanelViews:
             self._inspector.view.focus(scroll_visible=False)
         elif self._inspector.has_focus_within:
             self._screen.post_message(messages.PanelLeft())
-
-    def maximise_as_before(self) -> None:
-        """Maximise the panel if it was left so: once, when there is a conversation to look into."""
-        if self._arrangement.was_large():
-            self.maximise()

@@ -69,7 +69,7 @@ class ChatScreen(Screen[None]):
         & #conversation { width: 1fr; }
         & Inspector { display: none; }
         &.-panel Inspector { display: block; }
-        &.-narrow Inspector { width: 40; }
+        &.-narrow Inspector { width: 40; max-width: 50%; }
         &.-wide Inspector { width: 60; }
         &.-bottom #middle { layout: vertical; }
         &.-bottom #conversation { width: 100%; height: 1fr; }
@@ -99,6 +99,7 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self._compositor = SparingCompositor()
         self.session = session
+        self._conversation: int | None = None  # that is shown, by its number
         self.widgets = widgets = Widgets(session)
         transcript, inspector, composer = widgets.transcript, widgets.inspector, widgets.composer
         self.visible_turns = visible = VisibleTurns(session, transcript)
@@ -372,6 +373,7 @@ class ChatScreen(Screen[None]):
                 self.view.show_turn(turn)
                 if not turn.live:
                     self.widgets.sidebar.look_again()
+                    self.walk.keep_coloured()
             case messages.StateChanged():
                 self.view.look_is_stale = True  # why the panel is empty may have changed
                 self.view.show_state()
@@ -391,8 +393,13 @@ class ChatScreen(Screen[None]):
         self.widgets.sidebar.look_again()
         turns = self.session.turns
         self.widgets.composer.remember([turn.text for turn in turns if turn.role == "user"])
-        if turns:
-            self.panel.maximise_as_before()
+        self.walk.keep_coloured()
+        self._notice_other_conversation()
+
+    def _notice_other_conversation(self) -> None:
+        before, self._conversation = self._conversation, self.session.keeper.conversation
+        if not self.session.turns or (before is not None and before != self._conversation):
+            self.widgets.inspector.begin_conversation()
 
     @on(messages.TurnsShown)
     def _turns_shown(self, event: messages.TurnsShown) -> None:

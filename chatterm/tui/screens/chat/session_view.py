@@ -17,6 +17,7 @@ from chatterm.tui.widgets.key_line import (
     list_hints,
     message_hints,
     token_hints,
+    view_hints,
 )
 from chatterm.tui.widgets.status_line import Status
 
@@ -138,6 +139,8 @@ class SessionView:
             hints = list_hints()
         elif self._widgets.candidates.has_focus:
             hints = candidate_hints()
+        elif self._widgets.inspector.view.has_focus:
+            hints = view_hints()
         elif self._widgets.transcript.selected is not None:
             hints = token_hints()
         else:

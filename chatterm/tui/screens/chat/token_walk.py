@@ -108,6 +108,11 @@ class TokenWalk:
         else:
             self._screen.notify(_(NOTHING_TO_WALK))
 
+    def keep_coloured(self) -> None:
+        """Other messages are shown: they get their numbers too, where colours show them."""
+        if self._transcript.measure is not None and self._session.live is None:
+            self._screen.run_worker(self._cut(), group="colour", exclusive=True, exit_on_error=True)
+
     async def _cut(self) -> None:
         """Give the user's messages their tokens, and their numbers where colours show them."""
         try:
@@ -170,15 +175,21 @@ class TokenWalk:
 
     def enter_candidates(self) -> None:
         """Over to the candidates."""
+        if not self._pick_newest():
+            return
+        self._inspector.open("next")
+        self._candidates.focus()
+        self._view.show_keys()
+
+    def _pick_newest(self) -> bool:
+        """Select the token that is looked at; whether there is one, and what to do is said if not."""
         place = self._session.lookout.place
         visible = self._visible.place_of(*place) if place is not None else None
         if visible is None:
             self._screen.notify(_(NOTHING_TO_WALK))
-            return
+            return False
         self.pick(*visible)
-        self._inspector.open("next")
-        self._candidates.focus()
-        self._view.show_keys()
+        return True
 
     def leave_panel(self) -> None:
         """Back to the words."""
@@ -189,10 +200,9 @@ class TokenWalk:
         self._view.show_keys()
 
     def step(self, step: int) -> None:
-        """Select the token before (-1) or after (1)."""
-        if self._transcript.selected is None:
-            self.enter_candidates()
-        self._transcript.action_step(step)
+        """Select the token before (-1) or after (1); the view that is open stays open."""
+        if self._transcript.selected is not None or self._pick_newest():
+            self._transcript.action_step(step)
 
     def show_more(self, candidates: int) -> None:
         """Show so many candidates of the selected token at least."""

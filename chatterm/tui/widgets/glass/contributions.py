@@ -177,6 +177,19 @@ class ContributionsPanel(GlassPanel):
         """The bar that is chosen."""
         return self.place
 
+    def begin_conversation(self) -> None:
+        """The token that was typed was meant for the conversation before."""
+        if self.versus == "typed":
+            self.versus, self.typed = "nothing", None
+            self.ask()
+
+    def show(self, scene: Scene, answers: Answers) -> None:
+        """Another model calls another token by that number."""
+        now, before = scene.info, self.scene.info
+        if now is not None and before is not None and now.path != before.path:
+            self.begin_conversation()
+        super().show(scene, answers)
+
     # --- keys and mouse ---------------------------------------------------------------------------------
 
     def action_move(self, down: int, right: int) -> None:

@@ -85,6 +85,9 @@ class GlassPanel(Widget, can_focus=True):
         """The body line to keep in sight."""
         return None
 
+    def begin_conversation(self) -> None:
+        """Another conversation is looked into from now on."""
+
     # --- what to show -----------------------------------------------------------------------------------
 
     def show(self, scene: Scene, answers: Answers) -> None:
