@@ -26,7 +26,16 @@ MOST_ENTRIES = 5000
 MOST_OFFERED = 50
 """… those that are offered."""
 
+_NAMED_SO = """
+bat c cc cfg conf cpp cs css csv diff go h hpp htm html ini ipynb java jl js json jsonl jsx kt lock log lua md
+patch php pl po ps1 py pyi r rb rs rst scala sh sql srt svg swift tex toml ts tsv tsx txt xml yaml yml
+"""
+TEXT_SUFFIXES = frozenset(f".{name}" for name in _NAMED_SO.split())
+"""A name behind an @ that ends so is meant to be a file; most others are somebody's, or part of a program."""
+
 _MENTION = re.compile(r'(?:(?<=\s)|^)@(?:"([^"\n]+)"|(\S+))')
+
+_PUNCTUATION = ".,;:!?)。，；：！？）"
 
 
 @dataclass(eq=False, slots=True)
@@ -74,18 +83,32 @@ def message(attachments: Sequence[Attachment], said: str) -> str:
 
 def mentioned(text: str, folder: Path) -> tuple[Path, ...]:
     """The files that a text names as `@path` or `@"path"` and that are there."""
-    found: dict[Path, None] = {}
+    found = dict.fromkeys(_file_of(match, folder) for match in _MENTION.finditer(text))
+    return tuple(path for path in found if path is not None)
+
+
+def missing(text: str, folder: Path) -> str | None:
+    """The first name behind an `@` that must be meant for a file, by its look, and that none has."""
     for match in _MENTION.finditer(text):
-        for name in (match[1] or match[2], (match[1] or match[2]).rstrip(".,;:!?)。，；：！？）")):
-            path = named(name, folder)
-            try:
-                is_file = path.is_file()
-            except (OSError, ValueError):
-                is_file = False
-            if is_file:
-                found[path] = None
-                break
-    return tuple(found)
+        name = match[1] or match[2].rstrip(_PUNCTUATION)
+        looks_so = (
+            match[1] or name.startswith(("./", "../", "~/")) or Path(name).suffix.lower() in TEXT_SUFFIXES
+        )
+        if looks_so and _file_of(match, folder) is None:
+            return name
+    return None
+
+
+def _file_of(mention: re.Match[str], folder: Path) -> Path | None:
+    name = mention[1] or mention[2]
+    for one in (name, name.rstrip(_PUNCTUATION)):
+        path = named(one, folder)
+        try:
+            if path.is_file():
+                return path
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 def named(name: str, folder: Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from picking import toasts
 from textual import events
 
 from chatterm.chat import attachments
@@ -47,6 +48,42 @@ def test_files_that_a_text_names(tmp_path):
     assert attachments.mentioned(text, tmp_path) == tuple(
         tmp_path / n for n in ("a.py", "my file", "说明.txt")
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Look at @notes.txt, please", "notes.txt"),
+        ('and @"my notes"', "my notes"),
+        ("@src/none.PY", "src/none.PY"),
+        ("看 @说明.md。", "说明.md"),
+        ("@./none", "./none"),
+        ("@a.py is there", None),
+        ("@ada wrote @pytest.mark.slow and @types/node 2.0", None),
+        ("me@example.txt", None),
+    ],
+)
+def test_a_name_that_must_be_meant_for_a_file_and_is_none_is_noticed(tmp_path, text, name):
+    (tmp_path / "a.py").write_text("x")
+    assert attachments.missing(text, tmp_path) == name
+
+
+async def test_a_file_that_is_not_there_is_not_sent_as_words_unless_one_says_so(chat, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with chat() as it:
+        await it.ready()
+        composer = it.app.chat.widgets.composer
+        composer.put("Sum up @notes.txt")
+        await it.press("enter")
+        await it.until(lambda: "There is no file notes.txt" in toasts(it))
+        assert composer.text == "Sum up @notes.txt" and not it.session.turns
+        (tmp_path / "notes.txt").write_text("the sea\n")
+        await it.press("enter")
+        await it.until(lambda: it.session.last_reply is not None and it.session.live is None)
+        assert "the sea" in it.session.turns[0].text
+        composer.put("And @none.txt")
+        await it.press("enter", "enter")
+        await it.until(lambda: any(turn.text == "And @none.txt" for turn in it.session.turns))
 
 
 def test_what_is_no_text_is_refused_with_a_sentence(tmp_path):

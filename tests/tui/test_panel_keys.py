@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input
 
+from chatterm.language import _
 from chatterm.tui.widgets.inspector import Inspector
 from chatterm.tui.widgets.key_line import KeyLine
 from chatterm.tui.widgets.transcript import Transcript
@@ -80,6 +81,15 @@ async def test_at_sixty_columns_the_panel_leaves_the_conversation_half_of_them(c
         await it.until(lambda: it.app.chat.query_one(Inspector).region.width == 30)
         await it.pilot.resize_terminal(80, 24)
         await it.until(lambda: it.app.chat.query_one(Inspector).region.width == 40)
+
+
+async def test_why_the_panel_is_empty_is_said_in_whole_in_chinese(chat):
+    async with chat(size=(60, 20), language="zh") as it:
+        await it.ready()
+        await it.press("f6")
+        await it.until(lambda: it.app.chat.query_one(Inspector).display)
+        said = _("Nothing has been written yet. The candidates for each token appear here as it is written.")
+        await it.until(lambda: "".join(said.split()) in "".join("".join(it.panel()).split()))
 
 
 async def test_a_new_conversation_begins_with_the_same_values_whatever_went_before(chat):

@@ -22,7 +22,8 @@ from chatterm.records.generation import Candidate
 from chatterm.tui import keys, messages
 from chatterm.tui.text import bars
 from chatterm.tui.text.checkpoint_rules import STEPS as RULES
-from chatterm.tui.text.lines import MUTED
+from chatterm.tui.text.lines import MUTED, Span
+from chatterm.tui.text.wrap import wrap
 from chatterm.tui.widgets.candidates import STEP_NAMES, Candidates, Row
 from chatterm.tui.widgets.paint import Paint
 
@@ -239,12 +240,7 @@ class NextTokenPanel(Widget, can_focus=True):
 
     def _words(self, text: str) -> list[list[Segment]]:
         muted = self.rich_style + self._paint.style(MUTED)
-        lines: list[str] = [""]
-        for word in text.split(" "):
-            if cell_len(lines[-1]) + 1 + cell_len(word) > self.size.width and lines[-1]:
-                lines.append("")
-            lines[-1] = f"{lines[-1]} {word}".strip()
-        return [[Segment(line, muted)] for line in lines]
+        return [[Segment(line.text, muted)] for line in wrap([Span(text)], max(8, self.size.width))]
 
     @property
     def _has_gaps(self) -> bool:

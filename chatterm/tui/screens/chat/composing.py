@@ -54,6 +54,7 @@ class Composing:
         self._run = run_command
         self._counting: Timer | None = None
         self._refused: str | None = None  # what was written and not sent
+        self._without_file: str | None = None  # … since it names a file that is not there
 
     @property
     def draft(self) -> str:
@@ -78,6 +79,15 @@ class Composing:
 
     def _say(self, said: str, written: str) -> None:
         try:
+            again, self._without_file = written == self._without_file, None
+            missing = None if again else attachments.missing(said, Path.cwd())
+            if missing is not None:
+                self._without_file = written
+                raise UserError(
+                    _("There is no file {name}: nothing was sent. Enter once more sends it as words.").format(
+                        name=inert.line(missing)
+                    )
+                )
             named = attachments.mentioned(said, Path.cwd())
             for path in named:
                 if path not in self._composer.foreign:
