@@ -203,7 +203,7 @@ async def test_the_lens_shows_the_numbers_of_the_answer(chat):
         read = lens(Lens(Tokens(moment.before), 3, moment.token)).positions[-1]
         last = read.layers[-1]
         text = shown(it)
-        assert f"▸ {LAYERS - 1}" in text
+        assert f"▸  {LAYERS - 1}" in text
         assert f"{last.candidates[0].p:.1%}" in text
         assert f"rank {last.target_rank}" in text
         await it.press("down", "down")

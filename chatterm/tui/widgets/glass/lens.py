@@ -28,6 +28,8 @@ CELL = 11
 MOST_POSITIONS = 16
 PERCENT, RANK, ENTROPY = 6, 5, 5
 """Cells of the columns with figures."""
+NARROW = 34
+"""Cells of the panel below which the column of the entropy is left out."""
 LAYER = 5
 """Cells of the column in front: the cursor and the number of the block, under the word “block”."""
 
@@ -90,16 +92,23 @@ class LensPanel(GlassPanel):
         """The heading stays in sight with the first block."""
         return self._from_last + 1 if self._from_last or self.top else 0
 
+    @property
+    def _shows_entropy(self) -> bool:
+        """Whether there is room for its column."""
+        return self.width >= NARROW
+
     def _geometry(self) -> tuple[int, int]:
         """Cells of the token and of the bar."""
-        room = self.width - LAYER - 1 - 1 - PERCENT - 1 - RANK - 1 - ENTROPY
+        room = self.width - LAYER - 1 - 1 - PERCENT - 1 - RANK
+        room -= 1 + ENTROPY if self._shows_entropy else 0
         bar = max(2, min(24, room // 3))
         return max(6, room - bar), bar
 
     def _column(self, position: LensPosition) -> list[Row]:
         token, bar = self._geometry()
         heading = bars.fit(_("block"), LAYER + 1) + bars.fit(_("best guess"), token + 1 + bar)
-        figures = ((_("p"), PERCENT), (_("rank"), RANK + 1), (_("nats"), ENTROPY + 1))
+        figures = [(_("p"), PERCENT), (_("rank"), RANK + 1)]
+        figures += [(_("nats"), ENTROPY + 1)] if self._shows_entropy else []
         heading += "".join(bars.fit_right(name, width) for name, width in figures)
         rows: list[Row] = [[Segment(heading, self.muted)]]
         for place, layer in enumerate(reversed(position.layers)):
@@ -115,7 +124,7 @@ class LensPanel(GlassPanel):
                         f" {short(layer.target_rank) if layer.target_rank else '':>{RANK}}",
                         self.bold if came else self.base,
                     ),
-                    Segment(f" {layer.entropy:{ENTROPY}.2f}", self.muted),
+                    Segment(f" {layer.entropy:{ENTROPY}.2f}" if self._shows_entropy else "", self.muted),
                 ]
             )
         return rows
