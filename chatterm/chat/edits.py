@@ -63,7 +63,7 @@ def parse(text: str) -> AnyEdit:
 
 
 def words(edit: AnyEdit) -> str:
-    """An edit in a few words: `head 7.3 off`, `block 5 × 0.5`."""
+    """An edit in a few words: `head 7.3 off`, `block 5 × 0.5`; what may be cut comes last."""
     match edit:
         case ScaleHead():
             part = _("head {name}").format(name=f"{edit.layer}.{edit.head}")
@@ -74,7 +74,7 @@ def words(edit: AnyEdit) -> str:
         case ScaleNeuron():
             part = _("neuron {name}").format(name=f"{edit.layer}.{edit.neuron}")
         case Steer():
-            return _("after block {layer} from “{away}” to “{toward}” × {strength}").format(
+            return _("steered × {strength} after block {layer}: “{away}” → “{toward}”").format(
                 layer=edit.layer, away=edit.away, toward=edit.toward, strength=f"{edit.strength:g}"
             )
     return _("{part} off").format(part=part) if edit.scale == 0 else f"{part} × {edit.scale:g}"

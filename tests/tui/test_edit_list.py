@@ -39,7 +39,7 @@ def test_what_is_no_edit_is_refused_in_a_sentence(text):
 def test_words_say_what_an_edit_does():
     assert words(ScaleHead(7, 3)) == "head 7.3 off"
     assert words(scaled(ScaleBlock(5), 0.25)) == "block 5 × 0.25"
-    assert "“bad” to “good” × 1.5" in words(Steer(9, "good", "bad", 1.5))
+    assert "steered × 1.5 after block 9: “bad” → “good”" in words(Steer(9, "good", "bad", 1.5))
 
 
 async def engine() -> ScriptedEngine:

@@ -25,6 +25,7 @@ class AskScreen(Dialog[str]):
     }
     """
     SCOPE = "asking"
+    CLOSED_FROM_BESIDE = False
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("asking")
 
     def __init__(self, title: str, note: str, text: str = "") -> None:

@@ -42,17 +42,19 @@ class CompareScreen(Dialog[None]):
     SCOPE = "compare"
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("compare")
 
-    def __init__(self, engine: Engine, question: Compare) -> None:
+    def __init__(self, engine: Engine, question: Compare, before: str) -> None:
+        """`before` is the text after which both write on."""
         super().__init__()
         self._engine = engine
         self._question = question
+        self._before = before
 
     def compose(self) -> ComposeResult:
         """The two sides."""
         with Vertical(classes="box") as box:
             box.border_title = _("Clean and edited")
             box.border_subtitle = _("↑↓ scroll · esc back")
-            yield Sides()
+            yield Sides(self._before)
 
     def on_mount(self) -> None:
         """Ask."""
@@ -78,8 +80,9 @@ class CompareScreen(Dialog[None]):
 class Sides(TwoSides):
     """Left the model as it is, right the edited one; below, how far apart they are before each token."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: str) -> None:
         super().__init__()
+        self._before = inert.line(before)
         self._compared: Compared | None = None
         self._words = _("Both write on from here, with the same random choices …")
 
@@ -99,9 +102,8 @@ class Sides(TwoSides):
         if compared is None:
             return self.sentences(self._words)
         bold = self.rich_style + Style(bold=True)
-        rows: list[Row] = self.sentences(
-            _("edited: {what}").format(what="; ".join(compared.described) or _("nothing"))
-        )
+        rows: list[Row] = [self._where()]
+        rows += self.sentences(_("edited: {what}").format(what="; ".join(compared.described) or _("nothing")))
         rows += [[], self.beside([Segment(_("clean"), bold)], [Segment(_("edited"), bold)])]
         rows += self.both(self.table(compared.clean, TABLE), self.table(compared.edited, TABLE))
         rows += [
@@ -117,6 +119,14 @@ class Sides(TwoSides):
             rows += self._texts(compared)
             rows += [[], *self._along(compared)]
         return rows
+
+    def _where(self) -> Row:
+        """After which words both write on."""
+        if not self._before:
+            return [Segment(_("from the beginning of the reply"), self.muted)]
+        after = _("after “{text}”")
+        room = self.size.width - cell_len(after.format(text=""))
+        return [Segment(after.format(text=bars.fit_end(self._before, max(8, room))), self.muted)]
 
     def _texts(self, compared: Compared) -> list[Row]:
         sides = []

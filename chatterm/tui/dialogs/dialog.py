@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar
 
+from textual import events
 from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette
 from textual.css.styles import RenderStyles, Styles
@@ -75,6 +76,10 @@ class Dialog(ModalScreen[Answer]):
     }
     """
 
+    CLOSED_FROM_BESIDE: ClassVar[bool] = True
+    """Whether a click beside the box closes it; not where words are written that would be lost."""
+    _pressed_beside = False
+
     SCOPE: ClassVar[Scope]
     """Where its keys stand in the table."""
 
@@ -93,6 +98,20 @@ class Dialog(ModalScreen[Answer]):
     def action_back(self) -> None:
         """To the chat, without an answer."""
         self.dismiss(None)
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """A click beside the box is the key that goes back."""
+        pressed, self._pressed_beside = self._pressed_beside, False
+        if pressed and self._is_beside(event):
+            self.call_later(self.run_action, "back")
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """It counts if it begins and ends there: what is dragged out of the box closes nothing."""
+        self._pressed_beside = self.CLOSED_FROM_BESIDE and self._is_beside(event)
+
+    def _is_beside(self, event: events.MouseEvent) -> bool:
+        boxes = self.query(".box")
+        return bool(boxes) and not boxes.first().region.contains(int(event.screen_x), int(event.screen_y))
 
     def on_unmount(self) -> None:
         """An editor watches the theme of the application, which keeps it until the theme changes."""

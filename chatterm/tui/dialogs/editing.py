@@ -50,6 +50,7 @@ class EditScreen(Dialog[str]):
     }
     """
     SCOPE = "editing"
+    CLOSED_FROM_BESIDE = False
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("editing")
 
     def __init__(self, title: str, note: str, text: str, check: Check) -> None:

@@ -35,6 +35,7 @@ class FieldsScreen(Dialog[tuple[str, ...]]):
     }
     """
     SCOPE = "asking"
+    CLOSED_FROM_BESIDE = False
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("asking")
 
     def __init__(self, title: str, fields: tuple[Field, ...]) -> None:

@@ -36,6 +36,7 @@ class RawScreen(Dialog[None]):
     }
     """
     SCOPE = "raw"
+    CLOSED_FROM_BESIDE = False
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("raw")
 
     def __init__(self, session: ChatSession, rendered: Rendered) -> None:

@@ -26,6 +26,7 @@ class SystemPromptScreen(Dialog[None]):
     }
     """
     SCOPE = "system_prompt"
+    CLOSED_FROM_BESIDE = False
     BINDINGS: ClassVar[list[BindingType]] = keys.bindings("system_prompt")
 
     def __init__(self, session: ChatSession) -> None:

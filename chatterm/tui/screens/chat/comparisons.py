@@ -42,7 +42,9 @@ class Comparisons:
             nothing = _("Nothing is edited; switch something off first, for example a head (alt+3, then o).")
             self._screen.notify(self._session.no_moment or nothing, markup=False)
             return
-        self._screen.app.push_screen(CompareScreen(engine, question))
+        look = self._session.lookout.look
+        before = look.before if look is not None else ""
+        self._screen.app.push_screen(CompareScreen(engine, question, before))
 
     def compare_with(self, model: str) -> None:
         """Let the loaded model and another one answer the last message, side by side."""

@@ -115,7 +115,8 @@ class AttentionPanel(GlassPanel):
     def _legend(self, overview: AttentionOverviewRead) -> str:
         match self.measure:
             case "entropy":
-                return _("entropy, 0 to {nats} nats").format(nats=f"{self._most(overview):.2f}")
+                least, most = self._range(overview)
+                return _("entropy, {least} to {most} nats").format(least=f"{least:.2f}", most=f"{most:.2f}")
             case "strongest":
                 return _("strongest single weight, 0 to 100%")
         chosen = self._chosen(self.scene)
@@ -131,10 +132,12 @@ class AttentionPanel(GlassPanel):
                 return overview.strongest_weight
         return overview.weight or ()
 
-    def _most(self, overview: AttentionOverviewRead) -> float:
+    def _range(self, overview: AttentionOverviewRead) -> tuple[float, float]:
+        """What the faintest and the strongest shade stand for; entropies may all be high."""
         if self.measure != "entropy":
-            return 1.0
-        return max((max(heads, default=0.0) for heads in overview.entropy), default=0.0) or 1.0
+            return 0.0, 1.0
+        every = [value for heads in overview.entropy for value in heads] or [0.0]
+        return (min(every), max(every)) if max(every) > min(every) else (0.0, max(every) or 1.0)
 
     def _grid(self, overview: AttentionOverviewRead) -> list[Row]:
         layers, heads = len(overview.entropy), max((len(row) for row in overview.entropy), default=0)
@@ -144,20 +147,27 @@ class AttentionPanel(GlassPanel):
         shown_heads = min(heads, max(3, self.room // 2 - 2))
         self._first_layer = _window(self._first_layer, self.of_layer, shown_layers, layers)
         self._first_head = _window(self._first_head, self.head, shown_heads, heads)
-        values, most = self._values(overview), self._most(overview)
+        values, (least, most) = self._values(overview), self._range(overview)
         rows: list[Row] = [self._ruler(shown_layers)]
+        last = self._first_head + shown_heads - 1
         for head in range(self._first_head, self._first_head + shown_heads):
             here = head == self.head
             row: Row = [
-                Segment(f"{'▸' if here else ' '}h{head:<{HEAD - 2}}", self.bold if here else self.muted)
+                Segment(f"{'▸' if here else ' '}h{head:<{HEAD - 3}}", self.bold if here else self.muted),
+                Segment(self._more(head, last, heads), self.muted),
             ]
             for layer in range(self._first_layer, self._first_layer + shown_layers):
-                share = (
-                    values[layer][head] / most if layer < len(values) and head < len(values[layer]) else 0.0
-                )
+                is_known = layer < len(values) and head < len(values[layer])
+                share = (values[layer][head] - least) / (most - least) if is_known else 0.0
                 row.append(self._grid_cell(share, here=here and layer == self.of_layer))
             rows.append(row)
         return rows
+
+    def _more(self, head: int, last: int, heads: int) -> str:
+        """A sign beside the first and the last head in sight, where there are others beyond."""
+        if head == self._first_head and head:
+            return "↑"
+        return "↓" if head == last and last < heads - 1 else " "
 
     def _grid_cell(self, share: float, *, here: bool) -> Segment:
         if here:

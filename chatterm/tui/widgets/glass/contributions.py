@@ -134,6 +134,8 @@ class ContributionsPanel(GlassPanel):
             here = number == self.place
             left, right = signed_bar(part.value, most, half)
             style = self.base + Style(color=self.shades.colour(0.35 + 0.65 * abs(part.value) / (most or 1.0)))
+            if part.value < 0:
+                style = self.base + self.paint.surprise(math.inf)  # what speaks against it, in another colour
             rows.append(
                 [
                     Segment("▸" if here else " ", self.bold),
