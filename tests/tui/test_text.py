@@ -26,6 +26,23 @@ def test_bar(share, shown):
     assert bars.bar(share, 4) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "width", "cut"),
+    [
+        ("the 54.7% to 6.5%", 15, "the 54.7% to …"),
+        ("share 0.17%", 10, "share …"),
+        ("1 of 12 345", 9, "1 of …"),
+        ("rank 12345", 8, "rank …"),
+        ("Qwen3-30B-A3B", 8, "Qwen3-3…"),
+        ("123456", 4, "123…"),
+        ("up to 4.5 tok/s", 11, "up to 4.5 …"),
+    ],
+)
+def test_a_number_that_is_cut_does_not_look_like_another(text, width, cut):
+    assert bars.fit(text.replace("12 345", "12\N{NO-BREAK SPACE}345"), width).rstrip() == cut.strip()
+    assert cell_len(bars.fit(text, width)) == width
+
+
 @given(st.floats(0, 1), st.integers(1, 40))
 def test_a_bar_has_its_width(share, width):
     assert cell_len(bars.bar(share, width)) == width

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len, set_cell_size
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -20,6 +22,11 @@ def bar(share: float, width: int) -> str:
     return (EIGHTHS[8] * full + (EIGHTHS[rest] if rest else "")).ljust(width)
 
 
+_NUMBER_BEGUN = re.compile("(?<![^\\s(/])[<+\u2212-]?\\d[\\d.,\N{NO-BREAK SPACE}]*$")
+_GOES_ON = re.compile("[\\d.,%\N{NO-BREAK SPACE}]")
+"""What is the beginning of a number, at the end of a text; and what it goes on with."""
+
+
 def percent(share: float) -> str:
     """A probability in exactly six cells: `100.0%`, ` 61.2%`, ` 0.04%`, `<.001%`, `    0%`."""
     value = share * 100
@@ -35,12 +42,21 @@ def percent(share: float) -> str:
 
 
 def fit(text: str, width: int, *, end: str = "…") -> str:
-    """`text` in exactly `width` cells: padded, or cut with a sign that it was cut."""
+    """`text` in exactly `width` cells: padded, or cut with a sign that it was cut.
+
+    A number is left out whole: what is left of one looks like another.
+    """
     if width <= 0:
         return ""
     if cell_len(text) <= width:
         return set_cell_size(text, width)
-    return set_cell_size(set_cell_size(text, width - cell_len(end)).rstrip() + end, width)
+    kept = set_cell_size(text, width - cell_len(end)).rstrip()
+    if text.startswith(kept) and _GOES_ON.match(text, len(kept)):
+        number = _NUMBER_BEGUN.search(kept)
+        kept = kept[: number.start()] if number is not None and number.start() else kept
+    elif kept[-1:].isdecimal() and cell_len(kept) + 1 + cell_len(end) <= width:
+        kept += " "  # it ends here
+    return set_cell_size(kept + end, width)
 
 
 def fit_right(text: str, width: int) -> str:

@@ -234,7 +234,7 @@ class AttentionPanel(GlassPanel):
             count, share = bars.count(first - max(1, hidden)), bars.percent(before).strip()
             parts.append(_("{count} more {share}").format(count=count, share=share))
         parts.append(f"█ {bars.percent(most).strip()}")
-        return [Segment(" · ".join(part for part in parts if part), self.muted)]
+        return [Segment(bars.fit(" · ".join(part for part in parts if part), self.width), self.muted)]
 
     def _strongest(self, read: AttentionRead, weights: tuple[float, ...]) -> list[Row]:
         ranked = sorted(range(len(weights)), key=lambda p: -weights[p])[:STRONGEST]
