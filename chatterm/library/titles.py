@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from chatterm import quoting
 from chatterm.library.text import cells, one_line, shortened, storable
 
 TITLE_CELLS = 40
@@ -21,10 +22,13 @@ _LONGEST_LOOKED_AT = 4_000
 def title_of(message: str) -> str:
     """A title from the first message: its first line that says something, in at most `TITLE_CELLS` columns.
 
+    What is attached stands in front of what was said, and gives the title only where nothing was.
+
     Markdown, control characters and invisible formatting (bidirectional overrides, zero-width signs) are
     dropped; a joiner between emoji stays. The result is empty when the message says nothing.
     """
-    text = _FENCE.sub("", storable(message[:_LONGEST_LOOKED_AT]))
+    said = quoting.split(message)[1]  # not the text that is attached to it, unless that is all
+    text = _FENCE.sub("", storable((said if said.strip() else message)[:_LONGEST_LOOKED_AT]))
     for line in text.splitlines():
         title = _plain(line)
         if any(char.isalnum() or unicodedata.category(char) == "So" for char in title):

@@ -21,6 +21,8 @@ def width(text: str) -> int:
 @pytest.mark.parametrize(
     ("message", "title"),
     [
+        ("notes.txt:\n\n```txt\nthe sea\n```\n\nWhat is this about?", "What is this about?"),
+        ("notes.txt:\n\n```txt\nthe sea\n```", "notes.txt:"),
         ("Write a haiku about the sea.", "Write a haiku about the sea."),
         ("  \n\n\t hello\nworld", "hello"),
         ("# A **bold** `plan`", "A bold plan"),

@@ -163,8 +163,10 @@ async def test_continuations_are_drawn_with_one_seed_after_the_other(chat):
         await it.until(lambda: isinstance(it.app.screen, ContinuationsScreen))
         screen = it.app.screen
         await it.until(lambda: not screen.busy and len(screen._drawn) == 5)
-        assert [sampling.seed for sampling in it.knobs.samplings[1:]] == [seed + n for n in range(5)]
-        assert f"seed {seed + 4}" in it.text()
+        greedy, *others = it.knobs.samplings[1:]
+        assert greedy.temperature == 0 and "most probable" in it.text()
+        assert [sampling.seed for sampling in others] == [seed + n for n in range(4)]
+        assert f"seed {seed + 3}" in it.text()
         assert all(one.text == "".join(HAIKU[-10:]) for one in screen._drawn)
         await it.press("plus")
         await it.until(lambda: not screen.busy and len(screen._drawn) == 6)
@@ -175,6 +177,22 @@ async def test_continuations_are_drawn_with_one_seed_after_the_other(chat):
         assert branch.tokens[: len(HAIKU) - 10] == first.tokens[: len(HAIKU) - 10]
         assert not branch.put_there(len(HAIKU) - 10)
         await it.until(lambda: "‹ 2/2 ›" in it.transcript())
+
+
+async def test_the_temperature_is_turned_among_the_continuations_and_the_greedy_one_stays(chat):
+    async with chat(size=(140, 40)) as it:
+        await it.ask()
+        await it.press("f2", *["left"] * 9, "alt+c")
+        await it.until(lambda: isinstance(it.app.screen, ContinuationsScreen))
+        screen = it.app.screen
+        await it.until(lambda: not screen.busy and len(screen._drawn) == 5)
+        first, *before = screen._drawn
+        drawn = len(it.knobs.samplings)
+        await it.press("alt+up")
+        await it.until(lambda: not screen.busy and len(it.knobs.samplings) == drawn + 4)
+        assert screen._drawn[0] is first and not {*map(id, before)} & {*map(id, screen._drawn)}
+        assert {round(sampling.temperature, 2) for sampling in it.knobs.samplings[drawn:]} == {0.85}
+        assert "T 0.85" in it.text()
 
 
 async def test_at_temperature_0_it_says_that_all_are_the_same(chat):

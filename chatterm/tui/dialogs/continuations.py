@@ -31,9 +31,10 @@ from chatterm.tui.dialogs.dialog import Dialog
 from chatterm.tui.text import bars
 from chatterm.tui.text.lines import MUTED, Line, Span
 from chatterm.tui.text.wrap import wrap
+from chatterm.tui.widgets.knobs import TEMPERATURE
 from chatterm.tui.widgets.paint import Paint
 
-COUNT = 5
+COUNT = 4
 MOST = 12
 LENGTH = 24
 """Tokens of each continuation; the one that is adopted goes on."""
@@ -50,13 +51,14 @@ class Continuation:
     """One of them."""
 
     seed: int
+    greedy: bool = False  # always the most probable token
     tokens: list[TokenEvent] = field(default_factory=list)
     text: str = ""
     state: str = "waiting"  # "writing", "" when it is done, or why it ended
 
     def heading(self, width: int) -> str:
         """Its seed, and how surprising its tokens were on average if there is room for that."""
-        seed = _("seed {seed}").format(seed=self.seed)
+        seed = _("most probable") if self.greedy else _("seed {seed}").format(seed=self.seed)
         if not self.tokens:
             return seed
         mean = max(0.0, -math.fsum(token.logprob for token in self.tokens) / len(self.tokens))
@@ -175,7 +177,7 @@ class ContinuationsScreen(Dialog[bool]):
         chosen = session.values.seed_is_chosen
         self._first_seed = session.values.sampling.seed if chosen or own is None else own.seed
         self._count = COUNT
-        self._chosen = 0
+        self._chosen = 1  # the first of those that are drawn by chance
         self._drawn: list[Continuation] = []
         self._replies: list[Reply] = []
         self._left = False
@@ -195,6 +197,10 @@ class ContinuationsScreen(Dialog[bool]):
 
     def on_mount(self) -> None:
         """Begin to draw."""
+        self._say_where()
+        self._draw()
+
+    def _say_where(self) -> None:
         sampling = self._session.values.sampling
         reply, at = self._branch.reply, self._branch.at
         before = inert.line(reply.text[: reply.starts[at]]) if at < len(reply.starts) else ""
@@ -203,15 +209,16 @@ class ContinuationsScreen(Dialog[bool]):
             note = _("after “{text}”").format(text=bars.fit_end(before, 60))
         note += f" · T {sampling.temperature:.2f}"
         if sampling.temperature == 0:
-            self._count = 1
             note += "\n" + _(ONLY_ONE)
         self.query_one(Static).update(note)
-        self._draw()
 
     def _draw(self) -> None:
-        while len(self._drawn) < self._count:
-            self._drawn.append(Continuation(self._first_seed + len(self._drawn)))
-        del self._drawn[self._count :]
+        if not self._drawn or not self._drawn[0].greedy:
+            self._drawn.insert(0, Continuation(self._first_seed, greedy=True))
+        count = self._count if self._session.values.sampling.temperature > 0 else 0
+        while len(self._drawn) < 1 + count:
+            self._drawn.append(Continuation(self._first_seed + len(self._drawn) - 1))
+        del self._drawn[1 + count :]
         self._chosen = min(self._chosen, len(self._drawn) - 1)
         self._show()
         self.app.run_worker(self._work(), exit_on_error=True)
@@ -237,6 +244,8 @@ class ContinuationsScreen(Dialog[bool]):
 
     def _begin(self, engine: LocalEngine, one: Continuation) -> Reply:
         sampling = self._session.values.sampling.replace(seed=one.seed)
+        if one.greedy:
+            sampling = sampling.replace(temperature=0.0)
         reply = self._session.forks.draw(engine, self._branch, self._session.turns, sampling, LENGTH)
         self._replies.append(reply)
         return reply
@@ -291,8 +300,20 @@ class ContinuationsScreen(Dialog[bool]):
         """Others, with the seeds after these."""
         if self._session.values.sampling.temperature > 0:
             self._first_seed += self._count
-            self._drawn = []
-            self._draw()
+            self._anew()
+
+    def action_warmer(self, steps: int) -> None:
+        """Turn the temperature, and draw all of them again; the greedy one stays what it is."""
+        value = TEMPERATURE.turned(self._session.values.sampling.temperature, steps)
+        self._session.change(temperature=value)
+        self._say_where()
+        self._anew()
+
+    def _anew(self) -> None:
+        for reply in self._replies:
+            reply.stop()
+        self._drawn = self._drawn[:1]  # the greedy one
+        self._draw()
 
     def action_adopt(self) -> None:
         """Go on with the chosen one."""

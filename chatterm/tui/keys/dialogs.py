@@ -14,6 +14,13 @@ DIALOGS: tuple[Key, ...] = (
     Key("continuations", "more", ("plus", "equals_sign"), mark("One more"), mark("one more")),
     Key("continuations", "fewer", ("minus",), mark("One fewer"), mark("one fewer")),
     Key("continuations", "again", ("r",), mark("Draw others, with the next seeds"), mark("others")),
+    Key(
+        "continuations",
+        "warmer(1)",
+        ("alt+up", "ctrl+up", "f8"),
+        mark("Temperature up by 0.05; all are drawn anew"),
+    ),
+    Key("continuations", "warmer(-1)", ("alt+down", "ctrl+down", "f7"), mark("Temperature down by 0.05")),
     Key("continuations", "back", ("escape",), mark("Back to the chat"), mark("back")),
     Key("picker", "move(-1)", ("up",), mark("The model before")),
     Key("picker", "move(1)", ("down",), mark("The model after")),
