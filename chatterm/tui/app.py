@@ -48,6 +48,7 @@ from chatterm.tui.terminal.inert_lines import InertLines
 from chatterm.tui.terminal.opening import Opening
 from chatterm.tui.terminal.suspended import LendingApp
 from chatterm.tui.widgets.knobs import whole_number
+from chatterm.tui.workers import Workers
 
 _INERT = InertLines()
 
@@ -113,6 +114,7 @@ class ChattermApp(LendingApp):
     ) -> None:
         alt_keys.read_as_keys()
         super().__init__()
+        self._workers = Workers(self)
         speak(settings.language)
         self._opening_terminal = opening
         self._keep_first_frame = keep_first_frame
