@@ -11,7 +11,7 @@ from chatterm import quoting
 from chatterm.chat.turns import Turn
 from chatterm.library import AsyncLibrary
 from chatterm.library.exports import export
-from chatterm.tui.text import attachments as folding
+from chatterm.tui.text import quoted_files
 from chatterm.tui.text.lines import Line
 
 NOTES = quoting.Quote("notes.txt", "one two three\nfour five\n", "txt")
@@ -25,26 +25,26 @@ def shown(lines: list[Line]) -> list[str]:
 
 def test_a_line_stands_for_each_attachment_and_opens():
     turn = Turn("user", MESSAGE)
-    lines, folds = folding.lay_out(turn, 60)
+    lines, folds = quoted_files.lay_out(turn, 60)
     assert shown(lines) == ["▸ notes.txt · 2 lines", "▸ code.py · 1 line", "", "What is in them?"]
     assert folds == {0: 0, 1: 1}
     turn.quote_tokens = (1234, 1)
-    folding.flip(turn, 1)
-    lines, folds = folding.lay_out(turn, 60)
+    quoted_files.flip(turn, 1)
+    lines, folds = quoted_files.lay_out(turn, 60)
     words = shown(lines)
     assert words[0] == "▸ notes.txt · 1\N{NO-BREAK SPACE}234 tokens" and words[1] == "▾ code.py · 1 token"
     assert "print('``` in it')" in "\n".join(words) and "one two" not in "\n".join(words)
-    folding.flip(turn)
+    quoted_files.flip(turn)
     assert turn.unfolded == set(), "one is open: all are folded"
-    folding.flip(turn)
+    quoted_files.flip(turn)
     assert turn.unfolded == {0, 1}
 
 
 def test_where_a_character_stands():
     turn = Turn("user", MESSAGE)
-    assert folding.at(turn, MESSAGE.index("three")) == 0
-    assert folding.at(turn, MESSAGE.index("print")) == 1
-    assert folding.at(turn, MESSAGE.index("What is")) is None
+    assert quoted_files.at(turn, MESSAGE.index("three")) == 0
+    assert quoted_files.at(turn, MESSAGE.index("print")) == 1
+    assert quoted_files.at(turn, MESSAGE.index("What is")) is None
 
 
 NAMES = st.text(alphabet="abc 苹果.`\x1b", min_size=1, max_size=20).filter(str.strip)
@@ -59,14 +59,14 @@ NAMES = st.text(alphabet="abc 苹果.`\x1b", min_size=1, max_size=20).filter(str
 def test_what_is_shown_of_any_message_stands_in_it(quotes, said, unfolded, width):
     text = "\n\n".join([*map(quoting.quoted, quotes), said])
     turn = Turn("user", text, unfolded=unfolded)
-    lines, folds = folding.lay_out(turn, width)
+    lines, folds = quoted_files.lay_out(turn, width)
     places = quoting.located(text)
     assert sorted(folds.values()) == list(range(len(places)))
     for line in lines:
         bounds = line.bounds()
         if bounds is not None:
             assert 0 <= bounds[0] <= bounds[1] < len(text)
-            hidden = folding.at(turn, bounds[0])
+            hidden = quoted_files.at(turn, bounds[0])
             assert hidden is None or hidden in unfolded, "what is folded is not shown"
 
 

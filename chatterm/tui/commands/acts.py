@@ -16,7 +16,7 @@ from textual.app import App
 from textual.message import Message
 
 from chatterm import inert, paths
-from chatterm.chat import unsaved_copy as rescue
+from chatterm.chat import unsaved_copy
 from chatterm.errors import UserError
 from chatterm.language import _
 from chatterm.tui import messages
@@ -279,7 +279,9 @@ async def export(chat: Chat, rest: str) -> None:
     suffix = next(suffix for suffix, format_ in SUFFIXES.items() if format_ == chosen)
     path = _path(name or f"conversation-{number or 'unsaved'}{suffix}")
     if number is None or keeper.is_behind:
-        whole = await rescue.shown(session.turns, model=keeper.model, system_prompt=keeper.system_prompt)
+        whole = await unsaved_copy.shown(
+            session.turns, model=keeper.model, system_prompt=keeper.system_prompt
+        )
     else:
         whole = await (await keeper.library()).whole(number)
     text = await asyncio.to_thread(export, [whole], chosen)  # a message may be long, and is parsed often

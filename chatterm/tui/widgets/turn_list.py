@@ -19,7 +19,7 @@ from textual.strip import Strip
 
 from chatterm.chat.turns import Turn
 from chatterm.tui import messages
-from chatterm.tui.text import attachments as folding
+from chatterm.tui.text import quoted_files
 from chatterm.tui.text.lines import Line
 from chatterm.tui.text.token_measures import Measure
 from chatterm.tui.widgets.paint import Paint
@@ -148,12 +148,12 @@ class TurnList(ScrollView):
 
     def flip_attachments(self, turn: Turn, number: int | None = None) -> None:
         """Open an attachment of a message or fold it again; None: all of them."""
-        folding.flip(turn, number)
+        quoted_files.flip(turn, number)
         self.grew(turn)
 
     def _unfold_at(self, turn: Turn, offset: int) -> None:
         """Open the attachment in which a character stands: what one looks at can be seen."""
-        number = folding.at(turn, offset) if turn.role == "user" else None
+        number = quoted_files.at(turn, offset) if turn.role == "user" else None
         if number is not None and number not in turn.unfolded:
             self.flip_attachments(turn, number)
 

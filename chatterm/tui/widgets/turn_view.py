@@ -11,7 +11,7 @@ from chatterm import inert
 from chatterm.chat.prompt_tokens import CONTROL, FRAGMENT
 from chatterm.chat.turns import Turn
 from chatterm.language import _, mark
-from chatterm.tui.text import attachments as folding
+from chatterm.tui.text import quoted_files
 from chatterm.tui.text.lines import CODE, EMPHASIS, FAINT, MARK, MUTED, NUMBER, STRONG, Line, Span
 from chatterm.tui.text.markdown import Markdown, plain
 from chatterm.tui.text.token_measures import Sparkline, sparkline
@@ -100,7 +100,7 @@ class TurnView:
         turn = self.turn
         thought = turn.thought
         if turn.role == "user":
-            self.body, self._folds = folding.lay_out(turn, self.width - INDENT)
+            self.body, self._folds = quoted_files.lay_out(turn, self.width - INDENT)
         elif thought is not None:
             self._lay_out_thinking(*thought)
         elif self._markdown is not None:
