@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.segment import Segment
 
 from chatterm.chat.turns import Turn, chat_of
 from chatterm.records.generation import Message
@@ -56,7 +57,9 @@ def test_a_percentage_has_six_cells(share):
 @pytest.mark.parametrize(
     ("share", "shown"),
     [
-        (1, "100.0%"),
+        (1, "  100%"),
+        (0.9996, "  100%"),
+        (0.9994, " 99.9%"),
         (0.612, " 61.2%"),
         (0.0004, " 0.04%"),
         (1e-9, "<.001%"),
@@ -71,6 +74,22 @@ def test_percent(share, shown):
 @given(st.text(max_size=30), st.integers(0, 20))
 def test_fit_has_its_width(text, width):
     assert cell_len(bars.fit(text, width)) == width
+
+
+@given(st.lists(st.text(max_size=12), max_size=5), st.integers(0, 20))
+def test_a_row_is_cut_at_its_edge_only(texts, width):
+    row = [Segment(text) for text in texts]
+    fitted = bars.fit_row(row, width)
+    assert sum(cell_len(segment.text) for segment in fitted) <= max(width, 0)
+    if sum(map(cell_len, texts)) <= width:
+        assert fitted == row
+
+
+def test_a_number_at_the_edge_of_a_row_is_whole_or_not_there():
+    row = [Segment("head 0.0"), Segment(" 2.97 nats → ·the 17.0%")]
+    said = ["".join(segment.text for segment in bars.fit_row(row, width)).rstrip() for width in range(12, 40)]
+    assert said[-1].endswith("17.0%") and all(line.endswith(("…", "17.0%")) for line in said)
+    assert not any("17…" in line or "2…" in line for line in said)
 
 
 def test_sizes_and_times():

@@ -39,6 +39,25 @@ async def test_the_shades_of_entropy_reach_from_the_lowest_to_the_highest(chat):
         assert {text[0] for text in shares} >= {" ", "░", "▒", "▓", "█"}
 
 
+async def test_a_head_that_has_no_room_for_its_weight_says_that_it_is_cut(chat):
+    async with chat(size=(120, 40)) as it:
+        view = await attention(it)
+
+        def said() -> str:
+            lines = (view.render_line(y).text.strip() for y in range(view.size.height))
+            return next((line for line in lines if line.startswith(f"head {view.of_layer}.{view.head} ")), "")
+
+        await it.until(said)
+        whole, cut = said(), 0
+        assert whole.endswith("%") and "…" not in whole
+        for columns in range(60, 36, -2):
+            await it.pilot.resize_terminal(columns, 24)
+            await it.until(lambda columns=columns: view.size.width <= columns // 2 and said())
+            assert said() == whole or said().endswith("…"), said()
+            cut += said() != whole
+        assert cut
+
+
 async def test_clean_and_edited_says_after_which_words_both_write_on(chat):
     async with chat(size=(120, 40)) as it:
         await it.ask()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
 
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -28,10 +30,12 @@ _GOES_ON = re.compile("[\\d.,%\N{NO-BREAK SPACE}]")
 
 
 def percent(share: float) -> str:
-    """A probability in exactly six cells: `100.0%`, ` 61.2%`, ` 0.04%`, `<.001%`, `    0%`."""
+    """A probability in exactly six cells: `  100%`, ` 61.2%`, ` 0.04%`, `<.001%`, `    0%`."""
     value = share * 100
     if value <= 0:
         return "    0%"
+    if value >= 99.95:
+        return "  100%"
     if value >= 0.995:
         return f"{value:5.1f}%"
     if value >= 0.01:
@@ -57,6 +61,20 @@ def fit(text: str, width: int, *, end: str = "…") -> str:
     elif kept[-1:].isdecimal() and cell_len(kept) + 1 + cell_len(end) <= width:
         kept += " "  # it ends here
     return set_cell_size(kept + end, width)
+
+
+def fit_row(row: Iterable[Segment], width: int) -> list[Segment]:
+    """A line in at most `width` cells; the piece that the edge goes through is cut as `fit` does it."""
+    fitted: list[Segment] = []
+    room = width
+    for segment in row:
+        if cell_len(segment.text) > room:
+            text = segment.text.rstrip()
+            fitted.append(Segment(fit(text, room), segment.style))
+            break
+        fitted.append(segment)
+        room -= cell_len(segment.text)
+    return fitted
 
 
 def fit_right(text: str, width: int) -> str:

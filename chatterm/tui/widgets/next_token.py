@@ -207,8 +207,8 @@ class NextTokenPanel(Widget, can_focus=True):
         return Strip.blank(self.size.width, self.rich_style)
 
     def _painted(self) -> list[Strip]:
-        base = self.rich_style
-        return [Strip(segments).crop_extend(0, self.size.width, base) for segments in self._draw()]
+        base, width = self.rich_style, self.size.width
+        return [Strip(bars.fit_row(row, width)).crop_extend(0, width, base) for row in self._draw()]
 
     def _head(self, state: str) -> list[Segment]:
         base = self.rich_style

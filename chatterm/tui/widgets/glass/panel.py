@@ -193,7 +193,7 @@ class GlassPanel(Widget, can_focus=True):
         """One line."""
         if not self._lines:
             self._lines = [
-                Strip(row).crop_extend(0, self.size.width, self.base)
+                Strip(bars.fit_row(row, self.size.width)).crop_extend(0, self.size.width, self.base)
                 for row in self._draw()[: self.size.height]
             ] or [Strip.blank(self.size.width, self.base)]
         return self._lines[y] if y < len(self._lines) else Strip.blank(self.size.width, self.base)
