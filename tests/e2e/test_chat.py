@@ -48,7 +48,7 @@ def engines_of(pid: int) -> list[psutil.Process]:
     ]
 
 
-PERCENT = r"(\d+\.\d+|<\.001|0)%"
+PERCENT = r"(\d+(?:\.\d+)?|<\.001)%"
 PANEL_ROW = re.compile(rf"{PERCENT}\s+[█-▏]*\s*(?:{PERCENT}|removed|·)")
 """A candidate: the model's percentage, and the sampled one unless it was removed."""
 
